@@ -1,0 +1,50 @@
+//! The protocol of Yoke, as three small machines without I/O, clock, thread or randomness.
+//!
+//! ```text
+//!   peers, operators, time ──► Node ── PgTarget ──► Steward ── Order ──► Guard ── Execute ──► PostgreSQL
+//!                               │ ▲                  │   ▲                 │
+//!                               │ └──── PgStatus ────┘   └──── Outcome ────┘
+//!                               └────────── Permission ───────────────────►
+//! ```
+//!
+//! - [`Node`] holds the protocol: terms, votes, the record, leases. It says what its database should be.
+//! - [`Steward`] chooses the next primitive step towards that, and alone says what the database is.
+//! - [`Guard`] is the postmaster's parent: it holds the permission, fences at its end, carries out one order at a time.
+//!
+//! # Driving them
+//! All three are driven alike: `handle` one event with the host's present time, then take actions from `poll_action`
+//! until `None`, then ask `next_timeout` when to come again. A late or spurious timeout does no harm. "Now" is read
+//! *after* what is handed in was received.
+#![forbid(unsafe_code)]
+
+pub mod action;
+pub mod assertion;
+pub mod config;
+pub mod event;
+pub mod guard;
+pub mod hard_state;
+pub mod member;
+pub mod message;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+pub mod node;
+pub mod operator;
+pub mod outbox;
+pub mod permission;
+pub mod postgres;
+pub mod reason;
+pub mod record;
+pub mod step;
+pub mod steward;
+pub mod time;
+pub mod view;
+
+pub use action::Action;
+pub use config::Config;
+pub use event::{Boot, Event};
+pub use guard::Guard;
+pub use hard_state::HardState;
+pub use message::Message;
+pub use node::Node;
+pub use steward::Steward;
+pub use time::{Duration, Instant};

@@ -1,0 +1,245 @@
+//! The primitive steps of which everything that is done to a database is made, and what comes of each.
+//!
+//! The steward alone decides their order, one at a time. Who carries them out decides nothing: the runtime does each with
+//! real files and processes, the simulator with modelled ones. A crash may come between any two of them.
+
+use crate::member::MemberId;
+use crate::postgres::{Doors, Lsn, RunId, StopMode, SystemId, Timeline};
+use crate::record::{Copy, CopyId, History, RecordKey, Term};
+use serde::{Deserialize, Serialize};
+
+/// A step with its place in the order of steps (R16).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// The term of the target that it serves. The guard refuses an order of a lower term than it has seen.
+    pub term: Term,
+    /// Counts the orders of a host; rises across daemon runs of one guard.
+    pub number: u64,
+    /// What to do.
+    pub step: Step,
+}
+
+/// One primitive.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Step {
+    // Looking. By the daemon.
+    /// Read the data directory and the mark without starting anything -> `Inspected`.
+    Inspect,
+    /// Ask the running server everything in one go, within a second -> `Observed`; no answer -> `Failed`.
+    Observe,
+
+    // The directory, while no postmaster runs. By the guard. Each is durable when it is `Done`.
+    /// Write the stamp (atomically: the old one or the new one). Also allowed while the postmaster runs.
+    WriteStamp(Stamp),
+    /// Set the mark outside the data directory: its contents are being rewritten, the copy id is given up (R11).
+    MarkRewriting,
+    /// Take the mark away: the contents are whole again.
+    ClearMark,
+    /// Rename the data directory; it is kept.
+    SetAside,
+    /// Copy the running primary of a member into a fresh directory and put that in the data directory's place, which
+    /// must be free. Without a stamp. Nothing is left in place when it fails or is ended. May take hours.
+    Clone {
+        /// Whose primary.
+        from: MemberId,
+    },
+
+    // The server. By the guard.
+    /// Write our settings and doors for the next start or reload (atomically, durable).
+    WriteSettings(Settings),
+    /// Start the postmaster, as a standby by `standby.signal`, with the settings written. `Done` once it is spawned.
+    Start,
+    /// Tell the postmaster to read settings and doors again. In force some time after `Done`: see `Server::settings`.
+    Reload,
+    /// Tell a standby to become primary. Happens some time after `Done`.
+    Promote,
+    /// Stop the postmaster. `Done` once every process was seen gone. Ends any other order under way.
+    Stop(StopMode),
+
+    // SQL. By the daemon. Bounded in time; no answer -> `Failed`.
+    /// End every session that is not ours.
+    EndSessions,
+    /// End the previous canary, if any, and begin a commit that has to wait for the gate. Does not wait for it.
+    Canary,
+    /// Write a little WAL, flushed locally, waiting for no standby -> `Wrote`. Also releases waiters (research/postgres.md 3a).
+    Nudge,
+    /// CHECKPOINT, immediate. May take long on a busy server.
+    Checkpoint,
+}
+
+/// Our settings. What PostgreSQL is told besides is fixed, and the runtime's.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// Comes back in `Server::settings` once these settings and doors are in force in the postmaster and new sessions.
+    pub generation: u64,
+    /// `synchronous_standby_names`: `None` names a standby that does not exist (closed); `Some([])` is empty (lone);
+    /// `Some([..])` means `FIRST n` of exactly these.
+    pub gate: Option<Vec<Copy>>,
+    /// Whom to follow; None: nobody.
+    pub follow: Option<MemberId>,
+    /// The copy under whose name it connects.
+    pub copy: Option<Copy>,
+    /// Whether clients may come in: `Open` or `Closed`.
+    pub doors: Doors,
+}
+
+/// What came of a step.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Carried out.
+    Done,
+    /// What the directory holds.
+    Inspected(Inspection),
+    /// What the server says.
+    Observed(Box<Server>),
+    /// A nudge: the end of the record that it wrote, flushed.
+    Wrote(Lsn),
+    /// It did not work; a sentence for people. What it may have changed has to be looked at again.
+    Failed(String),
+    /// The guard refused it: no permission for it, or an order of a lower term.
+    Refused,
+    /// A stop or a fence ended it before its end.
+    Ended,
+}
+
+/// What is on disk.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Inspection {
+    /// The mark is set: whatever the directory holds is not whole.
+    pub rewriting: bool,
+    /// The data directory.
+    pub directory: Directory,
+    /// The gate in our settings as last written: what a postmaster started now would read.
+    pub written: Option<Settings>,
+}
+
+/// A data directory.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Directory {
+    /// Absent or empty.
+    Absent,
+    /// It cannot be used: why, for people.
+    Unusable(String),
+    /// A PostgreSQL data directory.
+    Data(Box<DataDirectory>),
+}
+
+/// What a data directory says without being started.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct DataDirectory {
+    /// `Database system identifier`.
+    pub system_id: SystemId,
+    /// How it was left.
+    pub cluster: ClusterState,
+    /// `Latest checkpoint location`: after a clean stop, where the shutdown checkpoint record begins.
+    pub checkpoint: Lsn,
+    /// `Latest checkpoint's TimeLineID`. Lags behind a promotion for long.
+    pub checkpoint_timeline: Timeline,
+    /// The newest timeline that `pg_wal`'s history files or the control file show, and where it begins (0 for timeline 1).
+    pub newest_timeline: (Timeline, Lsn),
+    /// Shut down, timeline 1, NextOID below 16384: no user ever put anything in.
+    pub never_used: bool,
+    /// Our stamp, if it has one that is whole.
+    pub stamp: Option<Stamp>,
+}
+
+/// `Database cluster state` of the control file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum ClusterState {
+    /// `shut down`: a primary that was stopped cleanly.
+    ShutDown,
+    /// `shut down in recovery`: a standby that was stopped cleanly.
+    ShutDownInRecovery,
+    /// Anything else: it crashed, or it runs.
+    Other,
+}
+
+/// The file in the data directory that says whose copy this is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Stamp {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The member's name: a base backup carries its source's.
+    pub member: String,
+    /// The database's identifier.
+    pub system_id: SystemId,
+    /// Which copy this is.
+    pub copy: CopyId,
+    /// The newest record when it was written.
+    pub record: Option<RecordKey>,
+    /// The promotions of this copy.
+    pub history: History,
+    /// The newest promotion ordered for this copy (term, n), written before the order.
+    pub ordered: Option<(Term, u32)>,
+}
+
+/// What a running server says.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Server {
+    /// The postmaster's run.
+    pub run: RunId,
+    /// `pg_is_in_recovery()`.
+    pub in_recovery: bool,
+    /// The generation of the settings in force in a fresh session: the postmaster has read doors and settings since.
+    /// Says nothing of the gate in checkpointer and walsenders.
+    pub settings: u64,
+    /// `synchronous_standby_names` comes from our file (R7); nobody's `ALTER SYSTEM` or own line is in the way.
+    pub gate_is_ours: bool,
+    /// Standby: the position replayed, the end of a whole record. Primary: its flush position, maybe inside a record.
+    pub position: Lsn,
+    /// Standby: the startup process waits for more WAL: all that is there was replayed.
+    pub drained: bool,
+    /// Standby: replay is paused.
+    pub replay_paused: bool,
+    /// Standby: its receiver is in state `streaming`, and it is set to follow this member.
+    pub streaming_from: Option<MemberId>,
+    /// Primary: the timeline that it writes, and where that began.
+    pub timeline: (Timeline, Lsn),
+    /// Primary: every walsender with a copy's name; a name may come twice.
+    pub walsenders: Vec<Walsender>,
+    /// Walsenders under other names (clones, strangers), each at a priority above 0: none is expected.
+    pub strangers_in_gate: u32,
+    /// What became of the canary.
+    pub canary: Canary,
+}
+
+/// One connection that streams from a primary.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Walsender {
+    /// The copy whose name it connected under.
+    pub copy: Copy,
+    /// State `streaming`.
+    pub streaming: bool,
+    /// Flushed, as the standby reported; may lie inside a record.
+    pub flushed: Lsn,
+    /// `sync_priority`, as this walsender computed it from *its* settings; 0: does not count for the gate.
+    pub priority: u32,
+}
+
+/// A commit of ours that has to wait while the gate is closed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Canary {
+    /// None was begun in this run, or it ended with an error.
+    None,
+    /// Begun, and not seen waiting yet.
+    Begun,
+    /// Seen with `wait_event` SyncRep: the flag that makes commits wait is set.
+    Waiting,
+    /// It came back: it did not wait, or waits no more.
+    Returned,
+}
+
+impl Step {
+    /// Whether the guard carries it out: it outlives a daemon, or changes what serves (R16).
+    pub fn is_guards(&self) -> bool {
+        !matches!(
+            self,
+            Step::Inspect
+                | Step::Observe
+                | Step::EndSessions
+                | Step::Canary
+                | Step::Nudge
+                | Step::Checkpoint
+        )
+    }
+}
