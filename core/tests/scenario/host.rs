@@ -1,0 +1,165 @@
+//! One host: its disk, its daemon, its database.
+
+use super::database::Database;
+use std::collections::VecDeque;
+use yoke_core::hard_state::HardState;
+use yoke_core::member::MemberId;
+use yoke_core::message::{Body, Message};
+use yoke_core::operator::CommandOutcome;
+use yoke_core::permission::{GuardView, Lasts, Permission};
+use yoke_core::postgres::{Doors, Gate, PgTarget, Upstream, Want};
+use yoke_core::view::RoleView;
+use yoke_core::{Config, Instant, Node};
+
+/// What the daemon tells guard and steward.
+pub(crate) enum ToHost {
+    Guard(Permission),
+    Steward(PgTarget),
+}
+
+pub(crate) struct Host {
+    pub(crate) powered: bool,
+    pub(crate) node: Option<Node>,
+    /// The state as it is on disk.
+    pub(crate) disk: Option<HardState>,
+    /// Writes of the state never come back.
+    pub(crate) disk_hangs: bool,
+    pub(crate) database: Option<Database>,
+    pub(crate) replies: Vec<CommandOutcome>,
+    /// The daemon said `Exit`.
+    pub(crate) exited: bool,
+    writing: VecDeque<(Instant, u64, HardState)>,
+    orders: VecDeque<(Instant, ToHost)>,
+    said_permission: Option<(u64, &'static str)>,
+}
+
+impl Host {
+    pub(crate) fn new(me: MemberId, config: &Config) -> Host {
+        Host {
+            powered: false,
+            node: None,
+            disk: None,
+            disk_hangs: false,
+            database: config.is_data(me).then(|| Database::new(me)),
+            replies: Vec::new(),
+            exited: false,
+            writing: VecDeque::new(),
+            orders: VecDeque::new(),
+            said_permission: None,
+        }
+    }
+
+    pub(crate) fn leads(&self) -> bool {
+        self.node
+            .as_ref()
+            .is_some_and(|n| n.view().role == RoleView::Leader)
+    }
+
+    /// The daemon is gone, guard and database are not; a write that was not done may be lost.
+    pub(crate) fn daemon_gone(&mut self) {
+        self.node = None;
+        self.writing.clear();
+        self.orders.clear();
+        if let Some(database) = &mut self.database {
+            database.steward_gone();
+        }
+    }
+
+    pub(crate) fn begin_daemon(&mut self) -> GuardView {
+        self.said_permission = None;
+        match &mut self.database {
+            Some(database) => {
+                database.steward_begins();
+                database.guard
+            }
+            None => GuardView::NEW,
+        }
+    }
+
+    pub(crate) fn write(&mut self, due: Instant, seq: u64, state: HardState) {
+        self.writing.push_back((due, seq, state));
+    }
+
+    pub(crate) fn write_done(&mut self, now: Instant) -> Option<u64> {
+        if self.disk_hangs || self.writing.front().is_none_or(|(due, ..)| *due > now) {
+            return None;
+        }
+        let (_, seq, state) = self.writing.pop_front()?;
+        self.disk = Some(state);
+        Some(seq)
+    }
+
+    pub(crate) fn order(&mut self, due: Instant, order: ToHost) {
+        self.orders.push_back((due, order));
+    }
+
+    pub(crate) fn order_due(&mut self, now: Instant) -> Option<ToHost> {
+        if self.orders.front().is_none_or(|(due, _)| *due > now) {
+            return None;
+        }
+        self.orders.pop_front().map(|(_, order)| order)
+    }
+
+    /// A line for the trace when the kind of permission changes.
+    pub(crate) fn permission_line(&mut self, permission: &Permission) -> Option<String> {
+        let kind = match permission.lasts {
+            Lasts::Until(_) => "a lease",
+            Lasts::Unbounded => "no end",
+            Lasts::Ended => "ended",
+        };
+        let said = Some((permission.term.0, kind));
+        if self.said_permission == said {
+            return None;
+        }
+        self.said_permission = said;
+        Some(format!("permission of term {}: {kind}", permission.term))
+    }
+}
+
+pub(crate) fn target_line(target: &PgTarget) -> String {
+    let term = target.term;
+    match &target.want {
+        Want::Nothing => format!("nothing (term {term})"),
+        Want::Stopped(mode) => format!("stopped, {mode:?} (term {term})"),
+        Want::Standby { of, may_discard } => {
+            let of = match of {
+                Upstream::AsFound => "as found".to_owned(),
+                Upstream::Nobody => "of nobody".to_owned(),
+                Upstream::Member(m) => format!("of {m}"),
+            };
+            let discard = if *may_discard { ", may discard" } else { "" };
+            format!("standby {of}{discard} (term {term})")
+        }
+        Want::Primary { gate, doors } => {
+            let gate = match gate {
+                Gate::AsFound => "as found".to_owned(),
+                Gate::Closed => "closed".to_owned(),
+                Gate::Open(names) => {
+                    let names: Vec<String> = names.iter().map(|c| c.member.to_string()).collect();
+                    format!("open {{{}}}", names.join(", "))
+                }
+            };
+            let doors = match doors {
+                Doors::AsFound => "as found",
+                Doors::Closed => "closed",
+                Doors::Open => "open",
+            };
+            format!("primary, gate {gate}, doors {doors} (term {term})")
+        }
+        Want::Draining => format!("draining (term {term})"),
+    }
+}
+
+/// What is worth a line of the trace.
+pub(crate) fn message_line(message: &Message) -> Option<String> {
+    let term = message.term;
+    match &message.body {
+        Body::Vote(_) => Some(format!("vote for me in term {term}")),
+        Body::VoteReply(r) if !r.pre => Some(match &r.refusal {
+            None => format!("vote in term {term}"),
+            Some(refusal) => format!("no vote in term {term}: {:?}", refusal.why),
+        }),
+        Body::Release { term, .. } => Some(format!("releases term {term}")),
+        _ => None,
+    }
+}
