@@ -104,6 +104,8 @@ pub(crate) struct Database {
     /// Flushed up to here.
     pub(crate) end: Lsn,
     pub(crate) trouble: Trouble,
+    /// How long its next starts take.
+    pub(crate) recovery: Duration,
     /// How many promotions were ordered in all.
     pub(crate) promotions: u32,
     /// How often the contents were discarded.
@@ -128,6 +130,7 @@ impl Database {
             history: History::default(),
             end: Lsn(0),
             trouble: Trouble::default(),
+            recovery: START,
             promotions: 0,
             discarded: 0,
             shutdown_checkpoint: None,
@@ -212,15 +215,17 @@ impl Database {
     }
 
     pub(super) fn take_target(&mut self, target: PgTarget) {
-        if let Some(steward) = &mut self.steward {
+        if let Some(steward) = &mut self.steward
+            && steward.target.as_ref().is_none_or(|t| t.seq < target.seq)
+        {
             steward.target = Some(target);
             steward.draining = None;
             steward.looks_at = Instant(0);
         }
     }
 
-    /// One millisecond of guard, postmaster and steward. Returns lines for the trace.
-    pub(super) fn step(&mut self, now: Instant) -> Vec<String> {
+    /// One millisecond of guard and postmaster.
+    pub(super) fn step(&mut self, now: Instant) {
         self.fence(now);
         self.process_step(now);
         if self.rewriting.is_some_and(|at| at <= now) {
@@ -234,10 +239,13 @@ impl Database {
             self.stamps_at = None;
             self.stamped = true;
         }
+    }
+
+    /// The steward's next step.
+    pub(super) fn pursue_target(&mut self, now: Instant) {
         if let Some(target) = self.steward.as_ref().and_then(|s| s.target.clone()) {
             self.pursue(&target, now);
         }
-        std::mem::take(&mut self.said)
     }
 
     fn process_step(&mut self, now: Instant) {
@@ -365,6 +373,12 @@ impl Database {
         self.look_soon();
     }
 
+    /// Dies and is started again before anybody was told.
+    pub(crate) fn restarts_unseen(&mut self, now: Instant) {
+        self.dies("dies");
+        self.start(now);
+    }
+
     fn start(&mut self, now: Instant) {
         if self.rewriting.is_some() || self.copy.is_none() {
             return;
@@ -372,7 +386,9 @@ impl Database {
         self.runs += 1;
         self.guard.run = Some(RunId(u64::from(self.me.0) * 1000 + self.runs));
         self.guard.serving = None;
-        self.process = Process::Starting { ready: now + START };
+        self.process = Process::Starting {
+            ready: now + self.recovery,
+        };
         self.look_soon();
     }
 

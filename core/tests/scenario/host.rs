@@ -1,7 +1,7 @@
 //! One host: its disk, its daemon, its database.
 
 use super::database::Database;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use yoke_core::hard_state::HardState;
 use yoke_core::member::MemberId;
 use yoke_core::message::{Body, Message};
@@ -26,11 +26,15 @@ pub(crate) struct Host {
     pub(crate) disk_hangs: bool,
     pub(crate) database: Option<Database>,
     pub(crate) replies: Vec<CommandOutcome>,
+    /// What the steward was told by the present daemon.
+    pub(crate) targets: Vec<PgTarget>,
     /// The daemon said `Exit`.
     pub(crate) exited: bool,
     writing: VecDeque<(Instant, u64, HardState)>,
     orders: VecDeque<(Instant, ToHost)>,
     said_permission: Option<(u64, &'static str)>,
+    said_target: String,
+    sent: BTreeSet<String>,
 }
 
 impl Host {
@@ -42,10 +46,13 @@ impl Host {
             disk_hangs: false,
             database: config.is_data(me).then(|| Database::new(me)),
             replies: Vec::new(),
+            targets: Vec::new(),
             exited: false,
             writing: VecDeque::new(),
             orders: VecDeque::new(),
             said_permission: None,
+            said_target: String::new(),
+            sent: BTreeSet::new(),
         }
     }
 
@@ -67,6 +74,8 @@ impl Host {
 
     pub(crate) fn begin_daemon(&mut self) -> GuardView {
         self.said_permission = None;
+        self.said_target.clear();
+        self.targets.clear();
         match &mut self.database {
             Some(database) => {
                 database.steward_begins();
@@ -100,6 +109,18 @@ impl Host {
         self.orders.pop_front().map(|(_, order)| order)
     }
 
+    pub(crate) fn says_first_time(&mut self, line: &str) -> bool {
+        self.sent.insert(line.to_owned())
+    }
+
+    /// A line for the trace when more than the record changes.
+    pub(crate) fn target_line(&mut self, target: &PgTarget) -> Option<String> {
+        let line = format!("wants {}", target_line(target));
+        let new = line != self.said_target;
+        self.said_target.clone_from(&line);
+        new.then_some(line)
+    }
+
     /// A line for the trace when the kind of permission changes.
     pub(crate) fn permission_line(&mut self, permission: &Permission) -> Option<String> {
         let kind = match permission.lasts {
@@ -116,7 +137,7 @@ impl Host {
     }
 }
 
-pub(crate) fn target_line(target: &PgTarget) -> String {
+fn target_line(target: &PgTarget) -> String {
     let term = target.term;
     match &target.want {
         Want::Nothing => format!("nothing (term {term})"),

@@ -20,7 +20,7 @@ use yoke_core::hard_state::HardState;
 use yoke_core::member::{Member, MemberId, MemberKind};
 use yoke_core::message::{Body, Message};
 use yoke_core::operator::CommandOutcome;
-use yoke_core::postgres::{Lsn, SystemId, Timeline};
+use yoke_core::postgres::{Lsn, PgTarget, SystemId, Timeline};
 use yoke_core::record::{Copy, CopyId, History, Promotion, Record, RecordKey, Term};
 use yoke_core::{Action, Boot, Config, Duration, Event, Instant, Node};
 
@@ -36,7 +36,6 @@ pub(crate) const SYNC_TIMEOUT: Duration = Duration::secs(2);
 pub(crate) const HEALTH_TIMEOUT: Duration = Duration::secs(3);
 
 const TICK: Duration = Duration::millis(1);
-const WIRE: Duration = Duration::millis(5);
 const LOCAL: Duration = Duration::millis(1);
 
 pub(crate) const fn ms(n: u64) -> Duration {
@@ -65,6 +64,8 @@ pub(crate) struct Cluster {
     pub(crate) watch: Watch,
     /// Clients write while they can.
     pub(crate) writes: bool,
+    /// How long a message takes.
+    pub(crate) wire_time: Duration,
     /// Everything that was sent since the last `mark`.
     pub(crate) sent: Vec<Sent>,
     wire: VecDeque<(Instant, Sent)>,
@@ -109,6 +110,7 @@ impl Cluster {
             hosts,
             watch: Watch::default(),
             writes: true,
+            wire_time: ms(5),
             sent: Vec::new(),
             wire: VecDeque::new(),
             cut: BTreeSet::new(),
@@ -429,11 +431,11 @@ impl Cluster {
                 ToHost::Steward(target) => self.db_mut(m).take_target(target),
             }
         }
-        if let Some(database) = self.host_mut(m).database.as_mut() {
-            let said = database.step(now);
-            for line in said {
-                self.note(m, &line);
-            }
+        if self.host(m).database.is_some() {
+            self.db_mut(m).step(now);
+            self.report_database(m);
+            // What the guard saw, the node has heard of before the steward acts on it.
+            self.db_mut(m).pursue_target(now);
             self.report_database(m);
         }
         let due = self.host(m).node.as_ref().and_then(Node::next_timeout);
@@ -444,6 +446,9 @@ impl Cluster {
 
     fn report_database(&mut self, m: MemberId) {
         let now = self.now;
+        for line in std::mem::take(&mut self.db_mut(m).said) {
+            self.note(m, &line);
+        }
         if self.host(m).node.is_none() {
             return;
         }
@@ -471,9 +476,12 @@ impl Cluster {
                 Action::Persist { seq, state } => self.host_mut(m).write(now + LOCAL, seq, *state),
                 Action::Send { to, message } => self.send(m, to, message),
                 Action::Postgres(target) => {
-                    self.note(m, &format!("wants {}", host::target_line(&target)));
-                    self.host_mut(m)
-                        .order(now + LOCAL, ToHost::Steward(*target));
+                    if let Some(line) = self.host_mut(m).target_line(&target) {
+                        self.note(m, &line);
+                    }
+                    let host = self.host_mut(m);
+                    host.targets.push(PgTarget::clone(&target));
+                    host.order(now + LOCAL, ToHost::Steward(*target));
                 }
                 Action::Guard(permission) => {
                     if let Some(line) = self.host_mut(m).permission_line(&permission) {
@@ -500,7 +508,11 @@ impl Cluster {
 
     fn send(&mut self, from: MemberId, to: MemberId, message: Message) {
         if let Some(line) = host::message_line(&message) {
-            self.note(from, &format!("-> {to}: {line}"));
+            // Repetitions tell nothing new.
+            let line = format!("-> {to}: {line}");
+            if self.host_mut(from).says_first_time(&line) {
+                self.note(from, &line);
+            }
         }
         let sent = Sent {
             at: self.now,
@@ -511,7 +523,7 @@ impl Cluster {
         self.sent.push(sent.clone());
         let lost = self.lose.as_ref().is_some_and(|lose| lose(&sent));
         if !lost && self.is_linked(from, to) {
-            self.wire.push_back((self.now + WIRE, sent));
+            self.wire.push_back((self.now + self.wire_time, sent));
         }
     }
 
