@@ -193,8 +193,7 @@ impl Node {
         self.explain(Reason::TakesBack);
         let now = self.now;
         let request = self.leader.as_deref_mut().and_then(|leader| {
-            leader.ran = false;
-            leader.progress_at = now;
+            leader.begins_anew(now);
             leader.hand_over.take().and_then(|h| h.request)
         });
         if let Some(request) = request {
