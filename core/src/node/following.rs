@@ -224,7 +224,12 @@ impl Node {
             return;
         }
         if self.state.is_none() {
-            self.want(Want::Nothing);
+            if self.stopping.is_some() {
+                self.withdraw_permission();
+                self.want(Want::Stopped(StopMode::Clean));
+            } else {
+                self.want(Want::Nothing);
+            }
             return;
         }
         if !self.primary_is_down() {
