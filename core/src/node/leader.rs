@@ -131,7 +131,9 @@ impl Node {
         self.leader = Some(Box::new(Leader {
             term: self.term(),
             since: self.now,
-            round: 0,
+            // Above every round of an earlier daemon run in this term: an answer to that one's heartbeat promises for
+            // less long than it would seem (R10), and a younger heartbeat is known as younger.
+            round: self.now.0,
             sent: VecDeque::new(),
             next_heartbeat: self.now,
             peers: vec![

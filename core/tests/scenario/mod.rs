@@ -429,7 +429,9 @@ impl Cluster {
                 ToHost::Guard(permission) => {
                     self.db_mut(m).take_permission(permission);
                     let view = self.db(m).guard;
-                    self.handle(m, Event::Guard(view));
+                    if !self.host(m).guard_hangs {
+                        self.handle(m, Event::Guard(view));
+                    }
                 }
                 ToHost::Steward(target) => self.db_mut(m).take_target(target),
             }
@@ -455,7 +457,9 @@ impl Cluster {
         if self.host(m).node.is_none() {
             return;
         }
-        if let Some(view) = self.db_mut(m).guard_news() {
+        if !self.host(m).guard_hangs
+            && let Some(view) = self.db_mut(m).guard_news()
+        {
             self.handle(m, Event::Guard(view));
         }
         if let Some(status) = self.db_mut(m).steward_news(now) {
