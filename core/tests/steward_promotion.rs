@@ -145,7 +145,9 @@ fn a_dead_lone_primary_is_restarted_and_promoted_again() {
     world.until("open", |w| w.is_open(&[]));
     let run = world.status.run;
     world.postmaster_dies();
-    world.until("down", |w| matches!(w.status.state, PgState::Stopped { .. }));
+    world.until("down", |w| {
+        matches!(w.status.state, PgState::Stopped { .. })
+    });
     world.until("open again", |w| w.is_open(&[]));
     assert_ne!(world.status.run, run);
     let history: Vec<_> = world.status.history.promotions().to_vec();

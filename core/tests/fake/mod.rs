@@ -154,9 +154,15 @@ fn show(step: &Step) -> String {
                 Some(names) => format!("{names:?}"),
             };
             let follow = s.follow.map_or("nobody".to_owned(), |m| m.to_string());
-            format!("settings #{} gate {gate}, follow {follow}, doors {:?}", s.generation, s.doors)
+            format!(
+                "settings #{} gate {gate}, follow {follow}, doors {:?}",
+                s.generation, s.doors
+            )
         }
-        Step::WriteStamp(s) => format!("stamp {} history {} ordered {:?}", s.copy, s.history, s.ordered),
+        Step::WriteStamp(s) => format!(
+            "stamp {} history {} ordered {:?}",
+            s.copy, s.history, s.ordered
+        ),
         Step::Stop(mode) => format!("stop {mode:?}"),
         Step::Clone { from } => format!("clone {from}"),
         step => name(step).to_owned(),
@@ -216,7 +222,8 @@ impl World {
             seq: self.seq,
             term: Term(term),
             record: record.cloned().map(Arc::new),
-            first_stamp: self.config.me == A && self.dir.as_ref().is_some_and(|d| d.stamp.is_none()),
+            first_stamp: self.config.me == A
+                && self.dir.as_ref().is_some_and(|d| d.stamp.is_none()),
             want,
         });
         self.send_target();
@@ -316,7 +323,8 @@ impl World {
     pub fn postmaster_dies(&mut self) {
         let run = self.pg.take().unwrap().run;
         self.dir.as_mut().unwrap().cluster = ClusterState::Other;
-        self.pending.push_back(Pending::Guard(GuardEvent::Gone { run }));
+        self.pending
+            .push_back(Pending::Guard(GuardEvent::Gone { run }));
     }
 
     // The two machines.
@@ -379,7 +387,8 @@ impl World {
                     self.log.push("   guard kills".to_owned());
                     self.pg = None;
                     self.dir.as_mut().unwrap().cluster = ClusterState::Other;
-                    self.pending.push_back(Pending::Guard(GuardEvent::Gone { run }));
+                    self.pending
+                        .push_back(Pending::Guard(GuardEvent::Gone { run }));
                 }
                 GuardAction::Answer { number, outcome } => {
                     self.steward
@@ -461,11 +470,16 @@ impl World {
                 });
             }
             Step::Reload => {
-                let pg = self.pg.as_mut().unwrap();
+                let Some(pg) = self.pg.as_mut() else {
+                    return Outcome::Failed("it does not run".to_owned());
+                };
                 pg.loaded = self.written.clone().unwrap();
                 pg.streaming = false;
             }
-            Step::Promote => self.pg.as_mut().unwrap().promoting = true,
+            Step::Promote => match self.pg.as_mut() {
+                Some(pg) => pg.promoting = true,
+                None => return Outcome::Failed("it does not run".to_owned()),
+            },
             Step::Stop(mode) => {
                 let pg = self.pg.take();
                 if let (Some(pg), Some(dir)) = (pg, self.dir.as_mut()) {
@@ -578,7 +592,13 @@ impl World {
     }
 
     pub fn streams(&self) -> bool {
-        matches!(self.status.state, PgState::Standby { streaming: true, .. })
+        matches!(
+            self.status.state,
+            PgState::Standby {
+                streaming: true,
+                ..
+            }
+        )
     }
 
     pub fn count(&self, what: &str) -> usize {
@@ -615,7 +635,12 @@ pub fn promotion(timeline: u32, start: u64, term: u64, n: u32) -> Promotion {
     }
 }
 
-pub fn record(term: u64, primary: MemberId, in_sync: &[Copy], promotions: Vec<Promotion>) -> Record {
+pub fn record(
+    term: u64,
+    primary: MemberId,
+    in_sync: &[Copy],
+    promotions: Vec<Promotion>,
+) -> Record {
     Record {
         key: RecordKey {
             term: Term(term),
