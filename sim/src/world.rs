@@ -194,6 +194,30 @@ impl World {
         world
     }
 
+    /// For the tests of the database model: all hosts have power, no daemon, no client, and nothing is due.
+    #[cfg(test)]
+    pub(crate) fn still() -> World {
+        let mut scenario = Scenario::calm(1);
+        scenario.members = vec![true, true, true];
+        let mut world = World::new(scenario, Choices::from_seed(1), false, &|_| {});
+        world.choices.tails = false;
+        world.queue.clear();
+        for host in &mut world.hosts {
+            host.up = true;
+        }
+        world
+    }
+
+    /// Lets so many microseconds pass.
+    #[cfg(test)]
+    pub(crate) fn passes_by(&mut self, time: u64) {
+        let end = self.now + time;
+        while self.queue.peek().is_some_and(|Reverse(next)| next.at <= end) {
+            self.step();
+        }
+        self.now = end;
+    }
+
     fn begins(&mut self) {
         for h in 0..self.hosts.len() {
             let at = self.choices.within(About::Restart, h, 1, 0, 300_000);

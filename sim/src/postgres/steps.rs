@@ -88,9 +88,8 @@ impl World {
         let exec = self.hosts[h].execs.remove(at);
         let outcome = if exec.ending {
             // The helper was killed; a rename may have come before that.
-            let quick = !matches!(exec.order.step, Step::Clone { .. } | Step::Start | Step::Stop(_));
-            if quick && self.choices.chance(About::StepLands, h, 0, 500) {
-                self.step_lands(h, &exec);
+            if self.choices.chance(About::StepLands, h, 0, 500) {
+                self.quick_step_lands(h, &exec);
             }
             Outcome::Ended
         } else if self.choices.chance(About::StepFails, h, 0, self.scenario.failures) {
@@ -105,12 +104,24 @@ impl World {
         self.guard_handles(h, GuardEvent::Outcome { number, outcome });
     }
 
+    /// A step that was ended all the same has its effect, if it is one of a moment.
+    pub(crate) fn quick_step_lands(&mut self, h: usize, exec: &Exec) {
+        let quick = matches!(
+            exec.order.step,
+            Step::WriteStamp(_) | Step::MarkRewriting | Step::ClearMark | Step::SetAside | Step::WriteSettings(_)
+        );
+        if quick {
+            self.step_lands(h, exec);
+        }
+    }
+
     /// Looks at a clone under way; true while it goes on.
     fn clone_goes_on(&mut self, h: usize, at: usize) -> bool {
         let Some((from, run)) = self.hosts[h].execs[at].source else {
             return false;
         };
-        let alive = self.clone_source(h, from) == Some((from, run)) && !self.choices.chance(About::CloneBreaks, h, from, 20);
+        let breaks = self.choices.chance(About::CloneBreaks, h, from, 10 * self.scenario.failures);
+        let alive = self.clone_source(h, from) == Some((from, run)) && !breaks;
         let exec = &mut self.hosts[h].execs[at];
         if !alive {
             exec.source = None;
@@ -150,10 +161,7 @@ impl World {
                 }
             }
             Step::Clone { .. } => return self.clone_lands(h, exec.source),
-            Step::WriteSettings(settings) => {
-                storage.settings = Some(settings.clone());
-                self.on_settings_written(h);
-            }
+            Step::WriteSettings(settings) => storage.settings = Some(settings.clone()),
             Step::Start => {
                 let Some(run) = exec.run else {
                     return failed("no run was named");
