@@ -422,27 +422,29 @@ impl World {
             return;
         };
         let run = server.run;
-        let conns: Vec<u64> = server.walsenders.iter().map(|w| w.conn).collect();
-        let postmaster = self.choices.skewed(About::RereadPostmaster, h, 0, (500, 20_000), 20, (20_000, 300_000));
-        self.db_in(postmaster, h, run, DbEv::RereadPostmaster);
-        let checkpointer =
-            self.choices.skewed(About::RereadCheckpointer, h, 0, (500, 40_000), 40, (100_000, 2_000_000));
-        self.db_in(postmaster + checkpointer, h, run, DbEv::RereadCheckpointer);
-        for conn in conns {
-            let delay = self.choices.skewed(About::RereadWalsender, h, 0, (500, 40_000), 40, (100_000, 1_000_000));
-            self.db_in(postmaster + delay, h, run, DbEv::RereadWalsender(conn));
-        }
-        let receiver = self.choices.within(About::RereadReceiver, h, 0, 500, 50_000);
-        self.db_in(postmaster + receiver, h, run, DbEv::RereadReceiver);
+        let time = self.choices.skewed(About::RereadPostmaster, h, 0, (500, 20_000), 20, (20_000, 300_000));
+        self.db_in(time, h, run, DbEv::RereadPostmaster);
     }
 
+    /// The postmaster reads the file, then tells its children, who look when they next can.
     fn reread_postmaster(&mut self, h: usize) {
         let host = &mut self.hosts[h];
-        if let Some(server) = &mut host.server {
-            server.read = read_of(host.storage.settings.as_ref());
-            let read = server.read.clone();
-            self.say(h, || format!("postgres: postmaster reads settings {}: {}", read.generation, in_words(&read)));
+        let Some(server) = &mut host.server else {
+            return;
+        };
+        server.read = read_of(host.storage.settings.as_ref());
+        let (run, read) = (server.run, server.read.clone());
+        let conns: Vec<u64> = server.walsenders.iter().map(|w| w.conn).collect();
+        self.say(h, || format!("postgres: postmaster reads settings {}: {}", read.generation, in_words(&read)));
+        let checkpointer =
+            self.choices.skewed(About::RereadCheckpointer, h, 0, (500, 40_000), 40, (100_000, 2_000_000));
+        self.db_in(checkpointer, h, run, DbEv::RereadCheckpointer);
+        for conn in conns {
+            let delay = self.choices.skewed(About::RereadWalsender, h, 0, (500, 40_000), 40, (100_000, 1_000_000));
+            self.db_in(delay, h, run, DbEv::RereadWalsender(conn));
         }
+        let receiver = self.choices.within(About::RereadReceiver, h, 0, 500, 50_000);
+        self.db_in(receiver, h, run, DbEv::RereadReceiver);
     }
 
     fn reread_checkpointer(&mut self, h: usize) {
