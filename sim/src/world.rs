@@ -16,6 +16,7 @@ use crate::trace::Trace;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
+use yoke_core::guard::GuardEvent;
 use yoke_core::member::{Member, MemberId, MemberKind};
 use yoke_core::postgres::{RunId, SystemId};
 use yoke_core::step::Order;
@@ -345,6 +346,8 @@ impl World {
             Ev::Gone { h, run } => {
                 if self.hosts[h].server.as_ref().is_some_and(|s| s.run == run) {
                     self.database_ends(h, false);
+                } else {
+                    self.guard_handles(h, GuardEvent::Gone { run });
                 }
             }
             Ev::Db { h, run, ev } => self.on_db(h, run, ev),

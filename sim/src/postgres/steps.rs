@@ -94,14 +94,19 @@ impl World {
             Outcome::Ended
         } else if self.choices.chance(About::StepFails, h, 0, self.scenario.failures) {
             if self.choices.chance(About::StepLands, h, 1, 300) {
-                self.step_lands(h, &exec);
+                self.quick_step_lands(h, &exec);
             }
             Outcome::Failed("it did not work this time".into())
         } else {
             self.step_lands(h, &exec)
         };
         self.say(h, || format!("step {number} ends: {}", outcome_in_words(&outcome)));
+        let run = exec.run.filter(|_| matches!(exec.order.step, Step::Start) && outcome != Outcome::Done);
         self.guard_handles(h, GuardEvent::Outcome { number, outcome });
+        if let Some(run) = run {
+            // Nothing of the run that was to begin is there.
+            self.guard_handles(h, GuardEvent::Gone { run });
+        }
     }
 
     /// A step that was ended all the same has its effect, if it is one of a moment.
