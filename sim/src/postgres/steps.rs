@@ -125,7 +125,7 @@ impl World {
         let Some((from, run)) = self.hosts[h].execs[at].source else {
             return false;
         };
-        let breaks = self.choices.chance(About::CloneBreaks, h, from, 10 * self.scenario.failures);
+        let breaks = self.choices.chance(About::CloneBreaks, h, from, 2 * self.scenario.failures);
         let alive = self.clone_source(h, from) == Some((from, run)) && !breaks;
         let exec = &mut self.hosts[h].execs[at];
         if !alive {
