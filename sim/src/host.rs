@@ -15,6 +15,8 @@ use yoke_core::guard::{Guard, GuardAction, GuardEvent};
 use yoke_core::member::MemberId;
 use yoke_core::operator::Command;
 use yoke_core::permission::{GuardView, Permission};
+use yoke_core::postgres::{GateStatus, PgState, PgStatus};
+use yoke_core::record::Copy;
 use yoke_core::steward::{StewardAction, StewardEvent};
 use yoke_core::step::{Order, Outcome, Step};
 use yoke_core::{Action, Config, Message, Node, Steward};
@@ -48,6 +50,8 @@ pub(crate) struct Host {
     socket: [u64; 2],
     /// How long the daemon stays away after it ended by itself.
     pub(crate) away: u64,
+    /// The status last written to the trace.
+    last_status: String,
 }
 
 /// A running daemon.
@@ -138,6 +142,7 @@ impl Host {
             armed: None,
             socket: [0, 0],
             away: 0,
+            last_status: String::new(),
         }
     }
 
@@ -395,7 +400,13 @@ impl World {
                 }
                 StewardAction::Status(status) => {
                     self.digest.note((self.now, h, &status));
-                    self.say(h, || format!("status: {}", status_in_words(&status)));
+                    if self.trace.is_on() {
+                        let words = status_in_words(&status);
+                        if words != self.hosts[h].last_status {
+                            self.say(h, || format!("status: {words}"));
+                            self.hosts[h].last_status = words;
+                        }
+                    }
                     queue.push_back(Inner::Node(Event::Postgres(status)));
                 }
                 StewardAction::Explain(reason) => self.say(h, || format!("steward: {reason}")),
@@ -547,8 +558,21 @@ impl World {
     }
 }
 
-fn status_in_words(status: &yoke_core::postgres::PgStatus) -> String {
+/// A status in a few words, without what changes all the time.
+fn status_in_words(status: &PgStatus) -> String {
     let copy = status.copy.map_or("-".into(), |c| c.to_string());
     let fault = status.fault.as_ref().map_or(String::new(), |f| format!(" FAULT {f}"));
-    format!("for {} copy {copy} end {} {:?}{fault}", status.target, status.end, status.state)
+    let state = match &status.state {
+        PgState::Standby { of, streaming, .. } => format!("standby of {of:?}{}", if *streaming { ", streams" } else { "" }),
+        PgState::Primary(primary) => {
+            let standbys: Vec<Copy> = primary.standbys.iter().filter(|s| s.streaming).map(|s| s.copy).collect();
+            let gate = match &primary.gate {
+                GateStatus::Open { names, since } => format!("open {names:?} since {since}"),
+                other => format!("{other:?}"),
+            };
+            format!("primary since term {}, gate {gate}, doors {:?}, streaming {standbys:?}", primary.promoted_in, primary.doors)
+        }
+        other => format!("{other:?}"),
+    };
+    format!("for {} copy {copy} {state}{fault}", status.target)
 }

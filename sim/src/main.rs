@@ -173,7 +173,7 @@ fn many(cli: &Cli, seeds: std::ops::Range<u64>, jobs: usize, how: How) -> ExitCo
 }
 
 fn print_end(report: &Report) {
-    for line in &report.trace[report.trace.len().saturating_sub(60)..] {
+    for line in &report.trace[report.trace.len().saturating_sub(40)..] {
         println!("{line}");
     }
 }

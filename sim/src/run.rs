@@ -65,7 +65,15 @@ fn mutate(config: &mut Config, mutant: Option<usize>) {
 
 /// Runs a scenario to its end or its first violation.
 pub fn run(scenario: &Scenario, how: How) -> Report {
-    let choices = Choices::from_seed(scenario.choices);
+    run_with(scenario, Choices::from_seed(scenario.choices), how)
+}
+
+/// The same, where a fuzzer's bytes make the small choices.
+pub fn run_bytes(scenario: &Scenario, bytes: Vec<u8>, how: How) -> Report {
+    run_with(scenario, Choices::from_bytes(bytes), how)
+}
+
+fn run_with(scenario: &Scenario, choices: Choices, how: How) -> Report {
     let mut world = None;
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let change = |config: &mut Config| mutate(config, how.mutant);

@@ -16,6 +16,7 @@ use crate::trace::Trace;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
+use yoke_core::guard::GuardEvent;
 use yoke_core::member::{Member, MemberId, MemberKind};
 use yoke_core::postgres::{RunId, SystemId};
 use yoke_core::step::Order;
@@ -194,6 +195,30 @@ impl World {
         world
     }
 
+    /// For the tests of the database model: all hosts have power, no daemon, no client, and nothing is due.
+    #[cfg(test)]
+    pub(crate) fn still() -> World {
+        let mut scenario = Scenario::calm(1);
+        scenario.members = vec![true, true, true];
+        let mut world = World::new(scenario, Choices::from_seed(1), false, &|_| {});
+        world.choices.tails = false;
+        world.queue.clear();
+        for host in &mut world.hosts {
+            host.up = true;
+        }
+        world
+    }
+
+    /// Lets so many microseconds pass.
+    #[cfg(test)]
+    pub(crate) fn passes_by(&mut self, time: u64) {
+        let end = self.now + time;
+        while self.queue.peek().is_some_and(|Reverse(next)| next.at <= end) {
+            self.step();
+        }
+        self.now = end;
+    }
+
     fn begins(&mut self) {
         for h in 0..self.hosts.len() {
             let at = self.choices.within(About::Restart, h, 1, 0, 300_000);
@@ -321,6 +346,8 @@ impl World {
             Ev::Gone { h, run } => {
                 if self.hosts[h].server.as_ref().is_some_and(|s| s.run == run) {
                     self.database_ends(h, false);
+                } else {
+                    self.guard_handles(h, GuardEvent::Gone { run });
                 }
             }
             Ev::Db { h, run, ev } => self.on_db(h, run, ev),

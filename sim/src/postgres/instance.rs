@@ -23,8 +23,8 @@ pub(crate) enum Phase {
     /// A promotion was ordered.
     Promoting,
     Primary,
-    /// A clean stop: sessions are gone; `written`: so is the shutdown checkpoint.
-    Stopping { primary: bool, written: bool },
+    /// A clean stop: sessions are gone; `written`: the shutdown checkpoint is there. `half`: it had not come up yet.
+    Stopping { primary: bool, half: bool, written: bool },
 }
 
 /// What the postmaster read.
@@ -228,6 +228,9 @@ impl World {
         }
         match ev {
             DbEv::Started => {
+                if server.phase != Phase::Starting {
+                    return;
+                }
                 server.phase = Phase::Standby;
                 server.replayed = dir.wal.entries.len();
                 dir.cluster = ClusterState::Other;
@@ -243,6 +246,9 @@ impl World {
             DbEv::RereadWalsender(conn) => self.reread_walsender(h, conn),
             DbEv::RereadReceiver => self.receiver_follows(h),
             DbEv::PromotionFile => {
+                if server.phase != Phase::Promoting {
+                    return;
+                }
                 let (timeline, start) = (dir.next_timeline(), dir.wal.end());
                 let mut file = dir.lineage.clone();
                 file.push((timeline, start));
@@ -250,7 +256,11 @@ impl World {
                 dir.lineage = file;
                 self.say(h, || format!("postgres: writes the history file of {timeline:?} at {start}"));
             }
-            DbEv::Promoted => self.promoted(h),
+            DbEv::Promoted => {
+                if server.phase == Phase::Promoting {
+                    self.promoted(h);
+                }
+            }
             DbEv::ControlFile => {
                 let (timeline, _) = dir.timeline();
                 dir.checkpoint = dir.wal.end();
@@ -277,7 +287,7 @@ impl World {
             DbEv::ReceiverTry(attempt) => self.receiver_try(h, attempt),
             DbEv::Pulse(conn) => self.pulse(h, conn),
             DbEv::StopWrites => {
-                if let Phase::Stopping { primary, written: false } = server.phase {
+                if let Phase::Stopping { primary, half, written: false } = server.phase {
                     if primary {
                         let (entry, _) = self.append(h, Kind::ShutdownCheckpoint);
                         if let Some((_, dir)) = self.server(h, run) {
@@ -286,7 +296,7 @@ impl World {
                         }
                     }
                     if let Some((server, _)) = self.server(h, run) {
-                        server.phase = Phase::Stopping { primary, written: true };
+                        server.phase = Phase::Stopping { primary, half, written: true };
                     }
                     self.db_in(TIMEOUT, h, run, DbEv::StopGivesUp);
                     self.stop_if_all_sent(h);
@@ -422,27 +432,29 @@ impl World {
             return;
         };
         let run = server.run;
-        let conns: Vec<u64> = server.walsenders.iter().map(|w| w.conn).collect();
-        let postmaster = self.choices.skewed(About::RereadPostmaster, h, 0, (500, 20_000), 20, (20_000, 300_000));
-        self.db_in(postmaster, h, run, DbEv::RereadPostmaster);
-        let checkpointer =
-            self.choices.skewed(About::RereadCheckpointer, h, 0, (500, 40_000), 40, (100_000, 2_000_000));
-        self.db_in(postmaster + checkpointer, h, run, DbEv::RereadCheckpointer);
-        for conn in conns {
-            let delay = self.choices.skewed(About::RereadWalsender, h, 0, (500, 40_000), 40, (100_000, 1_000_000));
-            self.db_in(postmaster + delay, h, run, DbEv::RereadWalsender(conn));
-        }
-        let receiver = self.choices.within(About::RereadReceiver, h, 0, 500, 50_000);
-        self.db_in(postmaster + receiver, h, run, DbEv::RereadReceiver);
+        let time = self.choices.skewed(About::RereadPostmaster, h, 0, (500, 20_000), 20, (20_000, 300_000));
+        self.db_in(time, h, run, DbEv::RereadPostmaster);
     }
 
+    /// The postmaster reads the file, then tells its children, who look when they next can.
     fn reread_postmaster(&mut self, h: usize) {
         let host = &mut self.hosts[h];
-        if let Some(server) = &mut host.server {
-            server.read = read_of(host.storage.settings.as_ref());
-            let read = server.read.clone();
-            self.say(h, || format!("postgres: postmaster reads settings {}: {}", read.generation, in_words(&read)));
+        let Some(server) = &mut host.server else {
+            return;
+        };
+        server.read = read_of(host.storage.settings.as_ref());
+        let (run, read) = (server.run, server.read.clone());
+        let conns: Vec<u64> = server.walsenders.iter().map(|w| w.conn).collect();
+        self.say(h, || format!("postgres: postmaster reads settings {}: {}", read.generation, in_words(&read)));
+        let checkpointer =
+            self.choices.skewed(About::RereadCheckpointer, h, 0, (500, 40_000), 40, (100_000, 2_000_000));
+        self.db_in(checkpointer, h, run, DbEv::RereadCheckpointer);
+        for conn in conns {
+            let delay = self.choices.skewed(About::RereadWalsender, h, 0, (500, 40_000), 40, (100_000, 1_000_000));
+            self.db_in(delay, h, run, DbEv::RereadWalsender(conn));
         }
+        let receiver = self.choices.within(About::RereadReceiver, h, 0, 500, 50_000);
+        self.db_in(receiver, h, run, DbEv::RereadReceiver);
     }
 
     fn reread_checkpointer(&mut self, h: usize) {
@@ -500,7 +512,8 @@ impl World {
             StopMode::Now => self.kill(h, run),
             StopMode::Clean => {
                 let primary = server.phase == Phase::Primary;
-                server.phase = Phase::Stopping { primary, written: false };
+                let half = matches!(server.phase, Phase::Starting | Phase::Promoting);
+                server.phase = Phase::Stopping { primary, half, written: false };
                 server.canary = Canary::None;
                 self.end_sessions(h);
                 if let Some(server) = &mut self.hosts[h].server {
@@ -533,7 +546,7 @@ impl World {
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        if let Phase::Stopping { primary, .. } = server.phase {
+        if let Phase::Stopping { primary, half: false, .. } = server.phase {
             dir.cluster = if primary { ClusterState::ShutDown } else { ClusterState::ShutDownInRecovery };
         }
         self.database_ends(h, true);

@@ -88,21 +88,36 @@ impl World {
         let exec = self.hosts[h].execs.remove(at);
         let outcome = if exec.ending {
             // The helper was killed; a rename may have come before that.
-            let quick = !matches!(exec.order.step, Step::Clone { .. } | Step::Start | Step::Stop(_));
-            if quick && self.choices.chance(About::StepLands, h, 0, 500) {
-                self.step_lands(h, &exec);
+            if self.choices.chance(About::StepLands, h, 0, 500) {
+                self.quick_step_lands(h, &exec);
             }
             Outcome::Ended
         } else if self.choices.chance(About::StepFails, h, 0, self.scenario.failures) {
             if self.choices.chance(About::StepLands, h, 1, 300) {
-                self.step_lands(h, &exec);
+                self.quick_step_lands(h, &exec);
             }
             Outcome::Failed("it did not work this time".into())
         } else {
             self.step_lands(h, &exec)
         };
         self.say(h, || format!("step {number} ends: {}", outcome_in_words(&outcome)));
+        let run = exec.run.filter(|_| matches!(exec.order.step, Step::Start) && outcome != Outcome::Done);
         self.guard_handles(h, GuardEvent::Outcome { number, outcome });
+        if let Some(run) = run {
+            // Nothing of the run that was to begin is there.
+            self.guard_handles(h, GuardEvent::Gone { run });
+        }
+    }
+
+    /// A step that was ended all the same has its effect, if it is one of a moment.
+    pub(crate) fn quick_step_lands(&mut self, h: usize, exec: &Exec) {
+        let quick = matches!(
+            exec.order.step,
+            Step::WriteStamp(_) | Step::MarkRewriting | Step::ClearMark | Step::SetAside | Step::WriteSettings(_)
+        );
+        if quick {
+            self.step_lands(h, exec);
+        }
     }
 
     /// Looks at a clone under way; true while it goes on.
@@ -110,7 +125,8 @@ impl World {
         let Some((from, run)) = self.hosts[h].execs[at].source else {
             return false;
         };
-        let alive = self.clone_source(h, from) == Some((from, run)) && !self.choices.chance(About::CloneBreaks, h, from, 20);
+        let breaks = self.choices.chance(About::CloneBreaks, h, from, 2 * self.scenario.failures);
+        let alive = self.clone_source(h, from) == Some((from, run)) && !breaks;
         let exec = &mut self.hosts[h].execs[at];
         if !alive {
             exec.source = None;
@@ -150,10 +166,7 @@ impl World {
                 }
             }
             Step::Clone { .. } => return self.clone_lands(h, exec.source),
-            Step::WriteSettings(settings) => {
-                storage.settings = Some(settings.clone());
-                self.on_settings_written(h);
-            }
+            Step::WriteSettings(settings) => storage.settings = Some(settings.clone()),
             Step::Start => {
                 let Some(run) = exec.run else {
                     return failed("no run was named");
