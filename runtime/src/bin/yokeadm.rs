@@ -1,1 +1,2 @@
+//! What an operator asks with.
 fn main() {}
