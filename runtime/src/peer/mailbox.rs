@@ -1,0 +1,84 @@
+//! What waits to be sent to one member: bounded, the oldest gives way.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use yoke_core::Message;
+
+/// A second of heartbeats at the fastest: what is older than that is of no use to anybody.
+const CAPACITY: usize = 64;
+
+/// A bounded queue from the driver to one link. Putting in never waits.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    queue: Mutex<VecDeque<Message>>,
+    filled: Notify,
+}
+
+impl Mailbox {
+    /// The messages may get lost (that is their contract), so a link that is stuck costs only the oldest.
+    pub fn put(&self, message: Message) {
+        let mut queue = self.lock();
+        if queue.len() == CAPACITY {
+            queue.pop_front();
+        }
+        queue.push_back(message);
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// Waits for the next message. One taker at a time.
+    pub async fn take(&self) -> Message {
+        loop {
+            if let Some(message) = self.lock().pop_front() {
+                return message;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Forgets what waits: it was meant for a connection that is gone.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Message>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use yoke_core::message::Body;
+    use yoke_core::record::Term;
+
+    fn message(n: u64) -> Message {
+        Message {
+            term: Term(n),
+            holds: None,
+            body: Body::Ask { nonce: n },
+        }
+    }
+
+    #[tokio::test]
+    async fn the_oldest_gives_way() {
+        let mailbox = Mailbox::default();
+        for n in 0..100 {
+            mailbox.put(message(n));
+        }
+        for n in 36..100 {
+            assert_eq!(mailbox.take().await, message(n));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_taker_is_woken() {
+        let mailbox = std::sync::Arc::new(Mailbox::default());
+        let theirs = std::sync::Arc::clone(&mailbox);
+        let taker = tokio::spawn(async move { theirs.take().await });
+        tokio::task::yield_now().await;
+        mailbox.put(message(1));
+        assert_eq!(taker.await.unwrap(), message(1));
+    }
+}
