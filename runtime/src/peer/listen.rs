@@ -6,6 +6,7 @@ use crate::admin::server;
 use crate::codec;
 use crate::driver::Input;
 use crate::log::Repeated;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -145,6 +146,10 @@ impl Listen {
                     if self.inputs.send(input).await.is_err() {
                         return; // the daemon ends
                     }
+                }
+                Err(codec::CodecError::Io(e)) if e.kind() == ErrorKind::UnexpectedEof => {
+                    info!("{name} closed its connection");
+                    return;
                 }
                 Err(codec::CodecError::Io(error)) => {
                     info!("{name} is no longer connected: {error}");
