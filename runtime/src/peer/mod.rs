@@ -13,3 +13,6 @@ mod socket;
 pub use directory::Directory;
 pub use handshake::Hello;
 pub use mailbox::Mailbox;
+
+#[cfg(test)]
+mod tests;

@@ -170,11 +170,12 @@ impl Answers<'_> {
         row.database = self.database(report);
         row.in_sync =
             record.map(|r| pg.copy.is_some() && r.copy_of(view.me).map(|c| c.id) == pg.copy);
-        if pg.system_id.is_some() {
+        // A directory that is being rewritten holds nothing that could be placed.
+        if pg.copy.is_some() && pg.system_id.is_some() {
             row.timeline = Some(pg.history.last().map_or(1, |p| p.timeline.0));
+            row.position = (pg.end > Lsn(0)).then(|| pg.end.to_string());
         }
-        if pg.end > Lsn(0) {
-            row.position = Some(pg.end.to_string());
+        if row.position.is_some() && row.role != "primary" {
             row.lag_bytes = primary_end.map(|p| p.0.saturating_sub(pg.end.0));
         }
         row

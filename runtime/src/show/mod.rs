@@ -13,3 +13,6 @@ pub fn kind(kind: MemberKind) -> &'static str {
         MemberKind::Witness => "witness",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,13 +16,17 @@ pub fn render(cluster: &Cluster) -> String {
         cluster.summary,
         table(&cluster.members)
     );
-    for row in &cluster.members {
-        let notes = [("", &row.fault), ("does not answer: ", &row.error)];
-        for (prefix, note) in notes {
-            if let Some(note) = note {
-                out.push_str(&format!("{}: {prefix}{note}\n", row.member));
-            }
-        }
+    let notes: Vec<String> = cluster
+        .members
+        .iter()
+        .filter_map(|row| {
+            let note = row.fault.as_ref().or(row.error.as_ref())?;
+            Some(format!("{}: {note}\n", row.member))
+        })
+        .collect();
+    if !notes.is_empty() {
+        out.push('\n');
+        out.push_str(&notes.concat());
     }
     out
 }
