@@ -45,7 +45,7 @@ impl Persister {
         let theirs = Arc::clone(&slot);
         std::thread::Builder::new()
             .name("state".to_owned())
-            .spawn(move || run(&dir, &theirs, durable))?;
+            .spawn(move || run(durable, &theirs, dir))?;
         Ok(Persister { slot })
     }
 
@@ -63,7 +63,8 @@ impl Drop for Persister {
     }
 }
 
-fn run(dir: &StatusDir, slot: &Slot, durable: impl Fn(u64)) {
+/// Arguments end in reverse: the directory's lock is free before `durable` goes.
+fn run(durable: impl Fn(u64), slot: &Slot, dir: StatusDir) {
     let mut complained: Option<Instant> = None;
     loop {
         let mut waiting = slot.lock();

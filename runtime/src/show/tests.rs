@@ -156,7 +156,16 @@ fn summary(each: &[Answer]) -> (bool, String) {
 
 #[test]
 fn a_whole_cluster() {
-    insta::assert_snapshot!(text(&whole()), @"");
+    insta::assert_snapshot!(text(&whole()), @r"
+    Cluster yoke: data1 leads, term 3, version 7
+    A failover now would lose nothing: data2 is in sync.
+
+    | Member  | Kind    | Address        | Role    | Database           | Timeline |  Position | Lag (bytes) | In sync |
+    |---------|---------|----------------|---------|--------------------|----------|-----------|-------------|---------|
+    | data1   | data    | 127.0.0.1:4401 | primary | serves             |        2 | 0/3000060 |             | yes     |
+    | data2   | data    | 127.0.0.1:4402 | standby | streams from data1 |        2 | 0/3000060 |           0 | yes     |
+    | monitor | witness | 127.0.0.1:4403 | witness |                    |          |           |             |         |
+    ");
 }
 
 #[test]
@@ -169,7 +178,19 @@ fn a_broken_cluster() {
         r.view.postgres.copy = None;
         r.view.postgres.fault = Some(Fault("cannot copy from m0: the disk is full".to_owned()));
     });
-    insta::assert_snapshot!(text(&without(each, &[2])), @"");
+    insta::assert_snapshot!(text(&without(each, &[2])), @r"
+    Cluster yoke: data1 leads, term 3, version 7
+    No failover is possible: data1 serves alone, data2: being made anew, 43 %.
+
+    | Member  | Kind    | Address        | Role      | Database              | Timeline |  Position | Lag (bytes) | In sync |
+    |---------|---------|----------------|-----------|-----------------------|----------|-----------|-------------|---------|
+    | data1   | data    | 127.0.0.1:4401 | primary   | serves alone          |        2 | 0/3000060 |             | yes     |
+    | data2   | data    | 127.0.0.1:4402 | rejoining | being made anew, 43 % |          |           |             | no      |
+    | monitor | witness | 127.0.0.1:4403 | unknown   | does not answer       |          |           |             |         |
+
+    data2: cannot copy from data1: the disk is full
+    monitor: 127.0.0.1:4400 did not answer within 1 s
+    ");
 }
 
 #[test]
