@@ -14,8 +14,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 use yoke_core::event::Boot;
 use yoke_core::member::MemberId;
@@ -23,6 +25,9 @@ use yoke_core::permission::GuardView;
 
 /// How many inputs may wait for the driver before whoever has another one waits too.
 const INPUTS: usize = 256;
+
+/// How long the last messages may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Why the daemon does not start, or ends.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +115,7 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
         nonce: rand::random(),
         guard: view,
     };
-    let mailboxes = peers(&config, &directory, &inputs, listeners);
+    let (mailboxes, links) = peers(&config, &directory, &inputs, listeners);
     drop(inputs);
     let driver = Driver::new(Parts {
         config: core.clone(),
@@ -118,10 +123,13 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
         state,
         boot,
         hands,
-        mailboxes,
+        mailboxes: mailboxes.clone(),
         persister,
     });
     driver.run(to_driver).await?;
+    // The last word may be a release: with it the others need not wait out their promises.
+    mailboxes.values().for_each(|mailbox| mailbox.finish());
+    let _ = tokio::time::timeout(LAST_WORDS, links.join_all()).await;
     info!("{} ends", core.name(me));
     Ok(())
 }
@@ -155,13 +163,13 @@ async fn listen(address: SocketAddr) -> Result<Vec<TcpListener>, DaemonError> {
     Ok(listeners)
 }
 
-/// Starts what connects the members. Answers where their messages are put.
+/// Starts what connects the members. Answers where their messages are put, and what sends them.
 fn peers(
     config: &Configuration,
     directory: &Arc<Directory>,
     inputs: &mpsc::Sender<Input>,
     listeners: Vec<TcpListener>,
-) -> HashMap<MemberId, Arc<Mailbox>> {
+) -> (HashMap<MemberId, Arc<Mailbox>>, JoinSet<()>) {
     let core = &config.core;
     // D/5: dead connections are given up well before anything rests on it.
     let patience = clock::std_duration(core.decision_timeout.part(1, 5));
@@ -177,6 +185,7 @@ fn peers(
         },
     };
     let mut mailboxes = HashMap::new();
+    let mut links = JoinSet::new();
     for peer in core.peers() {
         let mailbox = Arc::new(Mailbox::default());
         let link = Link {
@@ -185,7 +194,7 @@ fn peers(
             mailbox: Arc::clone(&mailbox),
             patience,
         };
-        tokio::spawn(link.run());
+        links.spawn(link.run());
         mailboxes.insert(peer, mailbox);
     }
     let listen = Listen::new(
@@ -197,7 +206,7 @@ fn peers(
     for listener in listeners {
         tokio::spawn(Arc::clone(&listen).run(listener));
     }
-    mailboxes
+    (mailboxes, links)
 }
 
 /// The guard and the sessions of a member with data.

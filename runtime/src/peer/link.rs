@@ -43,7 +43,7 @@ enum LinkError {
 }
 
 impl Link {
-    /// Connects, sends, connects again; ends only with its task.
+    /// Connects, sends, connects again; ends when its mailbox is finished and empty.
     pub async fn run(self) {
         let Some(address) = self.directory.daemon(self.hello.to) else {
             return;
@@ -66,7 +66,9 @@ impl Link {
                     info!("connected to {name} at {address}");
                     said = Repeated::default();
                     backoff = BACKOFF_LEAST;
-                    let error = self.feed(stream).await;
+                    let Some(error) = self.feed(stream).await else {
+                        return;
+                    };
                     warn!("the connection to {name} at {address} ended: {error}");
                 }
             }
@@ -83,22 +85,18 @@ impl Link {
         Ok(stream)
     }
 
-    /// Sends what the mailbox holds until the connection ends.
-    async fn feed(&self, mut stream: TcpStream) -> LinkError {
+    /// Sends what the mailbox holds until the connection ends; none: until the mailbox does.
+    async fn feed(&self, mut stream: TcpStream) -> Option<LinkError> {
         self.mailbox.clear();
         let (mut reader, mut writer) = stream.split();
         let send = async {
-            loop {
-                let frame = match codec::frame(&self.mailbox.take().await) {
-                    Ok(frame) => frame,
-                    Err(error) => return error.into(),
-                };
-                match timeout(self.patience, writer.write_all(&frame)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => return error.into(),
-                    Err(_) => return LinkError::Patience(self.patience),
-                }
+            while let Some(message) = self.mailbox.take().await {
+                let frame = codec::frame(&message)?;
+                timeout(self.patience, writer.write_all(&frame))
+                    .await
+                    .map_err(|_| LinkError::Patience(self.patience))??;
             }
+            Ok(())
         };
         // Nothing is ever said back: whatever comes is the end.
         let closed = async {
@@ -108,8 +106,8 @@ impl Link {
             }
         };
         tokio::select! {
-            error = send => error,
-            error = closed => error,
+            sent = send => sent.err(),
+            error = closed => Some(error),
         }
     }
 

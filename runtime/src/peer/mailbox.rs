@@ -11,39 +11,58 @@ const CAPACITY: usize = 64;
 /// A bounded queue from the driver to one link. Putting in never waits.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    queue: Mutex<VecDeque<Message>>,
-    filled: Notify,
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: VecDeque<Message>,
+    /// Nothing more will be put in.
+    finished: bool,
 }
 
 impl Mailbox {
     /// The messages may get lost (that is their contract), so a link that is stuck costs only the oldest.
     pub fn put(&self, message: Message) {
-        let mut queue = self.lock();
-        if queue.len() == CAPACITY {
-            queue.pop_front();
+        let mut waiting = self.lock();
+        if waiting.messages.len() == CAPACITY {
+            waiting.messages.pop_front();
         }
-        queue.push_back(message);
-        drop(queue);
-        self.filled.notify_one();
+        waiting.messages.push_back(message);
+        drop(waiting);
+        self.changed.notify_one();
     }
 
-    /// Waits for the next message. One taker at a time.
-    pub async fn take(&self) -> Message {
+    /// Nothing more will be put in: what waits is still sent, then the link ends.
+    pub fn finish(&self) {
+        self.lock().finished = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for the next message; none after the last. One taker at a time.
+    pub async fn take(&self) -> Option<Message> {
         loop {
-            if let Some(message) = self.lock().pop_front() {
-                return message;
+            {
+                let mut waiting = self.lock();
+                if let Some(message) = waiting.messages.pop_front() {
+                    return Some(message);
+                }
+                if waiting.finished {
+                    return None;
+                }
             }
-            self.filled.notified().await;
+            self.changed.notified().await;
         }
     }
 
     /// Forgets what waits: it was meant for a connection that is gone.
     pub fn clear(&self) {
-        self.lock().clear();
+        self.lock().messages.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Message>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,8 +87,17 @@ mod tests {
             mailbox.put(message(n));
         }
         for n in 36..100 {
-            assert_eq!(mailbox.take().await, message(n));
+            assert_eq!(mailbox.take().await, Some(message(n)));
         }
+    }
+
+    #[tokio::test]
+    async fn what_waits_at_the_end_is_still_taken() {
+        let mailbox = Mailbox::default();
+        mailbox.put(message(1));
+        mailbox.finish();
+        assert_eq!(mailbox.take().await, Some(message(1)));
+        assert_eq!(mailbox.take().await, None);
     }
 
     #[tokio::test]
@@ -79,6 +107,6 @@ mod tests {
         let taker = tokio::spawn(async move { theirs.take().await });
         tokio::task::yield_now().await;
         mailbox.put(message(1));
-        assert_eq!(taker.await.unwrap(), message(1));
+        assert_eq!(taker.await.unwrap(), Some(message(1)));
     }
 }
