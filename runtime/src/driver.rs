@@ -317,7 +317,7 @@ impl Driver {
             match action {
                 StewardAction::Order(order) => {
                     debug!(
-                        "order {} of term {}: {:?}",
+                        "order {} of term {}: {}",
                         order.number, order.term, order.step
                     );
                     if let Some(database) = &mut self.database {

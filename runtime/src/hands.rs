@@ -5,7 +5,7 @@ use crate::stand_in::{GuardLink, GuardReply, GuardRequest, Sessions};
 use tokio::sync::mpsc;
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::postgres::RunId;
-use yoke_core::step::{Order, Outcome};
+use yoke_core::step::Order;
 
 /// What comes back from the guard.
 pub use crate::stand_in::GuardReply as Reply;
@@ -36,7 +36,7 @@ impl Hands {
         sessions: Sessions,
         inputs: mpsc::Sender<Input>,
     ) -> Self {
-        // Unbounded, but the steward has at most one order under way.
+        // Unbounded, but a newer order replaces the one before.
         let (orders, to_do) = mpsc::unbounded_channel();
         tokio::spawn(work(sessions, to_do, inputs));
         Hands {
@@ -74,21 +74,24 @@ impl Hands {
     }
 }
 
-/// One step after the other; each is bounded in time by itself.
+/// One step at a time, each bounded in time by itself. The steward orders another while one is under way only when it no
+/// longer wants to know what comes of that one (it had the database stopped): then it is dropped.
 async fn work(
     mut sessions: Sessions,
     mut orders: mpsc::UnboundedReceiver<(Order, Option<RunId>)>,
     inputs: mpsc::Sender<Input>,
 ) {
-    while let Some((order, run)) = orders.recv().await {
-        let outcome: Outcome = sessions.run(&order.step, run).await;
-        let number = order.number;
-        if inputs
-            .send(Input::Stepped { number, outcome })
-            .await
-            .is_err()
-        {
-            return;
-        }
+    let mut next = orders.recv().await;
+    while let Some((order, run)) = next {
+        next = tokio::select! {
+            newer = orders.recv() => newer,
+            outcome = sessions.run(&order.step, run) => {
+                let number = order.number;
+                if inputs.send(Input::Stepped { number, outcome }).await.is_err() {
+                    return; // the daemon ends
+                }
+                orders.recv().await
+            }
+        };
     }
 }

@@ -52,17 +52,12 @@ impl Link {
         let mut backoff = BACKOFF_LEAST;
         let mut said = Repeated::default();
         loop {
-            match timeout(self.patience, self.connect(address)).await {
-                Err(_) => said.say(
-                    &LinkError::Patience(self.patience).to_string(),
-                    |why, again| {
-                        warn!("cannot reach {name} at {address}: {why}{again}");
-                    },
-                ),
-                Ok(Err(error)) => said.say(&error.to_string(), |why, again| {
-                    warn!("cannot reach {name} at {address}: {why}{again}");
-                }),
-                Ok(Ok(stream)) => {
+            let patience = Err(LinkError::Patience(self.patience));
+            match timeout(self.patience, self.connect(address))
+                .await
+                .unwrap_or(patience)
+            {
+                Ok(stream) => {
                     info!("connected to {name} at {address}");
                     said = Repeated::default();
                     backoff = BACKOFF_LEAST;
@@ -71,6 +66,12 @@ impl Link {
                     };
                     warn!("the connection to {name} at {address} ended: {error}");
                 }
+                Err(error) => said.say(&error.to_string(), |why, again| {
+                    warn!("cannot reach {name} at {address}: {why}{again}");
+                }),
+            }
+            if self.mailbox.is_finished() {
+                return;
             }
             tokio::time::sleep(backoff).await;
             backoff = (backoff * 2).min(BACKOFF_MOST);

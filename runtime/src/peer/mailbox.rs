@@ -56,6 +56,11 @@ impl Mailbox {
         }
     }
 
+    /// Whether nothing more will be put in.
+    pub fn is_finished(&self) -> bool {
+        self.lock().finished
+    }
+
     /// Forgets what waits: it was meant for a connection that is gone.
     pub fn clear(&self) {
         self.lock().messages.clear();
