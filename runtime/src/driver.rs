@@ -4,7 +4,7 @@
 use crate::admin::{Report, Request, Response, protocol::MemberEntry};
 use crate::clock;
 use crate::hands::{Hands, HandsError};
-use crate::log::{Repeated, named};
+use crate::log::named;
 use crate::peer::Mailbox;
 use crate::persister::Persister;
 use std::collections::{HashMap, VecDeque};
@@ -16,7 +16,7 @@ use yoke_core::member::MemberId;
 use yoke_core::operator::Command;
 use yoke_core::postgres::{PgState, PgStatus};
 use yoke_core::step::Outcome;
-use yoke_core::steward::{StewardAction, StewardEvent};
+use yoke_core::steward::{StewardAction, StewardEvent, StewardReason};
 use yoke_core::{Action, Config, Duration, Event, HardState, Instant, Message, Node, Steward};
 
 /// What reaches the driver from the rest of the daemon.
@@ -66,7 +66,6 @@ pub struct Driver {
     requests: u64,
     /// What the machines have said to each other and is not handled yet.
     inner: VecDeque<Inner>,
-    fault: Repeated,
     ended: bool,
 }
 
@@ -118,7 +117,6 @@ impl Driver {
             waiting: HashMap::new(),
             requests: 0,
             inner: VecDeque::new(),
-            fault: Repeated::default(),
             ended: false,
         }
     }
@@ -325,22 +323,18 @@ impl Driver {
                     }
                 }
                 StewardAction::Status(status) => {
-                    self.note_fault(&status);
                     self.inner.push_back(Inner::Node(Event::Postgres(status)));
                 }
-                StewardAction::Explain(reason) => info!("{}", self.named(&reason.to_string())),
+                StewardAction::Explain(reason) => {
+                    let text = reason.to_string();
+                    let text = self.named(&text);
+                    match reason {
+                        // Somebody may have to do something about it.
+                        StewardReason::Failed { .. } | StewardReason::Stuck(_) => warn!("{text}"),
+                        _ => info!("{text}"),
+                    }
+                }
             }
-        }
-    }
-
-    /// Says what stands in the way, once each time that it changes.
-    fn note_fault(&mut self, status: &PgStatus) {
-        match &status.fault {
-            Some(fault) => {
-                let text = self.named(&fault.0).into_owned();
-                self.fault.say(&text, |what, _| warn!("{what}"));
-            }
-            None => self.fault = Repeated::default(),
         }
     }
 
