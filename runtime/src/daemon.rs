@@ -3,10 +3,14 @@
 use crate::admin::protocol::MemberEntry;
 use crate::config::{ConfigError, Configuration};
 use crate::driver::{Driver, Input, Parts};
+use crate::guard::GuardLink;
 use crate::hands::{Hands, HandsError};
 use crate::peer::listen::Listen;
 use crate::peer::{Directory, Hello, Mailbox, link::Link};
 use crate::persister::Persister;
+use crate::postgres::Sessions;
+use crate::postgres::find::Binaries;
+use crate::postgres::user::PgUser;
 use crate::state_file::{StateError, StatusDir};
 use crate::{clock, log, signals};
 use std::collections::HashMap;
@@ -26,6 +30,8 @@ use yoke_core::permission::GuardView;
 /// How many inputs may wait for the driver before whoever has another one waits too.
 const INPUTS: usize = 256;
 
+/// How long another member may at most take to acknowledge what is sent.
+const PATIENCE: yoke_core::Duration = yoke_core::Duration::secs(2);
 /// How long the last messages may take to leave.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
@@ -171,8 +177,8 @@ fn peers(
     listeners: Vec<TcpListener>,
 ) -> (HashMap<MemberId, Arc<Mailbox>>, JoinSet<()>) {
     let core = &config.core;
-    // D/5: dead connections are given up well before anything rests on it.
-    let patience = clock::std_duration(core.decision_timeout.part(1, 5));
+    // Dead connections are given up well before a promise runs out.
+    let patience = clock::std_duration(core.decision_timeout.part(1, 5).min(PATIENCE));
     let hello = |to: MemberId| Hello {
         cluster: core.cluster.clone(),
         members: core.members.to_vec(),
@@ -209,13 +215,29 @@ fn peers(
     (mailboxes, links)
 }
 
-/// The guard and the sessions of a member with data.
+/// The guard and the sessions of a member with data, and what the guard holds.
 async fn database(
-    _config: &Configuration,
-    _directory: &Arc<Directory>,
-    _inputs: &mpsc::Sender<Input>,
+    config: &Configuration,
+    directory: &Arc<Directory>,
+    inputs: &mpsc::Sender<Input>,
 ) -> Result<(Option<Hands>, GuardView), DaemonError> {
-    Ok((None, GuardView::NEW))
+    let Some(context) = config.context() else {
+        return Ok((None, GuardView::NEW));
+    };
+    // Said now, to whoever starts the daemon, and not at the first failover.
+    let data = context.real_data_dir();
+    match data.join("PG_VERSION").is_file() {
+        true => Binaries::of_data(&context, &data),
+        false => Binaries::newest(&context),
+    }
+    .map_err(DaemonError::Database)?;
+    PgUser::of(&context).map_err(DaemonError::Database)?;
+    let (guard, view) = GuardLink::spawn(&context)
+        .await
+        .map_err(|e| DaemonError::Database(format!("the guard cannot be started: {e}")))?;
+    let sessions = Sessions::new(context);
+    let hands = Hands::new(guard, view, sessions, Arc::clone(directory), inputs.clone());
+    Ok((Some(hands), view))
 }
 
 fn entries(config: &Configuration) -> Vec<MemberEntry> {

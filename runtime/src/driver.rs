@@ -3,6 +3,7 @@
 
 use crate::admin::{Report, Request, Response, protocol::MemberEntry};
 use crate::clock;
+use crate::guard::GuardReply;
 use crate::hands::{Hands, HandsError};
 use crate::log::named;
 use crate::peer::Mailbox;
@@ -197,27 +198,25 @@ impl Driver {
         }
     }
 
-    fn take_guard(&mut self, reply: crate::hands::Reply) {
-        use crate::hands::Reply;
-        match reply {
-            Reply::View(view) => {
+    fn take_guard(&mut self, reply: GuardReply) {
+        let event = match reply {
+            GuardReply::View(view) => {
                 self.inner.push_back(Inner::Node(Event::Guard(view)));
-                self.inner
-                    .push_back(Inner::Steward(StewardEvent::Guard(view)));
+                StewardEvent::Guard(view)
             }
-            Reply::Answer { number, outcome } => self
-                .inner
-                .push_back(Inner::Steward(StewardEvent::Outcome { number, outcome })),
-            Reply::Progress {
+            GuardReply::Answer { number, outcome } => StewardEvent::Outcome { number, outcome },
+            GuardReply::Progress {
                 number,
                 done,
                 total,
-            } => self.inner.push_back(Inner::Steward(StewardEvent::Progress {
+            } => StewardEvent::Progress {
                 number,
                 done,
                 total,
-            })),
-        }
+            },
+            GuardReply::Explain(text) => return info!("guard: {}", self.named(&text)),
+        };
+        self.inner.push_back(Inner::Steward(event));
     }
 
     /// The earliest time that either machine waits for.
@@ -345,7 +344,7 @@ impl Driver {
 }
 
 /// Waits for the guard; for ever where there is none.
-async fn guard_reply(database: Option<&mut Database>) -> Result<crate::hands::Reply, HandsError> {
+async fn guard_reply(database: Option<&mut Database>) -> Result<GuardReply, HandsError> {
     match database {
         Some(database) => database.hands.reply().await,
         None => std::future::pending().await,

@@ -1,20 +1,23 @@
 //! Who carries out the steward's steps: the guard those that outlive this daemon, a task of this daemon the others.
 
 use crate::driver::Input;
-use crate::stand_in::{GuardLink, GuardReply, GuardRequest, Sessions};
+use crate::guard::{GuardLink, GuardReply, GuardRequest};
+use crate::peer::Directory;
+use crate::postgres::{Sessions, Upstream};
+use std::sync::Arc;
 use tokio::sync::mpsc;
+use yoke_core::member::MemberId;
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::postgres::RunId;
-use yoke_core::step::Order;
-
-/// What comes back from the guard.
-pub use crate::stand_in::GuardReply as Reply;
+use yoke_core::step::{Order, Step};
 
 /// The guard, and the daemon's own sessions with the database.
 pub struct Hands {
     guard: GuardLink,
     /// The postmaster's run as the guard last said: what sessions see belongs to it.
     run: Option<RunId>,
+    /// Where the other members' databases are.
+    directory: Arc<Directory>,
     orders: mpsc::UnboundedSender<(Order, Option<RunId>)>,
 }
 
@@ -29,11 +32,12 @@ pub enum HandsError {
 }
 
 impl Hands {
-    /// Starts the task that has the sessions.
+    /// Starts the task that has the sessions. `view`: what the guard said first.
     pub fn new(
         guard: GuardLink,
         view: GuardView,
         sessions: Sessions,
+        directory: Arc<Directory>,
         inputs: mpsc::Sender<Input>,
     ) -> Self {
         // Unbounded, but a newer order replaces the one before.
@@ -42,6 +46,7 @@ impl Hands {
         Hands {
             guard,
             run: view.run,
+            directory,
             orders,
         }
     }
@@ -54,11 +59,20 @@ impl Hands {
     /// Begins a step. Its outcome comes by the guard's reply, or as an input.
     pub fn carry_out(&mut self, order: Order) {
         if order.step.is_guards() {
-            self.guard.send(GuardRequest::Order(order));
+            let upstream = source(&order.step).and_then(|member| self.upstream(member));
+            self.guard.send(GuardRequest::Order { order, upstream });
         } else {
             // Fails only when the runtime is being shut down.
             let _ = self.orders.send((order, self.run));
         }
+    }
+
+    fn upstream(&self, member: MemberId) -> Option<Upstream> {
+        let address = self.directory.postgres(member)?;
+        Some(Upstream {
+            host: address.ip().to_string(),
+            port: address.port(),
+        })
     }
 
     /// The guard's next reply.
@@ -71,6 +85,15 @@ impl Hands {
             self.run = view.run;
         }
         Ok(reply)
+    }
+}
+
+/// The member whose database the step names.
+fn source(step: &Step) -> Option<MemberId> {
+    match step {
+        Step::Clone { from } => Some(*from),
+        Step::WriteSettings(settings) => settings.follow,
+        _ => None,
     }
 }
 

@@ -42,7 +42,7 @@ pub fn watch(inputs: mpsc::Sender<Input>) -> io::Result<()> {
             () = sleep(PATIENCE) => "no orderly end within 60 s",
         };
         warn!(
-            "{why}: the daemon ends as it is, and its guard stops a primary when the permission ends"
+            "{why}: the daemon ends as it is, and its guard ends the database"
         );
         std::process::exit(1);
     });

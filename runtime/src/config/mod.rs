@@ -4,6 +4,7 @@ pub mod ini;
 pub mod keys;
 mod values;
 
+use crate::postgres::Context;
 use ini::{Entry, Section};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -31,8 +32,8 @@ pub struct Configuration {
     pub pg_port: u16,
     /// Where PostgreSQL's programs are, if it is said.
     pub pg_bin: Option<PathBuf>,
-    /// Whom PostgreSQL runs as, when the daemon is root.
-    pub pg_user: String,
+    /// Whom PostgreSQL runs as when the daemon is root, if it is said.
+    pub pg_user: Option<String>,
     /// What is logged.
     pub log_level: LevelFilter,
     /// Keys that were taken but do nothing yet: one sentence each, for the log.
@@ -90,6 +91,26 @@ impl Configuration {
     /// Whether this host holds data.
     pub fn holds_data(&self) -> bool {
         self.core.is_data(self.core.me)
+    }
+
+    /// What PostgreSQL's side needs to know; none on a witness.
+    pub fn context(&self) -> Option<Context> {
+        Some(Context {
+            cluster: self.core.cluster.clone(),
+            members: self.core.members.to_vec(),
+            me: self.core.me,
+            configured_primary: self.core.configured_primary,
+            data_dir: self.data_dir.clone()?,
+            status_dir: self.status_dir.clone(),
+            pg_port: self.pg_port,
+            advertise_ip: self.address(self.core.me).ip(),
+            pg_user: self.pg_user.clone(),
+            pg_bin: self.pg_bin.clone(),
+            member_ips: self.addresses.iter().map(SocketAddr::ip).collect(),
+            decision_timeout: self.core.decision_timeout,
+            sync_timeout: self.core.sync_timeout,
+            health_timeout: self.core.health_timeout,
+        })
     }
 
     /// The member's address.
@@ -193,9 +214,7 @@ fn build(section: &Section, warnings: Vec<String>) -> Result<Configuration, Wron
             Some(_) => Some(path(section, "pg_bin")?),
             None => None,
         },
-        pg_user: get(section, "pg_user")
-            .map_or("postgres", |e| &e.value)
-            .to_owned(),
+        pg_user: get(section, "pg_user").map(|e| e.value.clone()),
         log_level: optional(section, "log_level", LevelFilter::INFO, values::level)?,
         warnings,
     })
