@@ -60,6 +60,8 @@ impl Context {
             decision_timeout: self.decision_timeout,
             sync_timeout: self.sync_timeout,
             health_timeout: self.health_timeout,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 

@@ -79,6 +79,8 @@ mod tests {
                 n: 1,
             }]),
             ordered: Some((Term(3), 1)),
+            ordered_on: Timeline(1),
+            follows: None,
         }
     }
 
