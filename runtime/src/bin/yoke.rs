@@ -29,7 +29,7 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match (arguments.command, arguments.config) {
-        (Some(Command::Guard), _) => Err("not there yet".to_owned()),
+        (Some(Command::Guard), _) => return yoke::guard::main(&[]),
         (None, Some(config)) => yoke::daemon::run(&config).map_err(|e| e.to_string()),
         (None, None) => Err("no configuration file is named: yoke CONFIG".to_owned()),
     };
