@@ -18,7 +18,10 @@ macro_rules! mutant {
         #[cfg(feature = "mutants")]
         let on = $config.mutant == Some($crate::mutant::Mutant::$mutant);
         #[cfg(not(feature = "mutants"))]
-        let on = false;
+        let on = {
+            let _ = &$config;
+            false
+        };
         on
     }};
 }

@@ -54,8 +54,6 @@ pub enum Body {
         /// Its newest record.
         record: Option<Arc<Record>>,
     },
-    /// Take this record up: it is newer than yours (R3).
-    Spread(Arc<Record>),
 }
 
 /// What a candidate brings (R4): judged by the request, not by what the voter remembers.

@@ -1,23 +1,142 @@
 //! Why a node decided what it decided: one variant a decision, readable by an operator.
 
-use crate::record::Term;
+use crate::member::MemberId;
+use crate::record::{Copy, Record, Term};
+use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
-/// One decision.
+/// One decision. Its `Display` is one sentence.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "Display says what each variant and field means"
+)]
 pub enum Reason {
-    /// A majority voted for this member.
-    Elected {
-        /// In this term.
-        term: Term,
-    },
+    Genesis,
+    Elected { term: Term },
+    Resumed { term: Term },
+    Deposed { by: Term },
+    LeaseLost,
+    StopsLeading,
+    Follows { leader: MemberId, term: Term },
+    Released { term: Term },
+    TookUp { record: Arc<Record> },
+    StopsForAnother { other: MemberId, term: Term },
+    Proposed { record: Arc<Record> },
+    Committed { record: Arc<Record> },
+    ShrinksLeaving { copy: Copy },
+    ShrinksStopped { copy: Copy },
+    ShrinksSilent { copy: Copy, silence: Duration },
+    ShrinksNotStreaming { copy: Copy },
+    ShrinksLagging { copy: Copy, lag: Duration },
+    Grows { copy: Copy },
+    Serves { after: Duration, waits_for: usize },
+    GivesWay { dead: bool, stuck_for: Duration },
+    RestartsDatabase { dead: bool, stuck_for: Duration },
+    HandsOver { to: Option<Copy> },
+    TakesBack,
+    Releases { successor: Option<MemberId> },
+    ToldToStop,
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Elected { term } => write!(f, "elected leader of term {term}"),
+            Reason::Genesis => f.write_str(
+                "genesis: every member answered, none holds a record or stamped data; joins with the empty record",
+            ),
+            Reason::Elected { term } => write!(f, "elected: leads term {term}"),
+            Reason::Resumed { term } => write!(
+                f,
+                "resumes: the guard kept the primary of term {term} through the daemon's restart; leads on"
+            ),
+            Reason::Deposed { by } => write!(f, "stops leading: term {by} has begun"),
+            Reason::LeaseLost => f.write_str(
+                "stops leading: no majority has answered for the length of the lease; the guard fences the database",
+            ),
+            Reason::StopsLeading => f.write_str(
+                "stops leading: its database should have stopped and was not seen gone; others wait out their promise",
+            ),
+            Reason::Follows { leader, term } => write!(f, "follows {leader}, leader of term {term}"),
+            Reason::Released { term } => write!(
+                f,
+                "term {term} was released by its leader: its promises are over"
+            ),
+            Reason::TookUp { record } => write!(f, "takes up record {record}"),
+            Reason::StopsForAnother { other, term } => write!(
+                f,
+                "stops its database at once: {other} leads or led term {term}"
+            ),
+            Reason::Proposed { record } => write!(f, "proposes record {record}"),
+            Reason::Committed { record } => write!(f, "record {} is committed", record.key),
+            Reason::ShrinksLeaving { copy } => {
+                write!(f, "{copy} leaves in_sync: its daemon is about to stop")
+            }
+            Reason::ShrinksStopped { copy } => {
+                write!(f, "{copy} leaves in_sync: its database is stopped")
+            }
+            Reason::ShrinksSilent { copy, silence } => write!(
+                f,
+                "{copy} leaves in_sync: nothing was heard of its member for {silence}"
+            ),
+            Reason::ShrinksNotStreaming { copy } => write!(
+                f,
+                "{copy} leaves in_sync: it does not stream from the new primary"
+            ),
+            Reason::ShrinksLagging { copy, lag } => write!(
+                f,
+                "{copy} leaves in_sync: it has confirmed nothing new for {lag}"
+            ),
+            Reason::Grows { copy } => write!(
+                f,
+                "{copy} enters in_sync: the proven gate waits for it, and it holds all that was acknowledged before"
+            ),
+            Reason::Serves { after, waits_for } => write!(
+                f,
+                "serves clients {after} after its election; each commit waits for {waits_for} other copies"
+            ),
+            Reason::GivesWay { dead, stuck_for } => write!(
+                f,
+                "gives way: its database {}; another copy in sync takes over",
+                Trouble(*dead, *stuck_for)
+            ),
+            Reason::RestartsDatabase { dead, stuck_for } => write!(
+                f,
+                "starts its database again: it {}, and no other copy can take over",
+                Trouble(*dead, *stuck_for)
+            ),
+            Reason::HandsOver { to: Some(to) } => write!(f, "hands over to {to}"),
+            Reason::HandsOver { to: None } => {
+                f.write_str("stops its database; no other copy in sync can take over")
+            }
+            Reason::TakesBack => f.write_str(
+                "takes the role back: the successor did not show the shutdown checkpoint in time",
+            ),
+            Reason::Releases {
+                successor: Some(successor),
+            } => write!(
+                f,
+                "releases its term: its database is stopped; {successor} takes over"
+            ),
+            Reason::Releases { successor: None } => {
+                f.write_str("releases its term: its database is stopped")
+            }
+            Reason::ToldToStop => f.write_str("told to stop"),
+        }
+    }
+}
+
+/// What is wrong with a leader's database.
+struct Trouble(bool, Duration);
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 {
+            f.write_str("died")
+        } else {
+            write!(f, "has come no further for {}", self.1)
         }
     }
 }

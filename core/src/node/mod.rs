@@ -1,33 +1,150 @@
 //! The protocol: who leads, what the record is, what the database should be.
+//!
+//! Every event first changes what is known (`on_…`), then [`Node::decide`] draws all conclusions from what is known and
+//! from the time: it is level-triggered, so that a lost, late or doubled event only delays.
+
+mod asking;
+mod election;
+mod following;
+mod give_way;
+mod hand_over;
+mod in_sync;
+mod leader;
+mod lease;
+mod register;
+mod serving;
 
 use crate::action::Action;
 use crate::config::Config;
 use crate::event::{Boot, Event};
 use crate::hard_state::HardState;
+use crate::member::MemberId;
+use crate::message::{Body, Message};
+use crate::operator::{Command, CommandOutcome};
 use crate::outbox::Outbox;
-use crate::time::Instant;
-use crate::view::ClusterView;
+use crate::permission::{GuardView, Permission};
+use crate::postgres::{PgState, PgStatus, PgTarget, Want};
+use crate::reason::Reason;
+use crate::record::{Copy, Record, RecordKey, Term};
+use crate::rule;
+use crate::time::{Duration, Instant};
+use crate::view::{ClusterView, RoleView};
+use asking::Asking;
+use election::{Campaign, Promise};
+use following::Heard;
+use hand_over::Leaving;
+use leader::Leader;
+use std::sync::Arc;
 
 /// One member's protocol machine.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Node {
     config: Config,
     outbox: Outbox,
+    /// The time of the event being handled.
+    now: Instant,
+    /// Fresh random bits of this daemon run, from which nonces are made.
+    nonce: u64,
+    started: Instant,
+
+    /// What is, or is about to be, on disk. None: this member has no state (R12).
+    state: Option<HardState>,
+    /// `state` differs from the newest one handed to the outbox.
+    dirty: bool,
+
+    /// The database, as the steward last said.
+    pg: PgStatus,
+    /// The guard, as it last said.
+    guard: GuardView,
+    /// The newest permission given out, or found with the guard.
+    given: Permission,
+    /// The newest target given out.
+    target: Option<PgTarget>,
+
+    /// The newest record known committed.
+    committed: Option<RecordKey>,
+    /// By member: when a message of it last came.
+    last_from: Vec<Instant>,
+    /// The leader last heard, if it was not this member.
+    heard: Option<Heard>,
+    /// The newest promise given (R5).
+    promise: Option<Promise>,
+    /// The highest term that was released (R5): nothing of it, or of a lower one, counts any more.
+    released: Term,
+    /// Neither votes nor campaigns before this (R5).
+    silent_until: Instant,
+    /// Does not campaign before this: it gave way (R19), or another is to be elected first.
+    yields_until: Instant,
+    /// When to campaign or ask next.
+    retry_at: Instant,
+    campaign: Option<Campaign>,
+    /// Counts campaigns and questions.
+    rounds: u64,
+    asking: Asking,
+    /// Leads its term.
+    leader: Option<Box<Leader>>,
+    /// After a release: what remains to be said, and to whom the role goes.
+    leaving: Option<Leaving>,
+    /// Told to stop at this time.
+    stopping: Option<Instant>,
+    exited: bool,
 }
 
 impl Node {
-    /// A node at its daemon's start.
+    /// A node at its daemon's start. `state` is what its file held; none: it has no file.
     pub fn new(config: Config, state: Option<HardState>, boot: Boot) -> Self {
-        let _ = (state, boot);
-        Node {
-            config,
+        let silence = state.as_ref().map_or(Duration::ZERO, |s| s.longest_promise);
+        let mut node = Node {
             outbox: Outbox::default(),
-        }
+            now: boot.now,
+            nonce: boot.nonce,
+            started: boot.now,
+            dirty: false,
+            pg: PgStatus::unknown(),
+            given: boot.guard.permission,
+            guard: boot.guard,
+            target: None,
+            committed: None,
+            last_from: vec![boot.now; config.members.len()],
+            heard: None,
+            promise: None,
+            released: Term(0),
+            silent_until: boot.now + silence,
+            yields_until: boot.now,
+            retry_at: boot.now,
+            campaign: None,
+            rounds: 0,
+            asking: Asking::new(config.members.len()),
+            leader: None,
+            leaving: None,
+            stopping: None,
+            exited: false,
+            state,
+            config,
+        };
+        node.resume();
+        node.decide();
+        node
     }
 
-    /// Takes in one event. Drain `poll_action` to `None` before the next.
+    /// Takes in one event at the host's time `now`. Drain `poll_action` to `None` before the next.
     pub fn handle(&mut self, now: Instant, event: Event) {
-        let _ = (now, event, &self.config);
+        self.now = self.now.max(now);
+        match event {
+            Event::Timeout => {}
+            Event::Received { from, message } => self.on_message(from, message),
+            Event::Persisted { seq } => self.outbox.persisted(seq),
+            Event::Postgres(status) => self.on_postgres(*status),
+            Event::Guard(view) => self.on_guard(view),
+            Event::Operator { request, command } => self.on_operator(request, &command),
+            Event::Stop => {
+                if self.stopping.is_none() {
+                    self.stopping = Some(self.now);
+                    self.explain(Reason::ToldToStop);
+                }
+            }
+        }
+        self.decide();
     }
 
     /// The next action, in the order in which they are due.
@@ -35,13 +152,297 @@ impl Node {
         self.outbox.poll()
     }
 
-    /// When `Event::Timeout` is due; may change with every event.
+    /// When `Event::Timeout` is due; may change with every event. None only after `Action::Exit`.
     pub fn next_timeout(&self) -> Option<Instant> {
-        None
+        if self.exited {
+            return None;
+        }
+        // Nothing waits longer than a heartbeat, so that a forgotten deadline costs little.
+        let latest = self.now + self.config.heartbeat();
+        let due = match &self.leader {
+            Some(leader) => leader
+                .next_heartbeat
+                .min(leader.step_down_at(self))
+                .min(latest),
+            None if self.hears_leader() => {
+                self.heard.as_ref().map_or(latest, |h| h.until.min(latest))
+            }
+            None => self.retry_at.min(latest),
+        };
+        Some(due.max(Instant(self.now.0 + 1)))
     }
 
     /// What an operator sees.
     pub fn view(&self) -> ClusterView {
-        unimplemented!()
+        let leader = self.leader.as_deref();
+        ClusterView {
+            me: self.config.me,
+            role: match (&self.state, leader, &self.campaign) {
+                (None, ..) => RoleView::WithoutState,
+                (_, Some(_), _) => RoleView::Leader,
+                (_, _, Some(_)) => RoleView::Candidate,
+                _ => RoleView::Follower,
+            },
+            term: self.term(),
+            leader: match leader {
+                Some(_) => Some(self.config.me),
+                None if self.hears_leader() => self.heard.as_ref().map(|h| h.leader),
+                None => None,
+            },
+            record: self.record().cloned(),
+            committed: self.committed,
+            postgres: self.pg.clone(),
+            lease_left: leader.filter(|_| !self.needs_no_lease()).map(|l| {
+                l.lease_end(&self.config)
+                    .unwrap_or(self.now)
+                    .since(self.now)
+            }),
+            growing: leader.map_or_else(Vec::new, |l| l.growing.clone()),
+            stays_out: self.stays_out(),
+        }
+    }
+
+    fn on_message(&mut self, from: MemberId, message: Message) {
+        if from == self.config.me || usize::from(from.0) >= self.config.members.len() {
+            return;
+        }
+        self.last_from[usize::from(from.0)] = self.now;
+        let Message { term, body, .. } = message;
+        match body {
+            Body::Ask { nonce } => self.on_ask(from, term, nonce),
+            Body::Answer {
+                nonce,
+                has_state,
+                stamped,
+                record,
+            } => self.on_answer(from, term, nonce, has_state, stamped, record),
+            // Without state it can do nothing but ask and answer (R12).
+            body if self.state.is_none() => self.refuse_without_state(from, &body),
+            Body::PreVote(candidacy) => self.on_vote_request(from, term, candidacy, true),
+            Body::Vote(candidacy) => self.on_vote_request(from, term, candidacy, false),
+            Body::VoteReply(reply) => self.on_vote_reply(from, term, reply),
+            Body::Heartbeat(heartbeat) => self.on_heartbeat(from, term, heartbeat),
+            Body::HeartbeatReply(reply) => self.on_heartbeat_reply(from, term, reply),
+            Body::Release {
+                term: released,
+                successor,
+            } => self.on_release(released, successor),
+        }
+    }
+
+    fn on_postgres(&mut self, status: PgStatus) {
+        self.pg = status;
+        if self.pg.stamped
+            && let Some(state) = self.state.as_mut().filter(|s| !s.stamped)
+        {
+            state.stamped = true;
+            self.dirty = true;
+        }
+        self.track_standbys();
+    }
+
+    fn on_guard(&mut self, view: GuardView) {
+        if view.permission.serial < self.guard.permission.serial {
+            // Another guard: the one that held our permissions is gone, and its database with it.
+            self.given = view.permission;
+        }
+        self.guard = view;
+    }
+
+    fn on_operator(&mut self, request: u64, command: &Command) {
+        match command {
+            Command::Demote => match self.begin_hand_over(Some(request)) {
+                Ok(()) => {}
+                Err(outcome) => self.reply(request, outcome),
+            },
+        }
+    }
+
+    /// Draws every conclusion from what is known now.
+    fn decide(&mut self) {
+        if self.exited {
+            return;
+        }
+        self.decide_state();
+        if self.leader.is_some() {
+            self.decide_leader();
+        }
+        if self.leader.is_none() {
+            self.decide_follower();
+        }
+        self.decide_exit();
+        if self.dirty {
+            self.save();
+        }
+        self.check_invariants();
+    }
+
+    // What is known.
+
+    fn term(&self) -> Term {
+        self.state.as_ref().map_or(Term(0), |s| s.term)
+    }
+
+    fn record(&self) -> Option<&Arc<Record>> {
+        self.state.as_ref().and_then(|s| s.record.as_ref())
+    }
+
+    fn record_key(&self) -> Option<RecordKey> {
+        self.record().map(|r| r.key)
+    }
+
+    /// The copy that this member has, as far as it is whole.
+    fn copy(&self) -> Option<Copy> {
+        self.pg.copy.map(|id| Copy {
+            member: self.config.me,
+            id,
+        })
+    }
+
+    fn is_data(&self) -> bool {
+        self.config.is_data(self.config.me)
+    }
+
+    /// What the steward says of the run that the guard sees: an older one never counts for it.
+    fn pg_state(&self) -> &PgState {
+        static GONE: PgState = PgState::Stopped {
+            shutdown_checkpoint: None,
+        };
+        static STARTING: PgState = PgState::Starting;
+        match self.guard.run {
+            Some(run) if run == self.pg.run => &self.pg.state,
+            Some(_) => &STARTING,
+            // Seen gone by the guard, whatever the steward still believes.
+            None => match &self.pg.state {
+                PgState::Standby { .. }
+                | PgState::Primary(_)
+                | PgState::Promoting
+                | PgState::Starting
+                | PgState::Stopping
+                | PgState::Silent { .. } => &GONE,
+                settled => settled,
+            },
+        }
+    }
+
+    /// Nothing of this member's database serves as primary, nor can begin to: the guard holds the newest permission
+    /// given, and that is over (R5, R10).
+    fn primary_is_down(&self) -> bool {
+        self.guard.serving.is_none()
+            && self.guard.permission.serial >= self.given.serial
+            && self.guard.permission.is_over(self.now)
+    }
+
+    // What changes it.
+
+    /// Takes a higher term; whoever leads or campaigns in a lower one does so no more (R2).
+    fn meet_term(&mut self, term: Term) {
+        let Some(state) = self.state.as_mut().filter(|s| s.term < term) else {
+            return;
+        };
+        state.term = term;
+        state.voted_for = None;
+        self.dirty = true;
+        self.campaign = None;
+        if self.leader.is_some() {
+            self.step_down(Reason::Deposed { by: term });
+        }
+    }
+
+    /// Makes the state durable before anything that is pushed from now on (R1).
+    fn save(&mut self) {
+        if let Some(state) = &self.state {
+            self.outbox.persist(state.clone());
+        }
+        self.dirty = false;
+    }
+
+    /// Queues an action that rests on the state.
+    fn push(&mut self, action: Action) {
+        if self.dirty {
+            self.save();
+        }
+        self.outbox.push(action);
+    }
+
+    fn send(&mut self, to: MemberId, body: Body) {
+        let message = Message {
+            term: self.term(),
+            holds: self.record_key(),
+            body,
+        };
+        self.push(Action::Send { to, message });
+    }
+
+    fn explain(&mut self, reason: Reason) {
+        self.outbox.push_at_once(Action::Explain(reason));
+    }
+
+    fn reply(&mut self, request: u64, outcome: CommandOutcome) {
+        self.push(Action::Reply { request, outcome });
+    }
+
+    /// Tells the steward what the database should be, if that is not what it was told last.
+    fn want(&mut self, want: Want) {
+        let record = self.record().cloned();
+        let first_stamp = self.config.me == self.config.configured_primary
+            && self.state.as_ref().is_some_and(|s| !s.stamped);
+        let target = PgTarget {
+            seq: self.target.as_ref().map_or(0, |t| t.seq) + 1,
+            term: self.term(),
+            record,
+            first_stamp,
+            want,
+        };
+        if let Some(last) = &self.target
+            && last.term == target.term
+            && last.want == target.want
+            && last.first_stamp == target.first_stamp
+            && last.record == target.record
+        {
+            return;
+        }
+        self.target = Some(target.clone());
+        let action = Action::Postgres(Box::new(target));
+        if matches!(
+            self.target.as_ref().map(|t| &t.want),
+            Some(Want::Stopped(_))
+        ) {
+            // R1: stopping a database never waits for a disk.
+            self.outbox.push_at_once(action);
+        } else {
+            self.push(action);
+        }
+    }
+
+    /// A fresh number, unlike any other of this daemon run or of another.
+    fn fresh(&mut self) -> u64 {
+        self.rounds += 1;
+        self.nonce.wrapping_add(self.rounds)
+    }
+
+    fn check_invariants(&self) {
+        let Some(state) = &self.state else {
+            return;
+        };
+        if let Some(record) = &state.record {
+            rule!(
+                self.config,
+                "R2",
+                record.key.term <= state.term,
+                "record {} of a term above {}",
+                record.key,
+                state.term
+            );
+            rule!(
+                self.config,
+                "R4",
+                record.copy_of(record.primary).is_some(),
+                "record {record} leaves out its own primary's copy"
+            );
+        }
+        if let Some(leader) = &self.leader {
+            leader.check_invariants(self, state);
+        }
     }
 }

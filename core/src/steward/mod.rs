@@ -282,7 +282,8 @@ impl Steward {
         match plan.next {
             Next::Do(step, why) => self.order_unless_held(now, step, why),
             Next::GiveUp(discard) => {
-                let (from, why) = (discard.source.from, discard.why.clone());
+                let from = self.config.name(discard.source.from).to_owned();
+                let why = discard.why.clone();
                 self.facts.discard = Some(*discard);
                 self.order_unless_held(
                     now,

@@ -293,6 +293,7 @@ impl Steward {
             }
             Step::Checkpoint => self.facts.run.checkpointed = true,
             Step::Inspect | Step::EndSessions | Step::Canary => {}
+            Step::Start => self.facts.run.start_failed = true,
             _ => self.facts.doubt_disk(),
         }
         self.undone(now, number, step);

@@ -148,6 +148,8 @@ impl Steward {
         let Some(server) = self.facts.server() else {
             return match want {
                 Want::Draining => Plan::stop(StopMode::Clean, "a hand-over; it does not answer"),
+                // What is left of it is swept away.
+                _ if self.facts.run.start_failed => Plan::stop(StopMode::Now, "its start failed"),
                 _ => Plan::look(Pace::Fast),
             };
         };

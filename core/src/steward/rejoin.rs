@@ -43,7 +43,9 @@ impl Steward {
                 return Plan::step(Step::WriteStamp(follower_of(stamp, record)));
             }
             let settings = self.settings(self.closed_gate(), Some(member), Doors::Open);
-            let why = StewardReason::Follows { of: member };
+            let why = StewardReason::Follows {
+                of: self.config.name(member).to_owned(),
+            };
             return self
                 .in_force(now, server, settings, why)
                 .unwrap_or_else(|| self.watch(now, server, record));
@@ -146,7 +148,7 @@ impl Steward {
             Some(source) => Plan::because(
                 Step::MarkRewriting,
                 StewardReason::GivesUp {
-                    from: source.from,
+                    from: self.config.name(source.from).to_owned(),
                     why,
                 },
             ),
@@ -169,7 +171,8 @@ impl Steward {
         match (&inspection.directory, &self.facts.clone) {
             (Directory::Absent, _) => match self.clone_source() {
                 Some(Cloned { from, .. }) => {
-                    Plan::because(Step::Clone { from }, StewardReason::Clones { from })
+                    let name = self.config.name(from).to_owned();
+                    Plan::because(Step::Clone { from }, StewardReason::Clones { from: name })
                 }
                 None => self.wait_for_source("there is no data directory"),
             },

@@ -1,0 +1,315 @@
+//! Pre-vote, vote, promise, release (R2 to R5).
+
+use super::Node;
+use crate::member::{MemberId, MemberSet};
+use crate::message::{Body, Candidacy, Refusal, RefusedBecause, VoteReply};
+use crate::mutant;
+use crate::postgres::PgState;
+use crate::reason::Reason;
+use crate::record::{Copy, Record, Term};
+use crate::time::{Duration, Instant};
+use std::sync::Arc;
+
+/// What this member owes the leader that it heard (R5).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Promise {
+    pub(super) to: MemberId,
+    pub(super) term: Term,
+    pub(super) until: Instant,
+}
+
+/// A candidacy under way. It asks with the record and copy that it began with: taking up another record ends it (R3).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Campaign {
+    pre: bool,
+    round: u64,
+    candidacy: Candidacy,
+    granted: MemberSet,
+    /// When it is given up.
+    until: Instant,
+}
+
+impl Node {
+    // Asking for votes.
+
+    /// Whether this member may be elected: its own record names the copy that it has, whose database is seen running
+    /// (R4).
+    pub(super) fn is_eligible(&self) -> bool {
+        let Some(copy) = self.copy() else {
+            return false;
+        };
+        let running = match self.pg_state() {
+            PgState::Standby {
+                replay_paused,
+                drained,
+                ..
+            } => !replay_paused && *drained,
+            PgState::Primary(_) => {
+                self.guard.serving.is_some() && !self.guard.permission.is_over(self.now)
+            }
+            _ => false,
+        };
+        running && self.may_be_elected(self.config.me, self.record(), copy)
+    }
+
+    /// R4's question, asked by the candidate of itself and by each voter of the request.
+    fn may_be_elected(
+        &self,
+        candidate: MemberId,
+        record: Option<&Arc<Record>>,
+        copy: Copy,
+    ) -> bool {
+        match record {
+            Some(record) => record.names(copy) || mutant!(self.config, R4IgnoresInSync),
+            None => candidate == self.config.configured_primary,
+        }
+    }
+
+    /// When this member may campaign; none: not as things are.
+    fn campaigns_at(&self) -> Option<Instant> {
+        if !self.is_data() || self.stopping.is_some() || !self.is_eligible() {
+            return None;
+        }
+        if self.record().is_none() && !self.all_have_joined() {
+            return None;
+        }
+        let me = self.config.me;
+        let mut at = self.silent_until.max(self.yields_until);
+        if let Some(promise) = self.promise.as_ref().filter(|p| p.to != me) {
+            at = at.max(promise.until);
+        }
+        // Whoever was not the primary leaves the former one the first try after a start of all (F2 in model2.md: it
+        // campaigns later, it votes all the same).
+        if self.heard.is_none() && self.record().is_some_and(|r| r.primary != me) {
+            at = at.max(self.started + self.config.decision_timeout.times(2));
+        }
+        Some(at)
+    }
+
+    /// Campaigns, when it is time to; repeats a pre-vote every D/50.
+    pub(super) fn decide_campaign(&mut self) {
+        if self.campaign.as_ref().is_some_and(|c| self.now >= c.until) {
+            self.campaign = None;
+            // The places of two candidates in the list tell who tries again first.
+            self.retry_at = self.now + self.config.retry().part(u64::from(self.config.me.0), 2);
+        }
+        let Some(at) = self.campaigns_at() else {
+            self.campaign = None;
+            return;
+        };
+        if self.campaign.is_some() || self.now < at || self.now < self.retry_at {
+            return;
+        }
+        let (Some(copy), Some(_)) = (self.pg.copy, &self.state) else {
+            return;
+        };
+        let candidacy = Candidacy {
+            round: self.fresh(),
+            record: self.record().cloned(),
+            copy,
+        };
+        self.begin_campaign(candidacy, true);
+    }
+
+    fn begin_campaign(&mut self, candidacy: Candidacy, pre: bool) {
+        let patience = if pre {
+            self.config.retry()
+        } else {
+            self.config.decision_timeout.part(1, 10)
+        };
+        let mut granted = MemberSet::EMPTY;
+        granted.insert(self.config.me);
+        self.campaign = Some(Campaign {
+            pre,
+            round: candidacy.round,
+            candidacy: candidacy.clone(),
+            granted,
+            until: self.now + patience,
+        });
+        self.retry_at = self.now + patience;
+        for peer in self.config.peers() {
+            let ask = candidacy.clone();
+            self.send(
+                peer,
+                if pre {
+                    Body::PreVote(ask)
+                } else {
+                    Body::Vote(ask)
+                },
+            );
+        }
+    }
+
+    pub(super) fn on_vote_reply(&mut self, from: MemberId, term: Term, reply: VoteReply) {
+        self.meet_term(term);
+        let now = self.now;
+        if let Some(refusal) = reply.refusal {
+            if let Some(record) = refusal.record {
+                self.take_up(record);
+            }
+            let again = now + refusal.wait.max(Duration::millis(1));
+            if reply.pre
+                && refusal.wait > Duration::ZERO
+                && again < self.retry_at
+                && self
+                    .campaign
+                    .as_ref()
+                    .is_some_and(|c| c.round == reply.round)
+            {
+                self.campaign = None;
+                self.retry_at = again;
+            }
+            return;
+        }
+        let Some(campaign) = self
+            .campaign
+            .as_mut()
+            .filter(|c| c.round == reply.round && c.pre == reply.pre)
+        else {
+            return;
+        };
+        campaign.granted.insert(from);
+        if campaign.granted.len() < self.config.majority() {
+            return;
+        }
+        let pre = campaign.pre;
+        let mut candidacy = campaign.candidacy.clone();
+        if pre {
+            // Our own vote obeys what every vote obeys (R5): `campaigns_at` has seen to it, and it may have changed.
+            if self.campaigns_at().is_none_or(|at| at > now) {
+                return;
+            }
+            let Some(state) = &mut self.state else { return };
+            state.term = Term(state.term.0 + 1);
+            state.voted_for = Some(self.config.me);
+            self.dirty = true;
+            candidacy.round = self.fresh();
+            self.begin_campaign(candidacy, false);
+        } else {
+            self.campaign = None;
+            self.become_leader();
+        }
+    }
+
+    // Giving votes.
+
+    pub(super) fn on_vote_request(
+        &mut self,
+        from: MemberId,
+        term: Term,
+        candidacy: Candidacy,
+        pre: bool,
+    ) {
+        // Whatever becomes of the vote, a newer record is worth having (R3).
+        if let Some(record) = &candidacy.record {
+            self.take_up(record.clone());
+        }
+        let refusal = self.refusal(from, term, &candidacy, pre);
+        if refusal.is_none() && !pre {
+            self.meet_term(term);
+            if let Some(state) = &mut self.state {
+                state.voted_for = Some(from);
+                self.dirty = true;
+            }
+        }
+        self.send(
+            from,
+            Body::VoteReply(VoteReply {
+                round: candidacy.round,
+                pre,
+                refusal,
+            }),
+        );
+    }
+
+    fn refusal(
+        &self,
+        from: MemberId,
+        term: Term,
+        candidacy: &Candidacy,
+        pre: bool,
+    ) -> Option<Refusal> {
+        let refuse = |why, wait| {
+            Some(Refusal {
+                why,
+                wait,
+                record: None,
+            })
+        };
+        let state = self.state.as_ref()?;
+        // A pre-vote asks for the term after the candidate's.
+        let asked = if pre { Term(term.0 + 1) } else { term };
+        if asked < state.term || (pre && asked == state.term) {
+            return refuse(RefusedBecause::OldTerm, Duration::ZERO);
+        }
+        if asked == state.term && state.voted_for.is_some_and(|v| v != from) {
+            return refuse(RefusedBecause::VotedForAnother, Duration::ZERO);
+        }
+        if candidacy.record.as_ref().map(|r| r.key) < self.record_key() {
+            return Some(Refusal {
+                why: RefusedBecause::OldRecord,
+                wait: Duration::ZERO,
+                record: self.record().cloned(),
+            });
+        }
+        let copy = Copy {
+            member: from,
+            id: candidacy.copy,
+        };
+        if !self.may_be_elected(from, candidacy.record.as_ref(), copy) {
+            return refuse(RefusedBecause::NotEligible, Duration::ZERO);
+        }
+        if let Some(promise) = self.promise.as_ref().filter(|p| p.to != from)
+            && self.now < promise.until
+        {
+            return refuse(RefusedBecause::Promised, promise.until.since(self.now));
+        }
+        if self.now < self.silent_until {
+            return refuse(RefusedBecause::Silent, self.silent_until.since(self.now));
+        }
+        // C2 in model2.md: never a vote for another while one's own database may serve (R10).
+        if !self.primary_is_down() {
+            return refuse(RefusedBecause::PrimaryRuns, Duration::ZERO);
+        }
+        None
+    }
+
+    // Promises.
+
+    /// Promises `to`: no vote for others, no campaign, for `length` from now (R5).
+    pub(super) fn promise(&mut self, to: MemberId, term: Term, length: Duration) {
+        if let Some(state) = &mut self.state
+            && state.longest_promise < length
+        {
+            state.longest_promise = length;
+            self.dirty = true;
+        }
+        self.promise = Some(Promise {
+            to,
+            term,
+            until: self.now + length,
+        });
+    }
+
+    /// The leader of `term` serves no more: its promises are over. Never the silence after a start (R5).
+    pub(super) fn on_release(&mut self, term: Term, successor: Option<MemberId>) {
+        if term <= self.released {
+            return;
+        }
+        self.released = term;
+        if let Some(promise) = self.promise.as_mut().filter(|p| p.term <= term) {
+            promise.until = self.now;
+        }
+        if let Some(heard) = self.heard.as_mut().filter(|h| h.term <= term) {
+            heard.until = self.now;
+        }
+        self.retry_at = self.now;
+        if successor.is_some_and(|s| s != self.config.me) {
+            // Another is to be elected without waiting; we come after it.
+            self.yields_until = self
+                .yields_until
+                .max(self.now + self.config.decision_timeout.part(1, 10));
+        }
+        self.explain(Reason::Released { term });
+    }
+}

@@ -1,0 +1,315 @@
+//! A member that does not lead: hearing a leader, taking up records, and what its database should be (R3, R11, R20).
+
+use super::Node;
+use crate::member::MemberId;
+use crate::message::{Body, Heartbeat, HeartbeatReply, Report};
+use crate::mutant;
+use crate::postgres::{PgState, StopMode, Upstream, Want};
+use crate::reason::Reason;
+use crate::record::{Record, RecordKey, Term};
+use crate::rule;
+use crate::time::Instant;
+use std::sync::Arc;
+
+/// The leader last heard.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Heard {
+    pub(super) leader: MemberId,
+    pub(super) term: Term,
+    /// The newest heartbeat; an older one that comes late changes nothing.
+    round: u64,
+    /// Counts as heard until then.
+    pub(super) until: Instant,
+    /// Its database may be followed.
+    follow: bool,
+}
+
+impl Node {
+    pub(super) fn hears_leader(&self) -> bool {
+        self.heard
+            .as_ref()
+            .is_some_and(|h| h.term == self.term() && self.now < h.until)
+    }
+
+    pub(super) fn on_heartbeat(&mut self, from: MemberId, term: Term, heartbeat: Heartbeat) {
+        let stale = term < self.term() && !mutant!(self.config, R2AcceptsLowerTerm);
+        let round = heartbeat.round;
+        if stale || term <= self.released {
+            // R2: refused; the answer's term says why.
+            self.reply_heartbeat(from, round, false, None);
+            return;
+        }
+        self.meet_term(term);
+        if self.leader.is_some() {
+            // One leader a term (R2): whoever claims ours is not answered.
+            return;
+        }
+        // R10: a member stops its primary database before it takes up another's record.
+        if !self.primary_is_down() {
+            self.stop_for(from, term);
+            self.reply_heartbeat(from, round, false, None);
+            return;
+        }
+        let accepted = self.accept(term, heartbeat.record);
+        self.promise(from, term, heartbeat.promise);
+        self.hear(from, term, &heartbeat.committed, round, heartbeat.follow);
+        self.reply_heartbeat(from, round, true, accepted);
+    }
+
+    /// Takes up the leader's record as an acceptance, and says which record of this term is held (R2, R6).
+    fn accept(&mut self, term: Term, brought: Option<Arc<Record>>) -> Option<RecordKey> {
+        if let Some(record) = brought {
+            if mutant!(self.config, R2AcceptsLowerTerm)
+                && self
+                    .record_key()
+                    .is_none_or(|k| k < record.key || k.term > term)
+                && let Some(state) = &mut self.state
+            {
+                let key = record.key;
+                state.record = Some(record);
+                self.dirty = true;
+                return Some(key);
+            }
+            // Equal keys are acknowledged again only for equal contents.
+            if self
+                .record()
+                .is_some_and(|r| r.key == record.key && *r != record)
+            {
+                return None;
+            }
+            self.take_up(record);
+        }
+        self.record_key().filter(|key| key.term == term)
+    }
+
+    /// Takes up a newer record, from anybody and whatever one's own term (R3). It gives no promise, and ends one's
+    /// candidacy. Not before one's own primary database is stopped (R10).
+    pub(super) fn take_up(&mut self, record: Arc<Record>) {
+        if self.state.is_none() || self.record_key() >= Some(record.key) {
+            return;
+        }
+        self.meet_term(record.key.term);
+        if self.leader.is_some() {
+            // Our own term's records are ours alone.
+            return;
+        }
+        if record.primary != self.config.me && !self.primary_is_down() {
+            self.stop_for(record.primary, record.key.term);
+            return;
+        }
+        self.campaign = None;
+        self.explain(Reason::TookUp {
+            record: record.clone(),
+        });
+        if let Some(state) = &mut self.state {
+            rule!(
+                self.config,
+                "R3",
+                state.record.as_ref().is_none_or(|r| r.key < record.key),
+                "record {} would replace a newer one",
+                record.key
+            );
+            state.record = Some(record);
+            self.dirty = true;
+        }
+    }
+
+    /// Another leads, or led, and this member's database may still serve: that has to end first (R10).
+    fn stop_for(&mut self, other: MemberId, term: Term) {
+        let stopping = self
+            .target
+            .as_ref()
+            .is_some_and(|t| t.want == Want::Stopped(StopMode::Now));
+        if !stopping {
+            self.explain(Reason::StopsForAnother { other, term });
+            self.withdraw_permission();
+            self.want(Want::Stopped(StopMode::Now));
+        }
+    }
+
+    fn hear(
+        &mut self,
+        leader: MemberId,
+        term: Term,
+        committed: &Option<RecordKey>,
+        round: u64,
+        follow: bool,
+    ) {
+        let until = self.promise.as_ref().map_or(self.now, |p| p.until);
+        let new = self.heard.as_ref().is_none_or(|h| h.term != term);
+        if new {
+            self.explain(Reason::Follows { leader, term });
+            self.campaign = None;
+            // Another has led: what we yielded for has come (R19).
+            self.yields_until = self.now;
+        }
+        self.committed = self.committed.max(*committed);
+        match &mut self.heard {
+            Some(heard) if heard.term == term => {
+                heard.until = until;
+                if round > heard.round {
+                    heard.round = round;
+                    heard.follow = follow;
+                }
+            }
+            _ => {
+                self.heard = Some(Heard {
+                    leader,
+                    term,
+                    round,
+                    until,
+                    follow,
+                });
+            }
+        }
+    }
+
+    fn reply_heartbeat(
+        &mut self,
+        to: MemberId,
+        round: u64,
+        promised: bool,
+        accepted: Option<RecordKey>,
+    ) {
+        let report = self.report();
+        self.send(
+            to,
+            Body::HeartbeatReply(HeartbeatReply {
+                round,
+                promised,
+                accepted,
+                report,
+            }),
+        );
+    }
+
+    /// What this member tells a leader of its database.
+    pub(super) fn report(&self) -> Report {
+        let (running, drained) = match self.pg_state() {
+            PgState::Standby {
+                replay_paused,
+                drained,
+                ..
+            } => (!replay_paused, *drained),
+            _ => (false, false),
+        };
+        Report {
+            copy: self.pg.copy,
+            system_id: self.pg.system_id,
+            running,
+            stopped: self.guard.run.is_none(),
+            end: self.pg.end,
+            drained,
+            leaving: self.stopping.is_some(),
+        }
+    }
+
+    // What the database should be.
+
+    pub(super) fn decide_follower(&mut self) {
+        self.decide_campaign();
+        if self.leader.is_some() {
+            return;
+        }
+        if !self.hears_leader() && self.campaign.is_none() && self.now >= self.retry_at {
+            self.retry_at = self.now + self.config.retry();
+            self.ask();
+        }
+        self.decide_leaving();
+        self.decide_follower_target();
+    }
+
+    fn decide_follower_target(&mut self) {
+        if !self.is_data() {
+            return;
+        }
+        if self.state.is_none() {
+            self.want(Want::Nothing);
+            return;
+        }
+        if !self.primary_is_down() {
+            // Deposed, or found so at the start: it serves on under what permission it has, and its guard ends that;
+            // hearing another leader stops it (`stop_for`). A permission that nothing serves on is given back.
+            if self.guard.serving.is_none() {
+                self.withdraw_permission();
+            }
+            if self.stopping.is_some() {
+                self.withdraw_permission();
+                self.want(Want::Stopped(StopMode::Clean));
+            } else if !matches!(
+                self.target.as_ref().map(|t| &t.want),
+                Some(Want::Nothing | Want::Stopped(_))
+            ) {
+                self.want(Want::Nothing);
+            }
+            return;
+        }
+        if self.stops_now() {
+            self.want(Want::Stopped(StopMode::Clean));
+            return;
+        }
+        if self.rests_until_followed() {
+            // Whoever handed over or gave way stays down until the new primary can be followed: it is then shrunk out
+            // at once (R8), and writes go on without waiting for it.
+            self.want(Want::Stopped(StopMode::Clean));
+            return;
+        }
+        let want = self.standby_want();
+        self.want(want);
+    }
+
+    fn standby_want(&self) -> Want {
+        let following = match self.pg_state() {
+            PgState::Standby { of, .. } => *of,
+            _ => None,
+        };
+        let heard = self.heard.as_ref().filter(|_| self.hears_leader());
+        let Some(heard) = heard else {
+            // R20: left as found until a leader is heard or D has passed.
+            let since = self.heard.as_ref().map_or(self.started, |h| h.until);
+            let patience = since + self.config.decision_timeout;
+            let of = if self.now < patience {
+                Upstream::AsFound
+            } else {
+                Upstream::Nobody
+            };
+            return Want::Standby {
+                of,
+                may_discard: false,
+            };
+        };
+        let record = self.record();
+        let of = match record {
+            // R20: only once the record of the leader that it hears holds its promotion.
+            Some(r) if heard.follow && r.primary == heard.leader && r.key.term == heard.term => {
+                Upstream::Member(heard.leader)
+            }
+            _ if following.is_some_and(|f| f != heard.leader) => Upstream::Nobody,
+            _ => Upstream::AsFound,
+        };
+        // R11: known committed, by a heartbeat of its leader or of a later one, and leaving this copy out.
+        let may_discard = record.is_some_and(|r| {
+            self.is_known_committed(r) && self.copy().is_none_or(|copy| !r.names(copy))
+        });
+        Want::Standby { of, may_discard }
+    }
+
+    /// A heartbeat of the record's own leader named it, or a later one of that leader, as committed.
+    fn is_known_committed(&self, record: &Record) -> bool {
+        self.committed
+            .is_some_and(|c| c.term == record.key.term && c >= record.key)
+    }
+
+    /// Whether the leader heard leaves this member's copy out for good, or its database may be followed again.
+    pub(super) fn may_return(&self) -> bool {
+        let Some(heard) = self.heard.as_ref().filter(|_| self.hears_leader()) else {
+            return false;
+        };
+        let left_out = self.record().is_some_and(|r| {
+            r.key.term == heard.term
+                && self.is_known_committed(r)
+                && r.copy_of(self.config.me).is_none()
+        });
+        heard.follow || left_out
+    }
+}

@@ -1,0 +1,108 @@
+//! A leader whose database cannot serve gives way (R19).
+
+use super::Node;
+use crate::postgres::PgState;
+use crate::reason::Reason;
+use crate::record::Copy;
+use crate::time::Instant;
+
+impl Node {
+    pub(super) fn decide_give_way(&mut self) {
+        self.note_progress();
+        let Some(leader) = self.leader.as_deref() else {
+            return;
+        };
+        if let Some(since) = leader.giving_way {
+            self.finish_giving_way(since);
+            return;
+        }
+        if leader.hand_over.is_some() || leader.committed.is_none() {
+            return;
+        }
+        let gone = self.guard.run.is_none();
+        if leader.restarting {
+            if gone && let Some(leader) = self.leader.as_deref_mut() {
+                leader.restarting = false;
+                leader.ran = false;
+                leader.progress_at = self.now;
+            }
+            return;
+        }
+        let dead = leader.ran && gone;
+        let stuck_for = self.now.since(leader.progress_at);
+        let hangs = stuck_for > self.config.decision_timeout;
+        let unwell = stuck_for > self.config.health_timeout
+            && matches!(
+                self.pg_state(),
+                PgState::Primary(_) | PgState::Silent { primary: true, .. }
+            );
+        if !(dead || hangs || unwell) {
+            return;
+        }
+        let others: Vec<Copy> = leader
+            .committed
+            .iter()
+            .flat_map(|r| r.others().collect::<Vec<_>>())
+            .collect();
+        // An outstanding shrink may have been accepted: then the other is not eligible any more.
+        let seen_running =
+            leader.proposed.is_none() && others.iter().any(|c| self.seems_to_run(*c));
+        let lone = others.is_empty();
+        if (seen_running || (hangs && !lone)) && leader.giving_way.is_none() {
+            self.explain(Reason::GivesWay { dead, stuck_for });
+            self.withdraw_permission();
+            let now = self.now;
+            if let Some(leader) = self.leader.as_deref_mut() {
+                leader.giving_way = Some(now);
+            }
+        } else if dead || hangs {
+            self.explain(Reason::RestartsDatabase { dead, stuck_for });
+            let now = self.now;
+            if let Some(leader) = self.leader.as_deref_mut() {
+                // A dead one is started by the steward; a hanging one has to be stopped first.
+                leader.restarting = !dead;
+                leader.ran = false;
+                leader.progress_at = now;
+            }
+        }
+    }
+
+    /// Releases once the database is seen stopped and its permission gone; where the end cannot be seen, just stops
+    /// leading (R5, R19).
+    fn finish_giving_way(&mut self, since: Instant) {
+        if self.guard.run.is_none() && self.primary_is_down() {
+            let patience = self.config.decision_timeout;
+            self.release(None, None, patience);
+        } else if self.now.since(since) > self.config.decision_timeout.part(1, 5) {
+            self.yields_until = self.now + self.config.decision_timeout;
+            self.step_down(Reason::StopsLeading);
+        }
+    }
+
+    /// Progress is a health write that came back, or a step further on the way to serving. Waiting for a standby is not
+    /// hanging.
+    fn note_progress(&mut self) {
+        let now = self.now;
+        let wrote_at = self.running_primary().map(|p| p.wrote_at);
+        let stage = match self.pg_state() {
+            PgState::Primary(_) | PgState::Silent { primary: true, .. } => 3,
+            PgState::Promoting => 2,
+            PgState::Standby { .. } => 1,
+            _ => 0,
+        };
+        let run = self.guard.run;
+        let Some(leader) = self.leader.as_deref_mut() else {
+            return;
+        };
+        leader.ran |= run.is_some();
+        if let Some(wrote_at) = wrote_at {
+            leader.progress_at = leader.progress_at.max(wrote_at.min(now));
+        }
+        let committed = leader.committed.as_ref().map_or(0, |r| r.key.version);
+        let progress = stage + committed * 4;
+        if progress > leader.progress {
+            leader.progress_at = now;
+        }
+        leader.progress = progress;
+    }
+}

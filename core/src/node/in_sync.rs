@@ -1,0 +1,272 @@
+//! Which copies are in sync: shrink first, grow last (R8, R9).
+
+use super::Node;
+use super::leader::Flaps;
+use crate::postgres::{Gate, GateStatus, Lsn, PrimaryStatus, Want};
+use crate::reason::Reason;
+use crate::record::{Copy, Record, RecordKey};
+use crate::time::{Duration, Instant};
+
+/// What does not stream this long after its new primary's record leaves `in_sync` (R8).
+const RETURN_TIME: Duration = Duration::millis(300);
+/// A copy's steady time doubles with each flap, so many times at most.
+const FLAPS_COUNTED: u32 = 6;
+/// A copy that was in sync for this long has no flaps any more.
+const FORGIVEN_AFTER: Duration = Duration::secs(60);
+
+/// How one copy keeps up with this run of the primary.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Track {
+    copy: Copy,
+    /// A position of the primary, and when it was there: who has flushed it was fresh at that time.
+    mark: (Lsn, Instant),
+    /// It had flushed all that the primary held at this time.
+    fresh_at: Instant,
+    /// It streams without a break since then.
+    steady_since: Option<Instant>,
+}
+
+impl Node {
+    /// Notes how far each copy has come, from a new status of the primary.
+    pub(super) fn track_standbys(&mut self) {
+        let now = self.now;
+        let Some(primary) = self.running_primary().cloned() else {
+            return;
+        };
+        let end = self.pg.end;
+        let Some(leader) = self.leader.as_deref_mut() else {
+            return;
+        };
+        if leader.run != self.pg.run {
+            return;
+        }
+        leader.status_at = now;
+        for standby in &primary.standbys {
+            let known = leader.tracks.iter().position(|t| t.copy == standby.copy);
+            let track = match known {
+                Some(i) => &mut leader.tracks[i],
+                None => {
+                    leader.tracks.push(Track {
+                        copy: standby.copy,
+                        mark: (end, now),
+                        fresh_at: leader.primary_since,
+                        steady_since: None,
+                    });
+                    let last = leader.tracks.len() - 1;
+                    &mut leader.tracks[last]
+                }
+            };
+            if !standby.streaming {
+                continue;
+            }
+            if standby.flushed >= track.mark.0 {
+                track.fresh_at = track.mark.1;
+                track.mark = (end, now);
+            }
+        }
+        let sync_timeout = self.config.sync_timeout;
+        for track in &mut leader.tracks {
+            let streams = primary
+                .standbys
+                .iter()
+                .any(|s| s.copy == track.copy && s.streaming);
+            if !streams || now.since(track.fresh_at) > sync_timeout.part(1, 2) {
+                track.steady_since = None;
+            } else if track.steady_since.is_none() {
+                track.steady_since = Some(now);
+            }
+        }
+    }
+
+    /// Proposes the next record, if there is a reason for one: the promotions of this copy, a shrink, a growth.
+    pub(super) fn decide_record(&mut self) {
+        let Some(leader) = self.leader.as_deref() else {
+            return;
+        };
+        if leader.proposed.is_some() || leader.giving_way.is_some() || leader.hand_over.is_some() {
+            return;
+        }
+        let Some(committed) = leader.committed.clone() else {
+            return;
+        };
+        let Some(primary) = self.running_primary() else {
+            return;
+        };
+        let mut next = Record {
+            key: RecordKey {
+                term: leader.term,
+                version: committed.key.version + 1,
+            },
+            // R6: exactly those of this copy; earlier unrecorded ones added, those that it lacks dropped.
+            promotions: self.pg.history.clone(),
+            ..Record::clone(&committed)
+        };
+        let gone: Vec<(Copy, Reason)> = committed
+            .others()
+            .filter_map(|copy| self.shrinks(primary, copy).map(|why| (copy, why)))
+            .collect();
+        next.in_sync
+            .retain(|copy| !gone.iter().any(|(g, _)| g == copy));
+        let changed = next.promotions != committed.promotions || !gone.is_empty();
+        let now = self.now;
+        if let Some(leader) = self.leader.as_deref_mut() {
+            for (copy, _) in &gone {
+                leader.flaps[usize::from(copy.member.0)].count_one(now);
+            }
+        }
+        for (_, why) in gone {
+            self.explain(why);
+        }
+        if changed {
+            self.propose(next);
+            return;
+        }
+        self.decide_growth();
+        if let Some(copy) = self.grown() {
+            next.in_sync.push(copy);
+            next.in_sync.sort_unstable();
+            self.explain(Reason::Grows { copy });
+            if let Some(leader) = self.leader.as_deref_mut() {
+                leader.flaps[usize::from(copy.member.0)].grown_at = now;
+            }
+            self.propose(next);
+        }
+    }
+
+    /// Why this copy has to leave `in_sync` now, if it has to (R8).
+    fn shrinks(&self, primary: &PrimaryStatus, copy: Copy) -> Option<Reason> {
+        let leader = self.leader.as_deref()?;
+        let config = &self.config;
+        let track = leader.tracks.iter().find(|t| t.copy == copy);
+        // What the stream was last good for; R8 asks for a majority that answered since.
+        let quiet_since = track.map_or(leader.primary_since, |t| t.fresh_at);
+        let report = leader.report_of(copy.member);
+        let streams = primary
+            .standbys
+            .iter()
+            .any(|s| s.copy == copy && s.streaming);
+        let why = if report.is_some_and(|r| r.leaving) {
+            Reason::ShrinksLeaving { copy }
+        } else if report.is_some_and(|r| r.stopped || r.copy.is_some_and(|id| id != copy.id))
+            && !streams
+        {
+            Reason::ShrinksStopped { copy }
+        } else if track.is_none()
+            && self.now.since(self.last_from[usize::from(copy.member.0)]) > config.decision_timeout
+        {
+            Reason::ShrinksSilent {
+                copy,
+                silence: self.now.since(self.last_from[usize::from(copy.member.0)]),
+            }
+        } else if track.is_none()
+            && leader
+                .recorded_at
+                .is_some_and(|at| self.now.since(at) > RETURN_TIME)
+        {
+            Reason::ShrinksNotStreaming { copy }
+        } else if leader.status_at.since(quiet_since) > config.sync_timeout && track.is_some() {
+            Reason::ShrinksLagging {
+                copy,
+                lag: leader.status_at.since(quiet_since),
+            }
+        } else {
+            return None;
+        };
+        let heard_since = leader
+            .majority_heard_at(config)
+            .is_some_and(|at| at >= quiet_since);
+        heard_since.then_some(why)
+    }
+
+    /// Decides which copies the gate names besides those in sync: those that may be grown (R9).
+    fn decide_growth(&mut self) {
+        let Some(leader) = self.leader.as_deref() else {
+            return;
+        };
+        let Some(committed) = &leader.committed else {
+            return;
+        };
+        let heard = leader
+            .majority_heard_at(&self.config)
+            .is_some_and(|at| self.now.since(at) < self.config.decision_timeout.part(1, 5));
+        let ready = |track: &&Track| {
+            let flaps = leader.flaps[usize::from(track.copy.member.0)].count;
+            let steady = self.config.decision_timeout.part(1, 10).times(1 << flaps);
+            track
+                .steady_since
+                .is_some_and(|since| self.now.since(since) >= steady)
+                && !committed.names(track.copy)
+                && self.seems_to_run(track.copy)
+                && self.config.is_data(track.copy.member)
+        };
+        let wanted: Vec<Copy> = if heard && leader.doors_open && leader.recorded_at.is_some() {
+            let mut copies: Vec<Copy> =
+                leader.tracks.iter().filter(ready).map(|t| t.copy).collect();
+            copies.sort_unstable();
+            copies
+        } else {
+            Vec::new()
+        };
+        let stalled = !leader.growing.is_empty()
+            && self.now.since(leader.growing_since) > self.config.sync_timeout;
+        let now = self.now;
+        let Some(leader) = self.leader.as_deref_mut() else {
+            return;
+        };
+        if stalled {
+            // The gate made writes wait for a copy that does not come: it has to be steady for longer next time.
+            for copy in std::mem::take(&mut leader.growing) {
+                leader.flaps[usize::from(copy.member.0)].count_one(now);
+                if let Some(track) = leader.tracks.iter_mut().find(|t| t.copy == copy) {
+                    track.steady_since = None;
+                }
+            }
+            return;
+        }
+        if leader.growing != wanted {
+            leader.growing = wanted;
+            leader.growing_since = now;
+        }
+    }
+
+    /// A copy that may enter the record: the proven gate names it, and it has flushed a position taken after the proof,
+    /// in one unbroken run; no gate order is under way; a majority was just heard; the guard holds a lease (R9, R10).
+    fn grown(&self) -> Option<Copy> {
+        let leader = self.leader.as_deref()?;
+        let target = self.target.as_ref()?;
+        let primary = self.running_primary()?;
+        let Want::Primary { gate, .. } = &target.want else {
+            return None;
+        };
+        let GateStatus::Open { names, since } = &primary.gate else {
+            return None;
+        };
+        let settled = self.pg.target == target.seq
+            && *gate == Gate::Open(names.clone())
+            && *gate == leader.gate(&self.config);
+        if !settled || !self.lease_is_confirmed() {
+            return None;
+        }
+        leader
+            .growing
+            .iter()
+            .copied()
+            .find(|copy| {
+                names.contains(copy)
+                    && primary
+                        .standbys
+                        .iter()
+                        .any(|s| s.copy == *copy && s.streaming && s.flushed >= *since)
+            })
+            .filter(|copy| self.seems_to_run(*copy))
+    }
+}
+
+impl Flaps {
+    fn count_one(&mut self, now: Instant) {
+        if now.since(self.grown_at) > FORGIVEN_AFTER {
+            self.count = 0;
+        }
+        self.count = (self.count + 1).min(FLAPS_COUNTED);
+    }
+}
