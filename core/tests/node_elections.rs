@@ -33,13 +33,21 @@ fn r1_a_vote_does_not_leave_before_it_is_durable() {
 #[test]
 fn r1_a_promise_does_not_leave_before_its_length_is_durable() {
     let mut cluster = Cluster::powered_off();
-    cluster.host_mut(MONITOR).disk.as_mut().unwrap().longest_promise = secs(1);
+    cluster
+        .host_mut(MONITOR)
+        .disk
+        .as_mut()
+        .unwrap()
+        .longest_promise = secs(1);
     cluster.start(MONITOR);
     cluster.disk_hangs(MONITOR, true);
     assert!(cluster.beats(DATA1, MONITOR, 1, None).is_none());
     cluster.disk_hangs(MONITOR, false);
     cluster.run_for(ms(3));
-    assert_eq!(cluster.host(MONITOR).disk.as_ref().unwrap().longest_promise, D);
+    assert_eq!(
+        cluster.host(MONITOR).disk.as_ref().unwrap().longest_promise,
+        D
+    );
     assert!(cluster.sent_by(MONITOR).any(|s| matches!(&s.message.body,
         Body::HeartbeatReply(r) if r.promised)));
 }
@@ -203,7 +211,9 @@ fn r3_a_record_spreads_among_those_that_hear_no_leader() {
     });
     assert!(cluster.record(DATA2).unwrap().is_lone());
     cluster.power_off(DATA1);
-    cluster.run_until("data2 serves", D + secs(1), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("data2 serves", D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
     cluster.over();
 }
 
@@ -224,7 +234,9 @@ fn r3_a_record_is_taken_up_whatever_ones_own_term() {
     data1.voted_for = Some(DATA1);
     cluster.start(MONITOR);
     cluster.start(DATA1);
-    cluster.run_until("data1 serves", D + D + secs(1), |c| c.served_by() == Some(DATA1));
+    cluster.run_until("data1 serves", D + D + secs(1), |c| {
+        c.served_by() == Some(DATA1)
+    });
     cluster.over();
 }
 
@@ -314,7 +326,12 @@ fn r5_nobody_campaigns_against_its_own_promise() {
 #[test]
 fn r5_silence_after_a_start_lasts_as_long_as_the_longest_promise() {
     let mut cluster = Cluster::powered_off();
-    cluster.host_mut(MONITOR).disk.as_mut().unwrap().longest_promise = secs(20);
+    cluster
+        .host_mut(MONITOR)
+        .disk
+        .as_mut()
+        .unwrap()
+        .longest_promise = secs(20);
     cluster.start(MONITOR);
     cluster.run_for(secs(20) - ms(10));
     assert_eq!(

@@ -87,7 +87,9 @@ fn r10_a_leader_that_hears_nobody_leaves_the_others_free() {
     let mut cluster = Cluster::in_sync();
     cluster.cut(DATA1, DATA2);
     cluster.cut_one_way(MONITOR, DATA1);
-    cluster.run_until("data2 serves", LEASE + D + secs(1), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("data2 serves", LEASE + D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
     cluster.over();
 }
 

@@ -26,7 +26,8 @@ fn r6_nothing_is_promoted_before_the_take_over_is_committed() {
     let mut cluster = Cluster::in_sync();
     // The monitor votes, but its acceptances get lost.
     cluster.lose(|s| {
-        s.from == MONITOR && matches!(&s.message.body, Body::HeartbeatReply(r) if r.accepted.is_some())
+        s.from == MONITOR
+            && matches!(&s.message.body, Body::HeartbeatReply(r) if r.accepted.is_some())
     });
     cluster.restart_daemon(DATA2, ms(1));
     cluster.run_for(D + secs(1));
@@ -47,7 +48,8 @@ fn r6_mutant_its_own_record_counts_as_committed() {
     let mut cluster = Cluster::in_sync();
     cluster.config.mutant = Some(yoke_core::mutant::Mutant::R6OwnRecordCommitted);
     cluster.lose(|s| {
-        s.from == MONITOR && matches!(&s.message.body, Body::HeartbeatReply(r) if r.accepted.is_some())
+        s.from == MONITOR
+            && matches!(&s.message.body, Body::HeartbeatReply(r) if r.accepted.is_some())
     });
     cluster.restart_daemon(DATA2, ms(1));
     cluster.run_for(D + secs(1));
@@ -115,7 +117,9 @@ fn r6_a_record_of_equal_key_and_other_contents_is_no_acceptance() {
         in_sync: vec![first_copy(DATA1)],
         ..Record::clone(&held)
     });
-    let reply = cluster.beats(DATA1, MONITOR, 1, Some(held.clone())).unwrap();
+    let reply = cluster
+        .beats(DATA1, MONITOR, 1, Some(held.clone()))
+        .unwrap();
     assert_eq!(reply.accepted, Some(held.key));
     let reply = cluster.beats(DATA1, MONITOR, 1, Some(other)).unwrap();
     assert_eq!(reply.accepted, None);
@@ -132,7 +136,7 @@ fn r6_a_restarted_daemon_leads_on_and_leaves_the_gate_alone_until_its_record_is_
     cluster.run_for(secs(2));
     assert_eq!(cluster.term(DATA1), term);
     for target in &cluster.host(DATA1).targets {
-        assert_eq!(target.want, Want::Nothing);
+        assert_eq!(target.want, Want::AS_FOUND);
     }
     cluster.lose_nothing();
     cluster.run_for(secs(5));
@@ -254,12 +258,22 @@ fn r11_what_the_record_names_is_not_discarded() {
             .record
             .as_ref()
             .is_some_and(|r| r.copy_of(DATA1).is_some());
-        let discards = matches!(target.want, Want::Standby { may_discard: true, .. });
+        let discards = matches!(
+            target.want,
+            Want::Standby {
+                may_discard: true,
+                ..
+            }
+        );
         assert!(!(named && discards), "{target:?}");
     }
     cluster.lose_nothing();
     cluster.run_until("in sync", secs(20), Cluster::is_in_sync);
-    assert_eq!(cluster.db(DATA1).discarded, 1, "what nobody has is discarded");
+    assert_eq!(
+        cluster.db(DATA1).discarded,
+        1,
+        "what nobody has is discarded"
+    );
     cluster.over();
 }
 
@@ -281,7 +295,13 @@ fn r11_a_restarted_standbys_daemon_discards_nothing_before_it_has_looked() {
     cluster.run_for(secs(1));
     for target in &cluster.host(DATA2).targets {
         assert!(
-            !matches!(target.want, Want::Standby { may_discard: true, .. }),
+            !matches!(
+                target.want,
+                Want::Standby {
+                    may_discard: true,
+                    ..
+                }
+            ),
             "{target:?}"
         );
     }
@@ -301,7 +321,13 @@ fn r11_nothing_is_discarded_on_a_record_that_is_not_known_committed() {
     cluster.run_for(ms(500));
     assert_eq!(cluster.record(DATA2), Some(lone));
     for target in &cluster.host(DATA2).targets {
-        assert!(!matches!(target.want, Want::Standby { may_discard: true, .. }));
+        assert!(!matches!(
+            target.want,
+            Want::Standby {
+                may_discard: true,
+                ..
+            }
+        ));
     }
     cluster.over();
 }

@@ -38,6 +38,8 @@ pub(super) struct Facts {
 /// What is known of one run of the postmaster.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct RunFacts {
+    /// Its start was answered by a failure: what is left of it is to be stopped.
+    pub(super) start_failed: bool,
     /// The newest answer, and the number of the order that it answers.
     pub(super) seen: Option<(Server, u64)>,
     /// When the server last answered; before that, since when it is watched.

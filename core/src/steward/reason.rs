@@ -1,6 +1,5 @@
 //! Why the steward decided what it decided: one variant a decision, readable by an operator.
 
-use crate::member::MemberId;
 use crate::postgres::{Fault, Lsn, StopMode};
 use crate::record::{Copy, CopyId, Promotion, Term};
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,7 @@ pub enum StewardReason {
     /// The standby is pointed at a primary.
     Follows {
         /// Whose.
-        of: MemberId,
+        of: String,
     },
     /// The standby is told to follow nobody.
     FollowsNobody,
@@ -68,7 +67,7 @@ pub enum StewardReason {
     /// This copy is given up for a clone (R11).
     GivesUp {
         /// A clone of whose primary.
-        from: MemberId,
+        from: String,
         /// Why.
         why: String,
     },
@@ -80,7 +79,7 @@ pub enum StewardReason {
     /// A clone begins.
     Clones {
         /// Of whose primary.
-        from: MemberId,
+        from: String,
     },
     /// A clone is whole.
     Cloned {

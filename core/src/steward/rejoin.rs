@@ -43,7 +43,9 @@ impl Steward {
                 return Plan::step(Step::WriteStamp(follower_of(stamp, record)));
             }
             let settings = self.settings(self.closed_gate(), Some(member), Doors::Open);
-            let why = StewardReason::Follows { of: member };
+            let why = StewardReason::Follows {
+                of: self.config.name(member).to_owned(),
+            };
             return self
                 .in_force(now, server, settings, why)
                 .unwrap_or_else(|| self.watch(now, server, record));
@@ -51,6 +53,10 @@ impl Steward {
         // R11: compare before pointing it anywhere, by what is flushed: its receiver has ended, all is replayed.
         if let Some(plan) = self.follow_nobody(now, server) {
             return plan;
+        }
+        if server.replay_paused {
+            return Plan::look(Pace::Slow)
+                .but("it follows nobody: replay is paused, so its end cannot be seen; say pg_wal_replay_resume()".to_owned());
         }
         if server.streaming_from.is_some() || !server.drained {
             return Plan::look(Pace::Fast);
@@ -146,7 +152,7 @@ impl Steward {
             Some(source) => Plan::because(
                 Step::MarkRewriting,
                 StewardReason::GivesUp {
-                    from: source.from,
+                    from: self.config.name(source.from).to_owned(),
                     why,
                 },
             ),
@@ -169,7 +175,8 @@ impl Steward {
         match (&inspection.directory, &self.facts.clone) {
             (Directory::Absent, _) => match self.clone_source() {
                 Some(Cloned { from, .. }) => {
-                    Plan::because(Step::Clone { from }, StewardReason::Clones { from })
+                    let name = self.config.name(from).to_owned();
+                    Plan::because(Step::Clone { from }, StewardReason::Clones { from: name })
                 }
                 None => self.wait_for_source("there is no data directory"),
             },
