@@ -90,9 +90,9 @@ fn r8_the_shrink_is_committed_before_the_gate_opens() {
     let mut cluster = Cluster::in_sync();
     // data2 falls silent; the shrink is proposed, and accepted by nobody.
     let now = cluster.record(DATA1).unwrap().key;
-    cluster.lose(move |s| {
-        matches!(&s.message.body, Body::HeartbeatReply(r) if r.accepted > Some(now))
-    });
+    cluster.lose(
+        move |s| matches!(&s.message.body, Body::HeartbeatReply(r) if r.accepted > Some(now)),
+    );
     cluster.power_off(DATA2);
     cluster.run_for(SYNC_TIMEOUT + ms(600));
     assert!(cluster.record(DATA1).unwrap().is_lone(), "proposed");
