@@ -128,12 +128,14 @@ impl Sessions {
     async fn observe(&mut self) -> Said<Server> {
         let run = self.run.ok_or("the database is not running")?;
         let written = self.off_thread(settings::read).await?;
+        // Before the kept session is asked: the postmaster has told it to read the files again before it forked the fresh
+        // one. The other way about, an old gate would be taken for somebody else's.
+        self.see_generation(written.as_ref()).await?;
         let session = self.take().await?;
         let question = observe::sql(self.canary.as_ref().map(|c| c.pid));
         let answer = Answer::read(&self.context, &session.query(&question).await?)?;
         self.look_after_roles(&session, &answer).await;
         self.kept = Some(session);
-        self.see_generation(written.as_ref()).await?;
         let timeline = match answer.timeline {
             Some(timeline) => (timeline, self.timeline_start(timeline).await?),
             None => (Timeline(0), Lsn(0)),
