@@ -312,10 +312,13 @@ impl Host {
     /// A running standby of nobody, gate and doors closed.
     pub async fn start(&mut self, term: u64) -> Server {
         let settings = self.settings(None, Doors::Closed);
+        let generation = settings.generation;
         self.done(term, Step::WriteSettings(settings)).await;
         self.done(term, Step::Start).await;
-        self.until("a drained standby", |s| s.in_recovery && s.drained)
-            .await
+        self.until("a drained standby", |s| {
+            s.in_recovery && s.drained && s.settings == generation
+        })
+        .await
     }
 
     /// A primary under this permission, gate and doors closed, its roles made.
