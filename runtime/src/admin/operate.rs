@@ -102,7 +102,9 @@ async fn ask_all(first: &Report) -> Vec<Result<Report, String>> {
         });
     }
     // It may be reached by another address than the one that the members know.
-    each[usize::from(first.view.me.0)] = Ok(first.clone());
+    if let Some(own) = each.get_mut(usize::from(first.view.me.0)) {
+        *own = Ok(first.clone());
+    }
     each
 }
 
