@@ -190,7 +190,11 @@ async fn somebody_elses_server_is_left_alone() {
         .command(&postgres, Child::Helper)
         .arg("-D")
         .arg(&data)
-        .args(["-c", "listen_addresses=", "-c", "unix_socket_directories="])
+        .args(["-c", "listen_addresses=", "-c"])
+        .arg(format!(
+            "unix_socket_directories={}",
+            a.path().join("pg").display()
+        ))
         .stderr(Stdio::null())
         .spawn()
         .expect("a server");

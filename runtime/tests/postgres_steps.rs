@@ -236,10 +236,7 @@ async fn what_is_refused_says_why() {
         Outcome::Failed(sentence) => sentence,
         other => panic!("not failed: {other:?}"),
     };
-    assert_eq!(
-        failed(a.guards(1, Step::Start, None).await).contains("settings"),
-        true
-    );
+    assert!(failed(a.guards(1, Step::Start, None).await).contains("settings"));
     let mut settings = a.settings(None, Doors::Closed);
     settings.follow = Some(B);
     let step = Step::WriteSettings(settings);

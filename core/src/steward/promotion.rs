@@ -3,7 +3,7 @@
 use super::facts::Holding;
 use super::plan::{Pace, Plan};
 use super::{Steward, StewardReason};
-use crate::postgres::Doors;
+use crate::postgres::{Doors, Lsn};
 use crate::record::{Copy, History, Promotion, Term};
 use crate::rule;
 use crate::step::{DataDirectory, Server, Stamp, Step};
@@ -163,9 +163,11 @@ impl Steward {
     }
 
     fn joined(&self, stamp: &Stamp, promotion: Promotion) -> Stamp {
+        // One that started at the same place stays: what has followed it holds nothing that this copy lacks.
+        let reached = Lsn(promotion.start.0.saturating_add(1));
         Stamp {
             record: self.record().map(|r| r.key).or(stamp.record),
-            history: entered(&stamp.history, promotion.start).with(promotion),
+            history: entered(&stamp.history, reached).with(promotion),
             follows: None,
             ..stamp.clone()
         }
@@ -206,7 +208,7 @@ fn unsettled(stamp: &Stamp) -> Option<(Term, u32)> {
 
 /// The part of a history that a copy which ends at `end` has entered. A stamp is written before its standby is pointed
 /// anywhere, so its last promotions may be of timelines of which the copy holds nothing (R6: those are dropped).
-pub(super) fn entered(history: &History, end: crate::postgres::Lsn) -> History {
+pub(super) fn entered(history: &History, end: Lsn) -> History {
     let promotions = history.promotions();
     let count = promotions
         .iter()

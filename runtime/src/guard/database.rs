@@ -42,11 +42,12 @@ pub(super) struct Gone {
 #[derive(Debug)]
 struct Run {
     id: RunId,
-    /// The start is still under way: the postmaster may appear at any moment.
+    /// The start is still under way.
     starting: bool,
     /// The postmaster, not reaped yet: its number is its own.
     postmaster: Option<Pid>,
-    log_from: u64,
+    /// Where its part of the log begins, if it was spawned at all.
+    log_from: Option<u64>,
     fate: Fate,
     stops: Vec<u64>,
     sweeps: u32,
@@ -76,7 +77,7 @@ impl Database {
             id,
             starting: true,
             postmaster: None,
-            log_from: 0,
+            log_from: None,
             fate: Fate::Run,
             stops: Vec::new(),
             sweeps: 0,
@@ -90,7 +91,7 @@ impl Database {
         if let Some(run) = &mut self.run {
             run.starting = false;
             run.postmaster = spawned.map(|s| s.pid);
-            run.log_from = spawned.map_or(0, |s| s.log_from);
+            run.log_from = spawned.map(|s| s.log_from);
         }
     }
 
@@ -135,9 +136,7 @@ impl Database {
     pub(super) fn next_look(&self) -> Option<Instant> {
         let run = self.run.as_ref()?;
         let at_rest = run.postmaster.is_some() && matches!(run.fate, Fate::Run | Fate::Stopping);
-        // While it starts, the worker's report says when to look; only a kill does not wait for it.
-        let waiting = run.starting && run.fate != Fate::Kill;
-        (!at_rest && !waiting).then_some(run.next_sweep)
+        (!at_rest && !run.starting).then_some(run.next_sweep)
     }
 
     /// Does what is to be done at this moment; says when everything is seen gone. Call it after each SIGCHLD too.
@@ -157,25 +156,29 @@ impl Database {
                 run.fate = Fate::Stopping;
                 return None;
             }
-            _ if run.starting && run.fate != Fate::Kill => return None,
-            _ if now < run.next_sweep => return None,
+            // The worker's report comes at once after the spawn, and a start that is to end spawns nothing.
+            _ if run.starting || now < run.next_sweep => return None,
             _ => {}
         }
-        let left = sweep(&self.processes, self.cgroup.as_ref(), run.postmaster);
+        let left = match run.log_from {
+            Some(_) => sweep(&self.processes, self.cgroup.as_ref(), run.postmaster),
+            // Nothing was spawned: what may be there is somebody else's.
+            None => 0,
+        };
         run.sweeps += 1;
         run.next_sweep = now
             + match run.sweeps > PATIENT_SWEEPS {
                 true => SWEEP_LATER,
                 false => SWEEP,
             };
-        if left > 0 || run.postmaster.is_some() || run.starting {
+        if left > 0 || run.postmaster.is_some() {
             return None;
         }
         reap_orphans();
         let run = self.run.take()?;
         Some(Gone {
             run: run.id,
-            unasked: (run.fate == Fate::Run && run.stops.is_empty()).then_some(run.log_from),
+            unasked: run.log_from.filter(|_| run.fate == Fate::Run),
             stops: run.stops,
         })
     }

@@ -182,13 +182,18 @@ fn read_from(path: &std::path::Path, from: u64) -> std::io::Result<String> {
 
 /// The lines that tell why it ended.
 fn last_words(log: &str) -> String {
+    const GRAVE: [&str; 7] = [
+        "FATAL:",
+        "PANIC:",
+        "HINT:",
+        " error ",
+        "unrecognized",
+        "invalid",
+        "could not",
+    ];
     let grave: Vec<&str> = log
         .lines()
-        .filter(|line| {
-            ["FATAL:", "PANIC:", "HINT:"]
-                .iter()
-                .any(|word| line.contains(word))
-        })
+        .filter(|line| GRAVE.iter().any(|word| line.contains(word)))
         .collect();
     let lines: Vec<&str> = if grave.is_empty() {
         log.lines().collect()

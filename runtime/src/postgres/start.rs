@@ -10,7 +10,7 @@ use crate::postgres::{Context, Said, files, settings};
 use nix::unistd::Pid;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -71,6 +71,8 @@ pub fn start(context: &Context, cgroup: Option<i32>, ending: &Ending) -> Said<Sp
     // Again, with what the user's files say by now.
     settings::write(context, &user, &written)?;
     make_socket_dir(context, &user)?;
+    let sockets = socket_dirs(context, &user, &conf);
+    drop_stale_locks(&data, &sockets, context.pg_port)?;
     for name in ["promote", "recovery.signal"] {
         files::remove(&data.join(name))?;
     }
@@ -79,7 +81,7 @@ pub fn start(context: &Context, cgroup: Option<i32>, ending: &Ending) -> Said<Sp
     let program = binaries.program("postgres");
     let mut command = user.command(&program, Child::Postmaster { cgroup });
     command.arg("-D").arg(&data);
-    for (name, value) in arguments(context, &user, &data, &conf, &control, binaries.major)? {
+    for (name, value) in arguments(context, &data, &conf, &control, &sockets, binaries.major)? {
         command.arg("-c").arg(format!("{name}={value}"));
     }
     let clone = log
@@ -113,7 +115,7 @@ fn clear_field(context: &Context, data: &Path, user: &PgUser, ending: &Ending) -
     }
     for _ in 0..400 {
         if processes.kill(None) == 0 {
-            return drop_stale_pid_file(data);
+            return Ok(());
         }
         if ending.is_set() {
             return Err("ended".into());
@@ -127,23 +129,27 @@ fn clear_field(context: &Context, data: &Path, user: &PgUser, ending: &Ending) -
     ))
 }
 
-/// `postmaster.pid` may name a number that another program has by now; PostgreSQL would refuse to start. Where its process
-/// is gone PostgreSQL deals with the file itself, and learns from it of memory still in use.
-fn drop_stale_pid_file(data: &Path) -> Said<()> {
-    let file = data.join("postmaster.pid");
-    let Some(text) = files::read_optional(&file)? else {
-        return Ok(());
-    };
-    let pid: Option<i32> = text
-        .lines()
-        .next()
-        .and_then(|line| line.trim().parse().ok());
-    match pid {
-        Some(pid) if pid > 0 && nix::sys::signal::kill(Pid::from_raw(pid), None).is_ok() => {
-            files::remove(&file)
+/// Removes lock files that would keep PostgreSQL from starting although nobody runs here any more (that was seen): they
+/// name a number that counts as alive, be it another program's by now, or a zombie's that nobody has reaped yet.
+///
+/// Where the number is free PostgreSQL deals with `postmaster.pid` itself, and learns from it of memory still in use.
+fn drop_stale_locks(data: &Path, socket_dirs: &[PathBuf], port: u16) -> Said<()> {
+    let sockets = socket_dirs
+        .iter()
+        .map(|dir| dir.join(format!(".s.PGSQL.{port}.lock")));
+    for file in std::iter::once(data.join("postmaster.pid")).chain(sockets) {
+        let Some(text) = files::read_optional(&file)? else {
+            continue;
+        };
+        let mut lines = text.lines();
+        let pid: Option<i32> = lines.next().and_then(|line| line.trim().parse().ok());
+        let is_alive = pid
+            .is_some_and(|pid| pid > 0 && nix::sys::signal::kill(Pid::from_raw(pid), None).is_ok());
+        if is_alive && lines.next().map(Path::new) == Some(data) {
+            files::remove(&file)?;
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// The private socket's directory. Others than PostgreSQL's user and root cannot even look in.
@@ -198,10 +204,10 @@ fn open_log(context: &Context, user: &PgUser) -> Said<(std::fs::File, u64)> {
 /// What PostgreSQL is told on its command line: fixed until its end, whatever a file or `ALTER SYSTEM` says.
 fn arguments(
     context: &Context,
-    user: &PgUser,
     data: &Path,
     conf: &Conf,
     control: &Control,
+    sockets: &[PathBuf],
     major: u32,
 ) -> Said<Vec<(&'static str, String)>> {
     let path = |path: &Path| path.to_string_lossy().into_owned();
@@ -212,7 +218,7 @@ fn arguments(
         ("data_directory", path(data)),
         ("port", context.pg_port.to_string()),
         ("listen_addresses", listen_addresses(context, conf)),
-        ("unix_socket_directories", socket_dirs(context, user, conf)),
+        ("unix_socket_directories", list(sockets)),
         // Whether it may go on after a crash is for the daemon to decide.
         ("restart_after_crash", "off".into()),
         ("hot_standby", "on".into()),
@@ -285,7 +291,7 @@ fn listen_addresses(context: &Context, conf: &Conf) -> String {
 }
 
 /// The private one first, then the user's or the distribution's, as far as PostgreSQL may write there.
-fn socket_dirs(context: &Context, user: &PgUser, conf: &Conf) -> String {
+fn socket_dirs(context: &Context, user: &PgUser, conf: &Conf) -> Vec<PathBuf> {
     let usual = || match usable("/var/run/postgresql", user) {
         true => "/var/run/postgresql",
         false => "/tmp",
@@ -293,17 +299,19 @@ fn socket_dirs(context: &Context, user: &PgUser, conf: &Conf) -> String {
     let wanted = conf
         .get("unix_socket_directories")
         .unwrap_or_else(|| usual());
-    let quoted = |dir: &str| format!("\"{}\"", dir.replace('"', "\"\""));
-    std::iter::once(quoted(&context.socket_dir().to_string_lossy()))
-        .chain(
-            wanted
-                .split(',')
-                .map(|dir| dir.trim().trim_matches('"'))
-                .filter(|dir| usable(dir, user))
-                .map(quoted),
-        )
-        .collect::<Vec<_>>()
-        .join(", ")
+    let usable = wanted
+        .split(',')
+        .map(|dir| dir.trim().trim_matches('"'))
+        .filter(|dir| usable(dir, user));
+    std::iter::once(context.socket_dir())
+        .chain(usable.map(PathBuf::from))
+        .collect()
+}
+
+/// A list of directories as PostgreSQL wants it.
+fn list(dirs: &[PathBuf]) -> String {
+    let quoted = |dir: &PathBuf| format!("\"{}\"", dir.to_string_lossy().replace('"', "\"\""));
+    dirs.iter().map(quoted).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether PostgreSQL's user may make files there.

@@ -14,9 +14,7 @@ pub(crate) struct OneLeader {
 impl OneLeader {
     /// The highest term that anybody led.
     pub(crate) fn highest(&self) -> Term {
-        self.leaders
-            .last_key_value()
-            .map_or(Term(0), |(term, _)| *term)
+        self.leaders.last_key_value().map_or(Term(0), |(term, _)| *term)
     }
 }
 
@@ -29,10 +27,7 @@ impl World {
                 self.coverage.elections += 1;
             }
             Some(other) if other != h => {
-                self.violated(
-                    "one_leader",
-                    format!("m{other} and m{h} both lead term {}", view.term),
-                );
+                self.violated("one_leader", format!("m{other} and m{h} both lead term {}", view.term));
             }
             Some(_) => {}
         }
