@@ -1,4 +1,5 @@
 //! The gate's proof (R7), the position taken after it (R9), doors after the gate (R18).
+#![allow(clippy::unwrap_used)]
 
 mod fake;
 
@@ -7,7 +8,6 @@ use yoke_core::Duration;
 use yoke_core::permission::Lasts;
 use yoke_core::postgres::*;
 use yoke_core::record::*;
-use yoke_core::step::*;
 
 const OWN: u64 = 1;
 

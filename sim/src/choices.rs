@@ -39,7 +39,6 @@ pub(crate) enum About {
     ObserveTime,
     ObserveBack,
     ClientThink,
-    ClientRetry,
     ClientHost,
     Nonce,
     Restart,

@@ -24,6 +24,6 @@ mod world;
 
 pub use coverage::Coverage;
 pub use generate::scenario as scenario_of;
-pub use run::{How, Report, catch_panics, run, run_many};
+pub use run::{How, Report, catch_panics, run, run_bytes, run_many};
 pub use scenario::Scenario;
 pub use world::Violation;

@@ -47,7 +47,11 @@ pub fn catch_panics() {
             .payload()
             .downcast_ref::<String>()
             .cloned()
-            .or_else(|| info.payload().downcast_ref::<&str>().map(|s| (*s).to_owned()))
+            .or_else(|| {
+                info.payload()
+                    .downcast_ref::<&str>()
+                    .map(|s| (*s).to_owned())
+            })
             .unwrap_or_default();
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let core = !place.contains("sim/src");
@@ -65,7 +69,15 @@ fn mutate(config: &mut Config, mutant: Option<usize>) {
 
 /// Runs a scenario to its end or its first violation.
 pub fn run(scenario: &Scenario, how: How) -> Report {
-    let choices = Choices::from_seed(scenario.choices);
+    run_with(scenario, Choices::from_seed(scenario.choices), how)
+}
+
+/// The same, where a fuzzer's bytes make the small choices.
+pub fn run_bytes(scenario: &Scenario, bytes: Vec<u8>, how: How) -> Report {
+    run_with(scenario, Choices::from_bytes(bytes), how)
+}
+
+fn run_with(scenario: &Scenario, choices: Choices, how: How) -> Report {
     let mut world = None;
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let change = |config: &mut Config| mutate(config, how.mutant);
@@ -80,7 +92,11 @@ pub fn run(scenario: &Scenario, how: How) -> Report {
         let (what, _) = panicked.unwrap_or_default();
         return Report {
             digest: 0,
-            violation: Some(Violation { oracle: "start", what, at: 0 }),
+            violation: Some(Violation {
+                oracle: "start",
+                what,
+                at: 0,
+            }),
             coverage: Coverage::default(),
             events: 0,
             length: 0,
@@ -102,7 +118,12 @@ pub fn run(scenario: &Scenario, how: How) -> Report {
 }
 
 /// Runs many seeds on several threads, and hands over each report in the order of the seeds.
-pub fn run_many(seeds: std::ops::Range<u64>, jobs: usize, how: How, mut each: impl FnMut(u64, Report)) {
+pub fn run_many(
+    seeds: std::ops::Range<u64>,
+    jobs: usize,
+    how: How,
+    mut each: impl FnMut(u64, Report),
+) {
     // A thread takes the next block of seeds; blocks are joined in order, so that nothing depends on the threads.
     const BLOCK: u64 = 16;
     let next = AtomicU64::new(seeds.start);

@@ -1,5 +1,5 @@
 //! A scripted host: the real steward and guard, a data directory and a PostgreSQL that are a few plain values.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -116,6 +116,8 @@ pub struct World {
     /// Orders of the guard that hang.
     pub hung: Vec<u64>,
     pub kills: u32,
+    /// Somebody promoted it by hand.
+    pub by_hand: bool,
     pub seq: u64,
     pub serial: u64,
 }
@@ -171,7 +173,10 @@ fn show(step: &Step) -> String {
 
 impl World {
     pub fn new(me: MemberId) -> World {
-        let config = config(me);
+        World::with(config(me))
+    }
+
+    pub fn with(config: Config) -> World {
         let guard = Guard::new(config.clone(), 77);
         let now = Instant(1_000_000_000);
         let steward = Steward::new(
@@ -208,6 +213,7 @@ impl World {
             ordered: 0,
             hung: Vec::new(),
             kills: 0,
+            by_hand: false,
             seq: 0,
             serial: 0,
         }
@@ -257,7 +263,7 @@ impl World {
                 self.now < end,
                 "never {what}: {:?}\n{}",
                 self.status,
-                self.log[self.log.len().saturating_sub(60)..].join("\n")
+                self.tail()
             );
             self.tick();
         }
@@ -301,11 +307,44 @@ impl World {
             }
         }
         self.drain_steward();
+        self.check();
+    }
+
+    /// What is reported is true.
+    fn check(&self) {
+        assert!(
+            !self.mark || self.status.copy.is_none(),
+            "R11\n{}",
+            self.tail()
+        );
+        let Some(pg) = &self.pg else { return };
+        if yoke_core::assertion::is_mutated(&self.config) || self.status.run != pg.run {
+            return;
+        }
+        assert!(
+            pg.in_recovery || self.by_hand || self.guard.view().serving.is_some(),
+            "R10\n{}",
+            self.tail()
+        );
+        let Some(primary) = self.primary() else {
+            return;
+        };
+        let proven = match &primary.gate {
+            GateStatus::Unproven => return,
+            GateStatus::Closed => None,
+            GateStatus::Open { names, .. } => Some(names.clone()),
+        };
+        assert_eq!(proven, pg.gate, "R7\n{}", self.tail());
+    }
+
+    fn tail(&self) -> String {
+        self.log[self.log.len().saturating_sub(60)..].join("\n")
     }
 
     /// The daemon dies; a new one comes, and its node wants the same.
     pub fn restart_daemon(&mut self) {
         self.restarts += 1;
+        self.status = PgStatus::unknown();
         self.log.push("-- daemon restarted".to_owned());
         self.pending.retain(|p| matches!(p, Pending::Guard(_)));
         self.steward = Steward::new(

@@ -23,8 +23,12 @@ pub(crate) enum Phase {
     /// A promotion was ordered.
     Promoting,
     Primary,
-    /// A clean stop: sessions are gone; `written`: so is the shutdown checkpoint.
-    Stopping { primary: bool, written: bool },
+    /// A clean stop: sessions are gone; `written`: the shutdown checkpoint is there. `half`: it had not come up yet.
+    Stopping {
+        primary: bool,
+        half: bool,
+        written: bool,
+    },
 }
 
 /// What the postmaster read.
@@ -100,10 +104,18 @@ pub(crate) enum DbEv {
     PromotionFile,
     Promoted,
     ControlFile,
-    Commit { client: usize, session: u64, write: u64 },
+    Commit {
+        client: usize,
+        session: u64,
+        write: u64,
+    },
     CanaryFlushed(u64),
     SendBatch(u64),
-    Flushed { conn: u64, entries: Vec<Entry>, ends_at: Lsn },
+    Flushed {
+        conn: u64,
+        entries: Vec<Entry>,
+        ends_at: Lsn,
+    },
     ReceiverTry(u64),
     Pulse(u64),
     StopWrites,
@@ -197,8 +209,12 @@ impl Server {
             .map(|w| (w.priority, w.flushed))
             .collect();
         candidates.sort_by_key(|(priority, _)| *priority);
-        (needed > 0 && candidates.len() >= needed)
-            .then(|| candidates[..needed].iter().map(|(_, flushed)| *flushed).min())?
+        (needed > 0 && candidates.len() >= needed).then(|| {
+            candidates[..needed]
+                .iter()
+                .map(|(_, flushed)| *flushed)
+                .min()
+        })?
     }
 }
 
@@ -228,6 +244,9 @@ impl World {
         }
         match ev {
             DbEv::Started => {
+                if server.phase != Phase::Starting {
+                    return;
+                }
                 server.phase = Phase::Standby;
                 server.replayed = dir.wal.entries.len();
                 dir.cluster = ClusterState::Other;
@@ -235,7 +254,9 @@ impl World {
                 self.receiver_follows(h);
             }
             DbEv::StartFails => {
-                self.say(h, || "postgres: FATAL, the timeline is not a child of this server's history".into());
+                self.say(h, || {
+                    "postgres: FATAL, the timeline is not a child of this server's history".into()
+                });
                 self.database_ends(h, false);
             }
             DbEv::RereadPostmaster => self.reread_postmaster(h),
@@ -243,22 +264,38 @@ impl World {
             DbEv::RereadWalsender(conn) => self.reread_walsender(h, conn),
             DbEv::RereadReceiver => self.receiver_follows(h),
             DbEv::PromotionFile => {
+                if server.phase != Phase::Promoting {
+                    return;
+                }
                 let (timeline, start) = (dir.next_timeline(), dir.wal.end());
                 let mut file = dir.lineage.clone();
                 file.push((timeline, start));
                 dir.files.push(file.clone());
                 dir.lineage = file;
-                self.say(h, || format!("postgres: writes the history file of {timeline:?} at {start}"));
+                self.say(h, || {
+                    format!("postgres: writes the history file of {timeline:?} at {start}")
+                });
             }
-            DbEv::Promoted => self.promoted(h),
+            DbEv::Promoted => {
+                if server.phase == Phase::Promoting {
+                    self.promoted(h);
+                }
+            }
             DbEv::ControlFile => {
                 let (timeline, _) = dir.timeline();
                 dir.checkpoint = dir.wal.end();
                 dir.checkpoint_timeline = timeline;
             }
-            DbEv::Commit { client, session, write } => self.commit(h, client, session, write),
+            DbEv::Commit {
+                client,
+                session,
+                write,
+            } => self.commit(h, client, session, write),
             DbEv::CanaryFlushed(number) => {
-                if server.canaries == number && server.phase == Phase::Primary && server.canary == Canary::Begun {
+                if server.canaries == number
+                    && server.phase == Phase::Primary
+                    && server.canary == Canary::Begun
+                {
                     let flag = server.flag;
                     let (entry, index) = self.append(h, Kind::Nudge);
                     let Some((server, _)) = self.server(h, run) else {
@@ -266,18 +303,31 @@ impl World {
                     };
                     if flag {
                         server.canary = Canary::Waiting;
-                        server.waiting.push(Waiting { who: Waiter::Canary, entry, index });
+                        server.waiting.push(Waiting {
+                            who: Waiter::Canary,
+                            entry,
+                            index,
+                        });
                     } else {
                         server.canary = Canary::Returned;
                     }
                 }
             }
             DbEv::SendBatch(conn) => self.send_batch(h, conn),
-            DbEv::Flushed { conn, entries, ends_at } => self.standby_flushed(h, conn, &entries, ends_at),
+            DbEv::Flushed {
+                conn,
+                entries,
+                ends_at,
+            } => self.standby_flushed(h, conn, &entries, ends_at),
             DbEv::ReceiverTry(attempt) => self.receiver_try(h, attempt),
             DbEv::Pulse(conn) => self.pulse(h, conn),
             DbEv::StopWrites => {
-                if let Phase::Stopping { primary, written: false } = server.phase {
+                if let Phase::Stopping {
+                    primary,
+                    half,
+                    written: false,
+                } = server.phase
+                {
                     if primary {
                         let (entry, _) = self.append(h, Kind::ShutdownCheckpoint);
                         if let Some((_, dir)) = self.server(h, run) {
@@ -286,7 +336,11 @@ impl World {
                         }
                     }
                     if let Some((server, _)) = self.server(h, run) {
-                        server.phase = Phase::Stopping { primary, written: true };
+                        server.phase = Phase::Stopping {
+                            primary,
+                            half,
+                            written: true,
+                        };
                     }
                     self.db_in(TIMEOUT, h, run, DbEv::StopGivesUp);
                     self.stop_if_all_sent(h);
@@ -311,7 +365,11 @@ impl World {
             Kind::Checkpoint | Kind::ShutdownCheckpoint => 120,
         };
         let host = &mut self.hosts[h];
-        let dir = host.storage.directory.as_mut().expect("a server runs in its directory");
+        let dir = host
+            .storage
+            .directory
+            .as_mut()
+            .expect("a server runs in its directory");
         let entry = dir.wal.append(kind, length);
         let index = dir.wal.entries.len() - 1;
         let mut wake = vec![];
@@ -346,9 +404,13 @@ impl World {
         dir.never_used = false;
         let run = server.run;
         let term = server.term;
-        self.say(h, || format!("postgres: PRIMARY on {timeline:?} from {start}, promoted in term {term}"));
+        self.say(h, || {
+            format!("postgres: PRIMARY on {timeline:?} from {start}, promoted in term {term}")
+        });
         self.digest.note(("promoted", h, timeline, start));
-        let lag = self.choices.within(About::CheckpointLag, h, 0, 500_000, 20_000_000);
+        let lag = self
+            .choices
+            .within(About::CheckpointLag, h, 0, 500_000, 20_000_000);
         self.db_in(lag, h, run, DbEv::ControlFile);
         self.on_promoted(h);
     }
@@ -370,7 +432,13 @@ impl World {
         let (entry, index) = self.append(h, Kind::Write(write));
         let who = Waiter::Client { client, session };
         let waiting = Waiting { who, entry, index };
-        self.say(h, || format!("postgres: w{write} flushed at {}{}", entry.end, if flag { ", waits" } else { "" }));
+        self.say(h, || {
+            format!(
+                "postgres: w{write} flushed at {}{}",
+                entry.end,
+                if flag { ", waits" } else { "" }
+            )
+        });
         if flag {
             if let Some(server) = &mut self.hosts[h].server {
                 server.waiting.push(waiting);
@@ -422,27 +490,57 @@ impl World {
             return;
         };
         let run = server.run;
-        let conns: Vec<u64> = server.walsenders.iter().map(|w| w.conn).collect();
-        let postmaster = self.choices.skewed(About::RereadPostmaster, h, 0, (500, 20_000), 20, (20_000, 300_000));
-        self.db_in(postmaster, h, run, DbEv::RereadPostmaster);
-        let checkpointer =
-            self.choices.skewed(About::RereadCheckpointer, h, 0, (500, 40_000), 40, (100_000, 2_000_000));
-        self.db_in(postmaster + checkpointer, h, run, DbEv::RereadCheckpointer);
-        for conn in conns {
-            let delay = self.choices.skewed(About::RereadWalsender, h, 0, (500, 40_000), 40, (100_000, 1_000_000));
-            self.db_in(postmaster + delay, h, run, DbEv::RereadWalsender(conn));
-        }
-        let receiver = self.choices.within(About::RereadReceiver, h, 0, 500, 50_000);
-        self.db_in(postmaster + receiver, h, run, DbEv::RereadReceiver);
+        let time = self.choices.skewed(
+            About::RereadPostmaster,
+            h,
+            0,
+            (500, 20_000),
+            20,
+            (20_000, 300_000),
+        );
+        self.db_in(time, h, run, DbEv::RereadPostmaster);
     }
 
+    /// The postmaster reads the file, then tells its children, who look when they next can.
     fn reread_postmaster(&mut self, h: usize) {
         let host = &mut self.hosts[h];
-        if let Some(server) = &mut host.server {
-            server.read = read_of(host.storage.settings.as_ref());
-            let read = server.read.clone();
-            self.say(h, || format!("postgres: postmaster reads settings {}: {}", read.generation, in_words(&read)));
+        let Some(server) = &mut host.server else {
+            return;
+        };
+        server.read = read_of(host.storage.settings.as_ref());
+        let (run, read) = (server.run, server.read.clone());
+        let conns: Vec<u64> = server.walsenders.iter().map(|w| w.conn).collect();
+        self.say(h, || {
+            format!(
+                "postgres: postmaster reads settings {}: {}",
+                read.generation,
+                in_words(&read)
+            )
+        });
+        let checkpointer = self.choices.skewed(
+            About::RereadCheckpointer,
+            h,
+            0,
+            (500, 40_000),
+            40,
+            (100_000, 2_000_000),
+        );
+        self.db_in(checkpointer, h, run, DbEv::RereadCheckpointer);
+        for conn in conns {
+            let delay = self.choices.skewed(
+                About::RereadWalsender,
+                h,
+                0,
+                (500, 40_000),
+                40,
+                (100_000, 1_000_000),
+            );
+            self.db_in(delay, h, run, DbEv::RereadWalsender(conn));
         }
+        let receiver = self
+            .choices
+            .within(About::RereadReceiver, h, 0, 500, 50_000);
+        self.db_in(receiver, h, run, DbEv::RereadReceiver);
     }
 
     fn reread_checkpointer(&mut self, h: usize) {
@@ -455,12 +553,23 @@ impl World {
             return;
         }
         server.flag = flag;
-        self.say(h, || format!("postgres: checkpointer: commits {}", if flag { "wait" } else { "wait no more" }));
+        self.say(h, || {
+            format!(
+                "postgres: checkpointer: commits {}",
+                if flag { "wait" } else { "wait no more" }
+            )
+        });
         if !flag {
-            let primary = self.hosts[h].server.as_ref().is_some_and(|s| s.phase == Phase::Primary);
+            let primary = self.hosts[h]
+                .server
+                .as_ref()
+                .is_some_and(|s| s.phase == Phase::Primary);
             if primary {
                 self.on_gate_opened(h);
-                let released = self.hosts[h].server.as_mut().map(|s| std::mem::take(&mut s.waiting));
+                let released = self.hosts[h]
+                    .server
+                    .as_mut()
+                    .map(|s| std::mem::take(&mut s.waiting));
                 for waiting in released.unwrap_or_default() {
                     self.returned(h, waiting);
                 }
@@ -500,7 +609,12 @@ impl World {
             StopMode::Now => self.kill(h, run),
             StopMode::Clean => {
                 let primary = server.phase == Phase::Primary;
-                server.phase = Phase::Stopping { primary, written: false };
+                let half = matches!(server.phase, Phase::Starting | Phase::Promoting);
+                server.phase = Phase::Stopping {
+                    primary,
+                    half,
+                    written: false,
+                };
                 server.canary = Canary::None;
                 self.end_sessions(h);
                 if let Some(server) = &mut self.hosts[h].server {
@@ -519,11 +633,18 @@ impl World {
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        if !matches!(server.phase, Phase::Stopping { written: true, .. }) || server.killed || server.hung {
+        if !matches!(server.phase, Phase::Stopping { written: true, .. })
+            || server.killed
+            || server.hung
+        {
             return;
         }
         let end = dir.wal.end();
-        if server.walsenders.iter().all(|w| !w.sending || w.flushed >= end) {
+        if server
+            .walsenders
+            .iter()
+            .all(|w| !w.sending || w.flushed >= end)
+        {
             self.clean_end(h);
         }
     }
@@ -533,8 +654,17 @@ impl World {
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        if let Phase::Stopping { primary, .. } = server.phase {
-            dir.cluster = if primary { ClusterState::ShutDown } else { ClusterState::ShutDownInRecovery };
+        if let Phase::Stopping {
+            primary,
+            half: false,
+            ..
+        } = server.phase
+        {
+            dir.cluster = if primary {
+                ClusterState::ShutDown
+            } else {
+                ClusterState::ShutDownInRecovery
+            };
         }
         self.database_ends(h, true);
     }
@@ -542,5 +672,8 @@ impl World {
 
 /// Settings in a few words.
 pub(crate) fn in_words(read: &Read) -> String {
-    format!("gate {:?} doors {:?} follows {:?} as {:?}", read.gate, read.doors, read.follow, read.copy)
+    format!(
+        "gate {:?} doors {:?} follows {:?} as {:?}",
+        read.gate, read.doors, read.follow, read.copy
+    )
 }
