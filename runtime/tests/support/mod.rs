@@ -80,7 +80,8 @@ fn context(me: MemberId, dir: &Path) -> Context {
         pg_port: free_port(),
         advertise_ip: ip,
         pg_user: None,
-        pg_bin: None,
+        // Another PostgreSQL than the newest installed one.
+        pg_bin: std::env::var_os("YOKE_TEST_PG_BIN").map(PathBuf::from),
         member_ips: vec![ip; 3],
         decision_timeout: yoke_core::Duration::secs(2),
         sync_timeout: yoke_core::Duration::secs(1),
