@@ -40,16 +40,24 @@ pub fn scenario(seed: u64) -> Scenario {
         0..=3 => single(&mut bits, &mut s),
         4..=6 => {
             s.kind = Kind::Unbounded;
-            s.rates = (0..3).map(|_| bits.pick(&[200, 400, 700, 1000, 1500, 2500, 5000])).collect();
+            s.rates = (0..3)
+                .map(|_| bits.pick(&[200, 400, 700, 1000, 1500, 2500, 5000]))
+                .collect();
             if bits.one_in(3) {
                 // A leader that believes in its lease for ever, among others that wait for nothing.
-                s.rates = vec![bits.within(200, 500), bits.within(1000, 5000), bits.within(1000, 5000)];
+                s.rates = vec![
+                    bits.within(200, 500),
+                    bits.within(1000, 5000),
+                    bits.within(1000, 5000),
+                ];
             }
             conditions(&mut bits, &mut s);
             chaos(&mut bits, &mut s);
         }
         _ => {
-            s.rates = (0..3).map(|_| bits.pick(&[900, 950, 1000, 1000, 1050, 1100])).collect();
+            s.rates = (0..3)
+                .map(|_| bits.pick(&[900, 950, 1000, 1000, 1050, 1100]))
+                .collect();
             conditions(&mut bits, &mut s);
             chaos(&mut bits, &mut s);
         }
@@ -65,14 +73,24 @@ fn conditions(bits: &mut Bits, s: &mut Scenario) {
     s.sync_timeout = s.decision_timeout * 2 / 5;
     s.health_timeout = s.decision_timeout * 3 / 5;
     s.own_database = bits.one_in(4);
-    s.delay = bits.pick(&[(100, 400), (100, 800), (100, 5_000), (2_000, 30_000), (10_000, 60_000)]);
+    s.delay = bits.pick(&[
+        (100, 400),
+        (100, 800),
+        (100, 5_000),
+        (2_000, 30_000),
+        (10_000, 60_000),
+    ]);
     s.network = (
         bits.pick(&[0, 0, 0, 5, 20, 100]),
         bits.pick(&[0, 0, 10, 100]),
         bits.pick(&[0, 0, 2, 20, 100]),
     );
     s.clients = (bits.within(1, 3), bits.pick(&[50_000, 200_000, 500_000]));
-    s.clone_time = bits.pick(&[(300_000, SECOND), (500_000, 3 * SECOND), (SECOND, 10 * SECOND)]);
+    s.clone_time = bits.pick(&[
+        (300_000, SECOND),
+        (500_000, 3 * SECOND),
+        (SECOND, 10 * SECOND),
+    ]);
     s.failures = bits.pick(&[0, 0, 2, 10]);
 }
 
@@ -104,7 +122,11 @@ fn single(bits: &mut Bits, s: &mut Scenario) {
             bits.within(100_000, 500_000),
         ),
     };
-    s.faults.push(Fault { at, early: false, what });
+    s.faults.push(Fault {
+        at,
+        early: false,
+        what,
+    });
     s.heal_after = at + down + SECOND;
 }
 
@@ -117,34 +139,54 @@ const THIRD: Target = Target::Member(2);
 fn plot(bits: &mut Bits, s: &mut Scenario) {
     let d = s.decision_timeout;
     let start = bits.within(200_000, 3 * SECOND);
-    let mut at = |at: u64, what: What| s.faults.push(Fault { at, early: false, what });
+    let mut at = |at: u64, what: What| {
+        s.faults.push(Fault {
+            at,
+            early: false,
+            what,
+        })
+    };
     let mut end = start;
     match bits.within(0, 5) {
         // One primary after the other is lost; the last one returns when its successor goes.
         0..=2 => {
             for _ in 0..bits.within(2, 5) {
                 let down = bits.within(d, 3 * d);
-                at(end, match bits.within(0, 5) {
-                    0 => What::PauseHost(Target::Primary, down),
-                    1 => What::Isolate(Target::Primary, Links::All, down),
-                    _ => What::Host(Target::Primary, trigger(bits), down),
-                });
+                at(
+                    end,
+                    match bits.within(0, 5) {
+                        0 => What::PauseHost(Target::Primary, down),
+                        1 => What::Isolate(Target::Primary, Links::All, down),
+                        _ => What::Host(Target::Primary, trigger(bits), down),
+                    },
+                );
                 end += bits.within(d, 2 * d + 3 * SECOND);
             }
         }
         // The third member gets the old leader's messages only when another leads; then that one goes, and the old
         // leader is back.
         3 => {
-            let late = bits.within(d + SECOND, 4 * d);
-            let held = bits.pick(&[THIRD, STANDBY]);
-            at(start, What::Hold(PRIMARY, held, Links::Daemons, late));
+            let late = bits.within(3 * d + 6 * SECOND, 5 * d + 8 * SECOND);
+            at(start, What::Hold(PRIMARY, THIRD, Links::Daemons, late));
             if bits.one_in(2) {
-                at(start + 50_000, What::Isolate(STANDBY, Links::Databases, bits.within(d / 10, d)));
+                // Records change meanwhile: the standby leaves and comes back.
+                at(
+                    start + 50_000,
+                    What::Isolate(
+                        STANDBY,
+                        Links::Databases,
+                        s.sync_timeout + bits.within(0, d / 2),
+                    ),
+                );
             }
-            let dies = start + bits.within(d / 5, d);
-            let back = start + late + bits.within(0, d);
-            at(dies, What::Host(PRIMARY, trigger(bits), back.saturating_sub(dies).max(d / 2)));
-            at(back.saturating_sub(d / 4), What::Host(STANDBY, Trigger::Actions(0), bits.within(2 * d, 4 * d)));
+            let come = start + late;
+            let dies = bits.within(start + d, come - d - 2 * SECOND);
+            let back = come + bits.within(50_000, d);
+            at(dies, What::Host(PRIMARY, trigger(bits), back - dies));
+            at(
+                come - bits.within(10_000, d / 8),
+                What::Host(STANDBY, Trigger::Actions(0), bits.within(2 * d, 4 * d)),
+            );
             end = back + 3 * d;
         }
         // Acknowledgements of heartbeats come late; then the leader is cut off.
@@ -153,17 +195,29 @@ fn plot(bits: &mut Bits, s: &mut Scenario) {
             let heard = bits.within(d / 20, d / 5);
             for peer in [STANDBY, THIRD] {
                 at(start, What::Hold(peer, PRIMARY, Links::Daemons, held));
-                at(start + heard, What::Cut(PRIMARY, peer, Links::Daemons, 3 * d));
+                at(
+                    start + heard,
+                    What::Cut(PRIMARY, peer, Links::Daemons, 3 * d),
+                );
             }
-            at(start + held + 1_000, What::Isolate(PRIMARY, Links::All, 3 * d));
+            at(
+                start + held + 1_000,
+                What::Isolate(PRIMARY, Links::All, 3 * d),
+            );
             end = start + 4 * d;
         }
         // The standby's stream is cut, so that the primary goes on alone; then the primary is lost.
         _ => {
             let cut = bits.within(d / 2, 4 * d);
-            at(start, What::Isolate(STANDBY, bits.pick(&[Links::Databases, Links::All]), cut));
+            at(
+                start,
+                What::Isolate(STANDBY, bits.pick(&[Links::Databases, Links::All]), cut),
+            );
             let dies = start + bits.within(d / 5, 2 * d);
-            at(dies, What::Host(Target::Primary, trigger(bits), bits.within(d, 4 * d)));
+            at(
+                dies,
+                What::Host(Target::Primary, trigger(bits), bits.within(d, 4 * d)),
+            );
             end = dies + 4 * d;
         }
     }
@@ -171,7 +225,11 @@ fn plot(bits: &mut Bits, s: &mut Scenario) {
         let noise = bits.within(0, end);
         let kind = bits.within(0, KINDS);
         let what = one(bits, s, kind);
-        s.faults.push(Fault { at: noise, early: false, what });
+        s.faults.push(Fault {
+            at: noise,
+            early: false,
+            what,
+        });
     }
     s.faults.sort_by_key(|fault| fault.at);
     s.heal_after = end + bits.time(SECOND, 2 * d);
@@ -197,7 +255,11 @@ fn chaos(bits: &mut Bits, s: &mut Scenario) {
         };
         let kind = bits.pick(&kinds);
         let what = one(bits, s, kind);
-        s.faults.push(Fault { at, early: false, what });
+        s.faults.push(Fault {
+            at,
+            early: false,
+            what,
+        });
     }
     s.heal_after = at + bits.time(SECOND, 3 * s.decision_timeout);
     if bits.one_in(10) {
@@ -205,7 +267,14 @@ fn chaos(bits: &mut Bits, s: &mut Scenario) {
             let early_at = bits.time(100_000, 2 * s.decision_timeout);
             let kind = bits.within(0, KINDS);
             let what = one(bits, s, kind);
-            s.faults.insert(0, Fault { at: early_at, early: true, what });
+            s.faults.insert(
+                0,
+                Fault {
+                    at: early_at,
+                    early: true,
+                    what,
+                },
+            );
         }
     }
 }
@@ -260,7 +329,15 @@ fn one(bits: &mut Bits, s: &Scenario, kind: u64) -> What {
         13 | 14 => What::Isolate(target(bits), links(bits), long),
         15 => What::Hold(target(bits), target(bits), links(bits), long),
         16 => What::Demote(Target::Primary),
-        17 if !s.faults.iter().any(|f| matches!(f.what, What::LoseState(..))) => What::LoseState(target(bits), long),
+        // Without state a member stays out: a node that joins again (R12) is still to be written.
+        17 if s.kind == Kind::Unbounded
+            && !s
+                .faults
+                .iter()
+                .any(|f| matches!(f.what, What::LoseState(..))) =>
+        {
+            What::LoseState(target(bits), long)
+        }
         _ => {
             if bits.one_in(2) {
                 What::StopDaemon(target(bits), short)

@@ -6,11 +6,21 @@ use yoke_core::view::ClusterView;
 impl World {
     /// A node says that it leads.
     pub(crate) fn check_eligible(&mut self, view: &ClusterView) {
-        let Some(record) = view.record.as_ref().filter(|record| record.key.term == view.term) else {
+        let Some(record) = view
+            .record
+            .as_ref()
+            .filter(|record| record.key.term == view.term)
+        else {
             return;
         };
         if record.copy_of(view.me).is_none() {
-            self.violated("eligible", format!("{} leads term {}, but is not in sync: {record}", view.me, view.term));
+            self.violated(
+                "eligible",
+                format!(
+                    "{} leads term {}, but is not in sync: {record}",
+                    view.me, view.term
+                ),
+            );
         }
     }
 }
