@@ -1,4 +1,5 @@
 //! Stopping, handing over, looking without touching; one order at a time (R16).
+#![allow(clippy::unwrap_used)]
 
 mod fake;
 

@@ -1,18 +1,21 @@
 //! The guard: holds the permission, fences at its end, carries out one order at a time (R10, R16).
 
 mod reason;
+mod refusal;
 
 pub use reason::{GuardReason, Refusal};
+use refusal::Opens;
 
 use crate::config::Config;
 use crate::permission::{GuardView, Lasts, Permission};
-use crate::postgres::{Doors, RunId, StopMode};
+use crate::postgres::RunId;
 use crate::record::Term;
 use crate::rule;
-use crate::step::{Order, Outcome, Settings, Step};
+use crate::step::{Order, Outcome, Step};
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::mem::{Discriminant, discriminant};
 
 /// Everything that can happen to a guard.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -40,7 +43,7 @@ pub enum GuardEvent {
 /// Everything a guard may ask for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum GuardAction {
-    /// Carry this out, and answer by `Outcome`. A `Start` begins this run.
+    /// Carry this out, and answer by `Outcome`. A `Start` begins this run; one that fails leaves nothing running.
     Execute {
         /// The order.
         order: Order,
@@ -89,17 +92,12 @@ pub struct Guard {
     ending: Vec<Order>,
     /// Whether the settings on disk may open gate or doors, and whether they may open the gate.
     may_open: Opens,
+    /// What was refused last, and why.
+    refused: Option<(Discriminant<Step>, Discriminant<Refusal>)>,
     /// Things to do, before all else.
     urgent: VecDeque<GuardAction>,
     /// Answers and explanations; the daemon is told the view first.
     answers: VecDeque<GuardAction>,
-}
-
-/// What settings open.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-struct Opens {
-    gate: bool,
-    doors: bool,
 }
 
 impl Guard {
@@ -115,6 +113,7 @@ impl Guard {
             under_way: None,
             ending: Vec::new(),
             may_open: Opens::default(),
+            refused: None,
             urgent: VecDeque::new(),
             answers: VecDeque::new(),
         }
@@ -204,14 +203,19 @@ impl Guard {
     fn take_order(&mut self, now: Instant, order: Order) {
         if let Some(because) = self.refusal(now, &order) {
             self.view.last_order = self.view.last_order.max(order.number);
-            self.explain(GuardReason::Refused {
-                number: order.number,
-                step: order.step.to_string(),
-                because,
-            });
+            // Asked again and again, it is said once.
+            let said = (discriminant(&order.step), discriminant(&because));
+            if self.refused.replace(said) != Some(said) {
+                self.explain(GuardReason::Refused {
+                    number: order.number,
+                    step: order.step.to_string(),
+                    because,
+                });
+            }
             self.answer(order.number, Outcome::Refused);
             return;
         }
+        self.refused = None;
         self.view.last_order = order.number;
         self.newest_term = self.newest_term.max(order.term);
         if self.under_way.is_some() {
@@ -250,65 +254,6 @@ impl Guard {
         }
     }
 
-    /// What stands in an order's way.
-    fn refusal(&self, now: Instant, order: &Order) -> Option<Refusal> {
-        let seen = self.newest_term.max(self.view.permission.term);
-        let run = self.view.run;
-        if order.number <= self.view.last_order {
-            let seen = self.view.last_order;
-            return Some(Refusal::OldNumber { seen });
-        }
-        if let Step::Stop(mode) = order.step {
-            // Stopping is safe in any term: a daemon that lost its state knows none.
-            return match &self.under_way {
-                Some(o) => match o.step {
-                    Step::Stop(StopMode::Clean) if mode == StopMode::Now => None,
-                    Step::Stop(_) => Some(Refusal::Busy { number: o.number }),
-                    _ => None,
-                },
-                None => None,
-            };
-        }
-        if order.term < seen {
-            let term = order.term;
-            return Some(Refusal::OldTerm { term, seen });
-        }
-        if let Some(number) = self.busy() {
-            return Some(Refusal::Busy { number });
-        }
-        let permitted = self.view.permission.allows(order.term, now);
-        let no_permission = Some(Refusal::NoPermission {
-            term: order.term,
-            permission: self.view.permission,
-        });
-        let serves = self.view.serving.is_some();
-        match &order.step {
-            Step::Promote if !permitted => no_permission,
-            Step::Promote if self.view.fencing || run.is_none() => Some(Refusal::NotRunning),
-            // R7: a promoted database must not acknowledge what nobody else has.
-            Step::Promote
-                if !serves && self.may_open.gate && !crate::assertion::is_mutated(&self.config) =>
-            {
-                Some(Refusal::GateOpen)
-            }
-            Step::WriteSettings(settings)
-                if serves && Opens::of(settings) != Opens::default() && !permitted =>
-            {
-                no_permission
-            }
-            Step::Reload if serves && self.may_open != Opens::default() && !permitted => {
-                no_permission
-            }
-            Step::Reload if run.is_none() => Some(Refusal::NotRunning),
-            Step::Start
-            | Step::SetAside
-            | Step::Clone { .. }
-            | Step::MarkRewriting
-            | Step::ClearMark => run.map(|run| Refusal::Running { run }),
-            _ => None,
-        }
-    }
-
     fn take_outcome(&mut self, number: u64, outcome: Outcome) {
         if let Some(at) = self.ending.iter().position(|o| o.number == number) {
             self.ending.remove(at);
@@ -324,6 +269,11 @@ impl Guard {
             }
             (Step::Start, Outcome::Done) if self.view.run.is_none() => {
                 Outcome::Failed("the postmaster ended as soon as it was started".to_owned())
+            }
+            (Step::Start, Outcome::Failed(why)) => {
+                // Nothing of it is left.
+                self.forget_run();
+                Outcome::Failed(why)
             }
             (Step::Stop(_), Outcome::Done) => {
                 // Every process was seen gone.
@@ -406,15 +356,6 @@ impl Guard {
 
     fn explain(&mut self, reason: GuardReason) {
         self.answers.push_back(GuardAction::Explain(reason));
-    }
-}
-
-impl Opens {
-    fn of(settings: &Settings) -> Opens {
-        Opens {
-            gate: settings.gate.is_some(),
-            doors: settings.doors != Doors::Closed,
-        }
     }
 }
 

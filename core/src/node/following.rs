@@ -230,17 +230,24 @@ impl Node {
         if !self.primary_is_down() {
             // Deposed, or found so at the start: it serves on under what permission it has, and its guard ends that;
             // hearing another leader stops it (`stop_for`). A permission that nothing serves on is given back.
-            if self.guard.serving.is_none() {
+            let serves = self.guard.serving.is_some();
+            if !serves {
                 self.withdraw_permission();
             }
+            let stopping = matches!(
+                self.target.as_ref().map(|t| &t.want),
+                Some(Want::Stopped(_))
+            );
             if self.stopping.is_some() {
                 self.withdraw_permission();
                 self.want(Want::Stopped(StopMode::Clean));
-            } else if !matches!(
-                self.target.as_ref().map(|t| &t.want),
-                Some(Want::Nothing | Want::Stopped(_))
-            ) {
-                self.want(Want::Nothing);
+            } else if !stopping {
+                // Looked after all the same: it may be elected again as the primary that it still is (R4).
+                self.want(if serves {
+                    Want::AS_FOUND
+                } else {
+                    Want::Nothing
+                });
             }
             return;
         }

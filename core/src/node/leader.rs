@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub(super) struct Leader {
     pub(super) term: Term,
     pub(super) since: Instant,
+    /// Resumed with a permission without end: the record was committed lone, and nothing else was proposed since.
+    pub(super) resumed_lone: bool,
 
     /// The newest heartbeat's round, and when each recent one was sent.
     pub(super) round: u64,
@@ -111,7 +113,9 @@ impl Node {
         });
         self.lead();
         // Proposed again as uncommitted: what was committed before is not remembered.
+        let unbounded = self.guard.permission.lasts == Lasts::Unbounded;
         if let Some(leader) = self.leader.as_deref_mut() {
+            leader.resumed_lone = unbounded && record.is_lone();
             leader.proposed = Some(record);
             leader.accepted.insert(self.config.me);
         }
@@ -131,6 +135,7 @@ impl Node {
         self.leader = Some(Box::new(Leader {
             term: self.term(),
             since: self.now,
+            resumed_lone: false,
             round: 0,
             sent: VecDeque::new(),
             next_heartbeat: self.now,

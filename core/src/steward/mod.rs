@@ -1,19 +1,22 @@
 //! The steward: decides the order of steps that bring a database to its target, and alone says what the database is.
 //!
-//! It keeps plain facts ([`facts`]) and asks a planner ([`plan`]) for the next step towards the target, one step at a
+//! It keeps plain facts (`facts`) and asks a planner (`plan`) for the next step towards the target, one step at a
 //! time. Nothing else is remembered, so a crash may come between any two steps: a new steward looks, and goes on.
 //!
 //! | file | idea |
 //! | --- | --- |
 //! | `facts` | what is known, and what the data directory is to this member (R14, R15, R20) |
+//! | `order` | gives an order, holds back what failed, asserts what no order may break (R16) |
 //! | `outcome` | what each outcome says |
 //! | `plan` | the next step: start, stop, standby |
+//! | `settings` | written, reloaded, seen in force |
 //! | `promotion` | from a standby to a primary, and what became of a promotion that was ordered (R10, R15, R18) |
 //! | `primary`, `proof` | a running primary: gate, doors, health (R7, R9, R18) |
 //! | `rejoin` | fits or not; set aside, clone (R11, R14, R15) |
 //! | `status` | what the node is told |
 
 mod facts;
+mod order;
 mod outcome;
 mod plan;
 mod primary;
@@ -21,6 +24,7 @@ mod promotion;
 mod proof;
 mod reason;
 mod rejoin;
+mod settings;
 mod status;
 
 pub use reason::StewardReason;
@@ -29,11 +33,11 @@ use crate::config::Config;
 use crate::event::Boot;
 use crate::permission::GuardView;
 use crate::postgres::{Fault, PgStatus, PgTarget, StopMode, Want};
-use crate::record::{CopyId, Term};
-use crate::rule;
+use crate::record::CopyId;
 use crate::step::{Order, Outcome, Step};
-use crate::time::{Duration, Instant};
-use facts::{Cloned, Facts, RunFacts};
+use crate::time::Instant;
+use facts::{Facts, RunFacts};
+use order::{Hold, StepKind};
 use plan::{Next, Pace};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -108,24 +112,6 @@ pub struct Steward {
     wake: Option<Instant>,
     actions: VecDeque<StewardAction>,
 }
-
-/// A step without its contents.
-type StepKind = std::mem::Discriminant<Step>;
-
-/// A step that failed, and when to try it again.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Hold {
-    kind: StepKind,
-    until: Instant,
-    delay: Duration,
-}
-
-/// How soon a refused step is asked for again.
-const REFUSED: Duration = Duration::millis(50);
-/// How soon after its failure a step is tried again; doubles up to the second.
-const FAILED: (Duration, Duration) = (Duration::millis(100), Duration::secs(5));
-/// The same for a clone.
-const CLONE_FAILED: (Duration, Duration) = (Duration::secs(1), Duration::secs(30));
 
 impl Steward {
     /// A steward at its daemon's start: it knows nothing but what it will look at.
@@ -328,37 +314,6 @@ impl Steward {
         None
     }
 
-    fn order_unless_held(&mut self, now: Instant, step: Step, why: Option<StewardReason>) {
-        let until = match self.held(&step) {
-            Some(until) if now < until => Some(until),
-            // R16: one order at a time, also across daemons.
-            _ if step.is_guards() && self.guard.order.is_some() => Some(now + Duration::secs(1)),
-            _ => None,
-        };
-        match until {
-            None => self.order(now, step, why),
-            Some(until) => {
-                if self.guard.run.is_some() {
-                    self.look(now, Pace::Slow);
-                }
-                if self.flight.is_none() {
-                    self.wake = Some(self.wake.map_or(until, |wake| wake.min(until)));
-                }
-            }
-        }
-    }
-
-    /// Until when the step is held back because it, or one before it, failed. Looking and stopping wait for themselves only.
-    fn held(&self, step: &Step) -> Option<Instant> {
-        let hold = self.hold.as_ref()?;
-        let own = hold.kind == std::mem::discriminant(step);
-        match step {
-            Step::Observe | Step::Nudge => None,
-            Step::Inspect | Step::Stop(_) => own.then_some(hold.until),
-            _ => Some(hold.until),
-        }
-    }
-
     /// Observes the server as often as the pace says.
     fn look(&mut self, now: Instant, pace: Pace) {
         let due = self.look_due(now, pace);
@@ -366,72 +321,6 @@ impl Steward {
             self.order(now, Step::Observe, None);
         } else {
             self.wake = Some(due);
-        }
-    }
-
-    fn order(&mut self, now: Instant, step: Step, why: Option<StewardReason>) {
-        self.assert_allowed(&step);
-        if let Some(why) = why {
-            self.explain(why);
-        }
-        match &step {
-            Step::Clone { from } => {
-                let record = self.target.as_ref().and_then(|t| t.record.as_deref());
-                self.facts.clone = record.map(|r| Cloned {
-                    from: *from,
-                    source: r.copy_of(*from),
-                    promotions: r.promotions.clone(),
-                    done: false,
-                });
-                self.facts.progress = (0, 0);
-            }
-            Step::WriteSettings(settings) => self.facts.generation = settings.generation,
-            Step::Nudge => self.facts.run.nudged_at = Some(now),
-            _ => {}
-        }
-        self.number += 1;
-        let order = Order {
-            term: self.target.as_ref().map_or(Term(0), |t| t.term),
-            number: self.number,
-            step,
-        };
-        self.flight = Some(order.clone());
-        self.actions.push_back(StewardAction::Order(order));
-    }
-
-    /// What no plan may ever lead to.
-    fn assert_allowed(&self, step: &Step) {
-        rule!(
-            self.config,
-            "R16",
-            self.flight.is_none(),
-            "a second order while one is under way"
-        );
-        match step {
-            Step::Promote => self.assert_may_promote(),
-            Step::MarkRewriting => self.assert_may_discard(),
-            Step::Start => {
-                let written = self.facts.written.as_ref();
-                rule!(
-                    self.config,
-                    "R7",
-                    written.is_some_and(|w| w.gate.is_none()),
-                    "a start with an open gate"
-                );
-                rule!(
-                    self.config,
-                    "R20",
-                    written.is_some_and(|w| w.follow.is_none()),
-                    "a start that follows somebody"
-                );
-                rule!(
-                    self.config,
-                    "R11",
-                    self.own_copy().is_some(),
-                    "a start of what is no copy of this member's"
-                );
-            }
-            _ => {}
         }
     }
 

@@ -1,11 +1,12 @@
 //! What each outcome says, and what a step that did not work leaves open.
 
+use super::order::{CLONE_FAILED, FAILED, REFUSED};
 use super::proof::Proven;
-use super::{CLONE_FAILED, FAILED, Hold, REFUSED, Steward, StewardReason};
+use super::{Steward, StewardReason};
 use crate::mutant;
 use crate::postgres::{Fault, Lsn, StopMode, Upstream, Want};
 use crate::step::{Directory, Inspection, Order, Outcome, Server, Stamp, Step};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 impl Steward {
     pub(super) fn take_outcome(&mut self, now: Instant, order: Order, outcome: Outcome) {
@@ -57,9 +58,9 @@ impl Steward {
         self.facts.written.clone_from(&inspection.written);
         let generation = inspection.written.as_ref().map_or(0, |w| w.generation);
         self.facts.generation = self.facts.generation.max(generation);
-        if inspection.rewriting {
-            self.facts.discard = None;
-        } else if self.facts.clone.take_if(|c| c.done).is_some() {
+        // Judged anew, unless nothing has come of the judgement yet.
+        let named = !inspection.rewriting && self.facts.clone.take_if(|c| c.done).is_some();
+        if inspection.rewriting || named {
             self.facts.discard = None;
         }
         // What was seen in force before the settings were known.
@@ -324,24 +325,5 @@ impl Steward {
             Step::Promote => self.facts.run.promote_again = true,
             _ => {}
         }
-    }
-
-    pub(super) fn hold_back(
-        &mut self,
-        now: Instant,
-        step: &Step,
-        first: Duration,
-        longest: Duration,
-    ) {
-        let kind = std::mem::discriminant(step);
-        let delay = match &self.hold {
-            Some(hold) if hold.kind == kind => hold.delay.times(2).min(longest),
-            _ => first,
-        };
-        self.hold = Some(Hold {
-            kind,
-            until: now + delay,
-            delay,
-        });
     }
 }

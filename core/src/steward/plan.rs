@@ -2,10 +2,9 @@
 
 use super::facts::{Discard, Holding};
 use super::{Steward, StewardReason};
-use crate::mutant;
 use crate::postgres::{Doors, Fault, StopMode, Upstream, Want};
 use crate::record::{Copy, Record};
-use crate::step::{DataDirectory, Server, Settings, Stamp, Step};
+use crate::step::{DataDirectory, Server, Stamp, Step};
 use crate::time::{Duration, Instant};
 
 /// What to do next, and what keeps from more.
@@ -44,8 +43,6 @@ const FAST: Duration = Duration::millis(15);
 const SLOW: Duration = Duration::millis(100);
 /// After so long without progress nothing is taken to be under way.
 const STALLED: Duration = Duration::secs(1);
-/// How often settings that are not taken are reloaded again.
-const RELOAD_AGAIN: Duration = Duration::secs(1);
 /// An inspection older than this is made again before anything is done to the directory: people touch it, too.
 const INSPECT_AGAIN: Duration = Duration::secs(5);
 const A_SECOND: Duration = Duration::secs(1);
@@ -154,6 +151,9 @@ impl Steward {
             };
         };
         if !server.in_recovery && !serving {
+            if let Some(stamp) = self.stamp_with_promotion_by_hand(server) {
+                return Plan::step(Step::WriteStamp(stamp));
+            }
             return Plan::stop(
                 StopMode::Now,
                 "it runs as a primary, and nobody ordered that: was it promoted by hand?",
@@ -208,83 +208,6 @@ impl Steward {
             Upstream::Nobody => self.follow_nobody(now, server).unwrap_or(keep),
             Upstream::Member(member) => self.plan_follow(now, server, member),
         }
-    }
-
-    /// Settings of a standby of nobody, in force; None: they are.
-    pub(super) fn follow_nobody(&self, now: Instant, server: &Server) -> Option<Plan> {
-        let settings = self.settings(self.closed_gate(), None, Doors::Open);
-        self.in_force(now, server, settings, StewardReason::FollowsNobody)
-    }
-
-    /// Brings these settings into force; None: they are.
-    pub(super) fn in_force(
-        &self,
-        now: Instant,
-        server: &Server,
-        settings: Settings,
-        why: StewardReason,
-    ) -> Option<Plan> {
-        if self.is_written(&settings) {
-            self.reload(now, server)
-        } else {
-            Some(Plan::because(Step::WriteSettings(settings), why))
-        }
-    }
-
-    /// Brings the settings written into force; None: they are.
-    pub(super) fn reload(&self, now: Instant, server: &Server) -> Option<Plan> {
-        let generation = self.facts.written.as_ref()?.generation;
-        if generation == server.settings {
-            return None;
-        }
-        let plan = match self.facts.run.reloaded {
-            Some((of, at, _)) if of == generation && now < at + RELOAD_AGAIN => {
-                Plan::look(Pace::Fast)
-            }
-            _ => Plan::step(Step::Reload),
-        };
-        Some(match self.facts.run.reloaded {
-            // One bad line in any file, and PostgreSQL takes nothing of all.
-            Some((of, _, count)) if of == generation && count > 2 => plan.but(
-                "PostgreSQL does not take the new settings: a line in postgresql.conf or pg_hba.conf is wrong, its log says which".to_owned(),
-            ),
-            _ => plan,
-        })
-    }
-
-    /// The settings for the next start or reload.
-    pub(super) fn settings(
-        &self,
-        gate: Option<Vec<Copy>>,
-        follow: Option<crate::member::MemberId>,
-        doors: Doors,
-    ) -> Settings {
-        Settings {
-            generation: self.facts.generation + 1,
-            gate,
-            follow,
-            copy: self.own_copy(),
-            doors,
-        }
-    }
-
-    /// R7: closed from the start, restart and promotion on: PostgreSQL's own default would be open.
-    pub(super) fn closed_gate(&self) -> Option<Vec<Copy>> {
-        if mutant!(self.config, R7OpenAtPromotion) {
-            return Some(Vec::new());
-        }
-        None
-    }
-
-    /// Whether these, but for their generation, are the settings on disk.
-    fn is_written(&self, settings: &Settings) -> bool {
-        self.facts.written.as_ref().is_some_and(|written| {
-            *written
-                == Settings {
-                    generation: written.generation,
-                    ..settings.clone()
-                }
-        })
     }
 
     /// The first stamp of the cluster's first directory, once the record names it (R15: the state is written first, R20).

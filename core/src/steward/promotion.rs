@@ -3,7 +3,7 @@
 use super::facts::Holding;
 use super::plan::{Pace, Plan};
 use super::{Steward, StewardReason};
-use crate::postgres::Doors;
+use crate::postgres::{Doors, Lsn};
 use crate::record::{Copy, History, Promotion, Term};
 use crate::rule;
 use crate::step::{DataDirectory, Server, Stamp, Step};
@@ -139,6 +139,30 @@ impl Steward {
         ))
     }
 
+    /// A promotion that nobody ordered is part of the history all the same: what it wrote fits nobody else (R15).
+    pub(super) fn stamp_with_promotion_by_hand(&self, server: &Server) -> Option<Stamp> {
+        let stamp = self.facts.data()?.stamp.as_ref()?;
+        let (timeline, start) = server.timeline;
+        let known = stamp.history.last().is_some_and(|p| p.timeline == timeline);
+        let failed = self.hold.as_ref().is_some_and(|hold| {
+            hold.kind == std::mem::discriminant(&Step::WriteStamp(stamp.clone()))
+        });
+        // Stopping does not wait for a disk that is full.
+        if known || failed {
+            return None;
+        }
+        Some(self.joined(
+            stamp,
+            Promotion {
+                timeline,
+                start,
+                term: Term(0),
+                // Two copies that were promoted by hand are never taken for one.
+                n: (stamp.copy.0 & 0x3FFF_FFFF) as u32,
+            },
+        ))
+    }
+
     /// R15: the stamp once it is known what became of the promotion that it orders; nothing runs, so it can no longer
     /// happen. None: nothing is open.
     pub(super) fn settled(&self, data: &DataDirectory, stamp: &Stamp) -> Option<Stamp> {
@@ -163,9 +187,11 @@ impl Steward {
     }
 
     fn joined(&self, stamp: &Stamp, promotion: Promotion) -> Stamp {
+        // One that started at the same place stays: what has followed it holds nothing that this copy lacks.
+        let reached = Lsn(promotion.start.0.saturating_add(1));
         Stamp {
             record: self.record().map(|r| r.key).or(stamp.record),
-            history: entered(&stamp.history, promotion.start).with(promotion),
+            history: entered(&stamp.history, reached).with(promotion),
             follows: None,
             ..stamp.clone()
         }
@@ -206,7 +232,7 @@ fn unsettled(stamp: &Stamp) -> Option<(Term, u32)> {
 
 /// The part of a history that a copy which ends at `end` has entered. A stamp is written before its standby is pointed
 /// anywhere, so its last promotions may be of timelines of which the copy holds nothing (R6: those are dropped).
-pub(super) fn entered(history: &History, end: crate::postgres::Lsn) -> History {
+pub(super) fn entered(history: &History, end: Lsn) -> History {
     let promotions = history.promotions();
     let count = promotions
         .iter()

@@ -54,6 +54,10 @@ impl Steward {
         if let Some(plan) = self.follow_nobody(now, server) {
             return plan;
         }
+        if server.replay_paused {
+            return Plan::look(Pace::Slow)
+                .but("it follows nobody: replay is paused, so its end cannot be seen; say pg_wal_replay_resume()".to_owned());
+        }
         if server.streaming_from.is_some() || !server.drained {
             return Plan::look(Pace::Fast);
         }

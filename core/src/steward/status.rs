@@ -1,7 +1,8 @@
 //! What the node is told of the database: nothing but what was seen.
 
+use super::Steward;
 use super::facts::Holding;
-use super::{FAILED, Steward};
+use super::order::FAILED;
 use crate::mutant;
 use crate::postgres::{
     Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, StandbyStatus, Want,

@@ -1,5 +1,5 @@
 //! A scripted host: the real steward and guard, a data directory and a PostgreSQL that are a few plain values.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -74,8 +74,12 @@ pub struct Pg {
     pub run: RunId,
     pub in_recovery: bool,
     pub loaded: Settings,
-    /// What checkpointer and walsenders go by: one observation late.
+    /// What the checkpointer goes by, and for how many observations it still goes by an older reload.
     pub gate: Option<Vec<Copy>>,
+    pub gate_lags: u32,
+    /// The same of the walsenders.
+    pub senders: Option<Vec<Copy>>,
+    pub senders_lag: u32,
     pub promoting: bool,
     pub canary: Canary,
     pub sessions: u32,
@@ -97,6 +101,8 @@ pub struct World {
     pub primaries: BTreeMap<MemberId, Dir>,
     /// Who streams from here: copy, flushed.
     pub standbys: Vec<(Copy, Lsn)>,
+    /// How many observations checkpointer and walsenders lag behind a reload.
+    pub lags: (u32, u32),
     pub gate_is_ours: bool,
     pub replay_paused: bool,
     pub target: Option<PgTarget>,
@@ -116,6 +122,8 @@ pub struct World {
     /// Orders of the guard that hang.
     pub hung: Vec<u64>,
     pub kills: u32,
+    /// Somebody promoted it by hand.
+    pub by_hand: bool,
     pub seq: u64,
     pub serial: u64,
 }
@@ -171,7 +179,10 @@ fn show(step: &Step) -> String {
 
 impl World {
     pub fn new(me: MemberId) -> World {
-        let config = config(me);
+        World::with(config(me))
+    }
+
+    pub fn with(config: Config) -> World {
         let guard = Guard::new(config.clone(), 77);
         let now = Instant(1_000_000_000);
         let steward = Steward::new(
@@ -195,6 +206,7 @@ impl World {
             pg: None,
             primaries: BTreeMap::new(),
             standbys: Vec::new(),
+            lags: (1, 1),
             gate_is_ours: true,
             replay_paused: false,
             target: None,
@@ -208,6 +220,7 @@ impl World {
             ordered: 0,
             hung: Vec::new(),
             kills: 0,
+            by_hand: false,
             seq: 0,
             serial: 0,
         }
@@ -257,7 +270,7 @@ impl World {
                 self.now < end,
                 "never {what}: {:?}\n{}",
                 self.status,
-                self.log[self.log.len().saturating_sub(60)..].join("\n")
+                self.tail()
             );
             self.tick();
         }
@@ -301,11 +314,51 @@ impl World {
             }
         }
         self.drain_steward();
+        self.check();
+    }
+
+    /// What is reported is true.
+    fn check(&self) {
+        assert!(
+            !self.mark || self.status.copy.is_none(),
+            "R11\n{}",
+            self.tail()
+        );
+        let Some(pg) = &self.pg else { return };
+        if yoke_core::assertion::is_mutated(&self.config) || self.status.run != pg.run {
+            return;
+        }
+        assert!(
+            pg.in_recovery || self.by_hand || self.guard.view().serving.is_some(),
+            "R10\n{}",
+            self.tail()
+        );
+        let Some(primary) = self.primary() else {
+            return;
+        };
+        let proven = match &primary.gate {
+            GateStatus::Unproven => return,
+            GateStatus::Closed => None,
+            GateStatus::Open { names, .. } => Some(names.clone()),
+        };
+        // The checkpointer owns whether commits wait; the walsenders who lets them go.
+        let lone = Some(Vec::new());
+        assert_eq!(proven == lone, pg.gate == lone, "R7\n{}", self.tail());
+        assert!(
+            proven == lone || proven == pg.senders,
+            "R7\n{}",
+            self.tail()
+        );
+    }
+
+    fn tail(&self) -> String {
+        self.log[self.log.len().saturating_sub(60)..].join("\n")
     }
 
     /// The daemon dies; a new one comes, and its node wants the same.
     pub fn restart_daemon(&mut self) {
         self.restarts += 1;
+        self.status = PgStatus::unknown();
         self.log.push("-- daemon restarted".to_owned());
         self.pending.retain(|p| matches!(p, Pending::Guard(_)));
         self.steward = Steward::new(
@@ -462,6 +515,9 @@ impl World {
                     run: run.unwrap(),
                     in_recovery: true,
                     gate: loaded.gate.clone(),
+                    gate_lags: 0,
+                    senders: loaded.gate.clone(),
+                    senders_lag: 0,
                     loaded,
                     promoting: false,
                     canary: Canary::None,
@@ -475,6 +531,7 @@ impl World {
                 };
                 pg.loaded = self.written.clone().unwrap();
                 pg.streaming = false;
+                (pg.gate_lags, pg.senders_lag) = self.lags;
             }
             Step::Promote => match self.pg.as_mut() {
                 Some(pg) => pg.promoting = true,
@@ -543,7 +600,7 @@ impl World {
                 dir.end = dir.end.max(primary.end);
             }
         }
-        let gate = pg.gate.clone();
+        let gate = pg.senders.clone();
         let priority = |copy: &Copy| match &gate {
             Some(names) if names.contains(copy) => 1,
             _ => 0,
@@ -572,7 +629,14 @@ impl World {
             strangers_in_gate: 0,
             canary: pg.canary,
         };
-        pg.gate = pg.loaded.gate.clone();
+        pg.gate_lags = pg.gate_lags.saturating_sub(1);
+        if pg.gate_lags == 0 {
+            pg.gate = pg.loaded.gate.clone();
+        }
+        pg.senders_lag = pg.senders_lag.saturating_sub(1);
+        if pg.senders_lag == 0 {
+            pg.senders = pg.loaded.gate.clone();
+        }
         if pg.canary == Canary::Waiting && pg.gate == Some(Vec::new()) {
             pg.canary = Canary::Returned;
         }
