@@ -226,7 +226,7 @@ impl Node {
         if self.state.is_none() {
             if self.stopping.is_some() {
                 self.withdraw_permission();
-                self.want(Want::Stopped(StopMode::Clean));
+                self.want(Want::Stopped(self.stop_mode()));
             } else {
                 self.want(Want::Nothing);
             }
@@ -245,7 +245,7 @@ impl Node {
             );
             if self.stopping.is_some() {
                 self.withdraw_permission();
-                self.want(Want::Stopped(StopMode::Clean));
+                self.want(Want::Stopped(self.stop_mode()));
             } else if !stopping {
                 // Looked after all the same: it may be elected again as the primary that it still is (R4).
                 self.want(if serves {
@@ -257,7 +257,7 @@ impl Node {
             return;
         }
         if self.stops_now() {
-            self.want(Want::Stopped(StopMode::Clean));
+            self.want(Want::Stopped(self.stop_mode()));
             return;
         }
         if self.rests_until_followed() {

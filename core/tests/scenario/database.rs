@@ -341,7 +341,7 @@ impl Database {
                     .steward
                     .as_mut()
                     .map_or(now, |s| *s.draining.get_or_insert(now));
-                if now.since(since) >= CHECKPOINT {
+                if now.since(since) >= CHECKPOINT && !self.trouble.hangs {
                     self.stop(StopMode::Clean, now);
                 }
             }
