@@ -195,11 +195,12 @@ async fn doors_let_nobody_in_until_they_open() {
     let (client, connection) = connect(&a).await.expect("the user's own rules");
     let connection = tokio::spawn(connection);
 
-    // ALTER SYSTEM in the gate's way is seen, and gone with the next start.
+    // What ALTER SYSTEM writes in the gate's way (17 and newer refuse it) is seen, and gone with the next start.
     client
-        .batch_execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+        .batch_execute("SELECT 1")
         .await
-        .expect("a superuser may");
+        .expect("the doors are open");
+    a.append("postgresql.auto.conf", "synchronous_standby_names = ''");
     a.apply(1, None, Doors::Closed).await;
     a.until("a gate that is not ours", |s| !s.gate_is_ours)
         .await;

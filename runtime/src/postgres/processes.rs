@@ -4,7 +4,7 @@
 
 use crate::postgres::user::PgUser;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Gid, Pid, Uid, setfsgid, setfsuid};
+use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -82,12 +82,7 @@ impl Processes {
                     && std::fs::metadata(format!("/proc/{pid}"))?.uid()
                         == self.user.uid.as_raw() =>
             {
-                setfsgid(self.user.gid);
-                setfsuid(self.user.uid);
-                let target = std::fs::read_link(&path);
-                setfsuid(Uid::effective());
-                setfsgid(Gid::effective());
-                target
+                self.user.looking(|| std::fs::read_link(&path))
             }
             other => other,
         }

@@ -33,8 +33,8 @@ pub struct Sessions {
     /// Where the timeline begins that this run writes.
     timeline: Option<(Timeline, Lsn)>,
     roles_noted: bool,
-    /// Rules that the server could not read were told of already.
-    rules_told: Option<String>,
+    /// What the server could not read, told of already.
+    told: Option<String>,
     disk: Option<JoinHandle<()>>,
 }
 
@@ -50,7 +50,7 @@ impl Sessions {
             in_force: 0,
             timeline: None,
             roles_noted: false,
-            rules_told: None,
+            told: None,
             disk: None,
         }
     }
@@ -185,18 +185,22 @@ impl Sessions {
         let answers = fresh.query(FRESH_SQL).await?;
         let row = answers.first().and_then(|rows| rows.first());
         let column = |i: usize| row.and_then(|r| r.get(i)?.clone());
-        if let Some(error) = column(1) {
-            // The postmaster keeps the old doors then, whatever the settings say.
-            if self.rules_told.as_ref() != Some(&error) {
-                tracing::warn!(
-                    "the access rules in {} are not in force: line {error}; correct your pg_hba.conf",
-                    self.context.hba_file().display()
-                );
-                self.rules_told = Some(error);
-            }
-            return Ok(());
+        let generation = column(0).and_then(|g| g.parse().ok()).unwrap_or(0);
+        let rules = column(1);
+        // With a rule that it cannot read the postmaster keeps the old doors, whatever the settings say.
+        if rules.is_none() {
+            self.in_force = generation;
         }
-        self.in_force = column(0).and_then(|g| g.parse().ok()).unwrap_or(0);
+        let wanted = written.map_or(0, |w| w.settings.generation);
+        if self.in_force < wanted
+            && let Some(error) = rules.or(column(2))
+            && self.told.as_ref() != Some(&error)
+        {
+            tracing::warn!(
+                "the newest settings are not in force, because PostgreSQL cannot read {error}; correct your pg_hba.conf or postgresql.conf"
+            );
+            self.told = Some(error);
+        }
         Ok(())
     }
 

@@ -196,7 +196,7 @@ fn open_log(context: &Context, user: &PgUser) -> Said<(std::fs::File, u64)> {
         .mode(0o600)
         .open(&path)
         .map_err(failed)?;
-    user.own(&path).map_err(failed)?;
+    user.own_file(&log).map_err(failed)?;
     let from = log.metadata().map_err(failed)?.len();
     Ok((log, from))
 }
