@@ -211,7 +211,9 @@ fn r20_an_unstamped_directory_is_started_only_until_the_first_stamp_is_noted() {
     assert!(!cluster.db(DATA1).stamped);
     cluster.power_off(DATA1);
     cluster.start(DATA1);
-    cluster.run_until("data1 serves", D + secs(2), |c| c.served_by() == Some(DATA1));
+    cluster.run_until("data1 serves", D + secs(2), |c| {
+        c.served_by() == Some(DATA1)
+    });
     // Noted: from now on an unstamped directory is none of ours.
     cluster.run_for(secs(5));
     cluster.power_off(DATA1);

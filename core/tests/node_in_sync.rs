@@ -90,7 +90,8 @@ fn r8_the_shrink_is_committed_before_the_gate_opens() {
     let mut cluster = Cluster::in_sync();
     // data2 falls silent; the shrink is proposed, and accepted by nobody.
     cluster.lose(|s| {
-        s.from == MONITOR && matches!(&s.message.body, Body::HeartbeatReply(r) if r.accepted.is_some())
+        s.from == MONITOR
+            && matches!(&s.message.body, Body::HeartbeatReply(r) if r.accepted.is_some())
     });
     cluster.power_off(DATA2);
     cluster.run_for(SYNC_TIMEOUT + ms(500));

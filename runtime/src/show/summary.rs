@@ -151,7 +151,10 @@ fn without_leader(answers: &Answers<'_>) -> String {
         .collect();
     if !without.is_empty() {
         let have = if without.len() == 1 { "has" } else { "have" };
-        return format!("No leader: {} {have} no state (see below).", without.join(", "));
+        return format!(
+            "No leader: {} {have} no state (see below).",
+            without.join(", ")
+        );
     }
     if reports().any(|r| r.view.role == RoleView::Candidate) {
         return "No leader: an election is under way.".to_owned();
