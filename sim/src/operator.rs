@@ -202,15 +202,7 @@ impl World {
                 self.after(1, Ev::Db { h, run, ev });
             }
             for (from, conn, wire) in wires {
-                self.after(
-                    2,
-                    Ev::Wire {
-                        from,
-                        to: h,
-                        conn,
-                        wire,
-                    },
-                );
+                self.wire_lands(from, h, conn, wire);
             }
         }
         let host = &mut self.hosts[h];
