@@ -224,7 +224,12 @@ impl Node {
             return;
         }
         if self.state.is_none() {
-            self.want(Want::Nothing);
+            if self.stopping.is_some() {
+                self.withdraw_permission();
+                self.want(Want::Stopped(StopMode::Clean));
+            } else {
+                self.want(Want::Nothing);
+            }
             return;
         }
         if !self.primary_is_down() {
@@ -295,9 +300,11 @@ impl Node {
             _ => Upstream::AsFound,
         };
         // R11: known committed, by a heartbeat of its leader or of a later one, and leaving this copy out.
-        let may_discard = record.is_some_and(|r| {
-            self.is_known_committed(r) && self.copy().is_none_or(|copy| !r.names(copy))
-        });
+        let looked = self.pg.state != PgState::Unknown;
+        let may_discard = looked
+            && record.is_some_and(|r| {
+                self.is_known_committed(r) && self.copy().is_none_or(|copy| !r.names(copy))
+            });
         Want::Standby { of, may_discard }
     }
 

@@ -59,10 +59,10 @@ pub(super) struct Leader {
 
     /// When the database last came further, or served (R19).
     pub(super) progress_at: Instant,
-    /// How far it had come then.
+    /// The furthest that it had come then.
     pub(super) progress: u64,
-    /// The database of this term has been seen running: its end would be a death.
-    pub(super) ran: bool,
+    /// The run in which the database of this term was seen: its end would be a death.
+    pub(super) ran: Option<RunId>,
     /// Stopping a lone database that hangs, to start it again (R19).
     pub(super) restarting: bool,
     /// Giving way since then (R19).
@@ -136,7 +136,9 @@ impl Node {
             term: self.term(),
             since: self.now,
             resumed_lone: false,
-            round: 0,
+            // Above every round of an earlier daemon run in this term: an answer to that one's heartbeat promises for
+            // less long than it would seem (R10), and a younger heartbeat is known as younger.
+            round: self.now.0,
             sent: VecDeque::new(),
             next_heartbeat: self.now,
             peers: vec![
@@ -167,7 +169,7 @@ impl Node {
             status_at: self.now,
             progress_at: self.now,
             progress: 0,
-            ran: false,
+            ran: None,
             restarting: false,
             giving_way: None,
             hand_over: None,
