@@ -197,6 +197,13 @@ impl Node {
             self.step_down(Reason::LeaseLost);
             return;
         }
+        if self
+            .leader
+            .as_deref()
+            .is_some_and(|leader| leader.newest().is_none())
+        {
+            self.take_over();
+        }
         self.count_acceptances();
         self.decide_run();
         self.decide_give_way();
