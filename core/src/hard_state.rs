@@ -1,7 +1,9 @@
 //! What a member keeps on disk, and what must be there before anything that rests on it leaves (R1).
 
+use crate::config::Config;
 use crate::member::MemberId;
-use crate::record::{Record, Term};
+use crate::message::{Reached, Sighting};
+use crate::record::{Record, RecordKey, Term};
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -21,4 +23,42 @@ pub struct HardState {
     pub longest_promise: Duration,
     /// The data directory's first stamp was seen (R20).
     pub stamped: bool,
+    /// Counts the writes of this file: a lower count than a peer has seen is an older file (R12).
+    pub writes: u64,
+    /// It was found to be older than it should be, and counts for nothing (R12).
+    pub lost: bool,
+    /// After a loss: the highest term of all that answered. In it, and in those below, this member may have voted (R12).
+    pub adopted: Term,
+    /// What this member's own copy certainly was (R15).
+    pub noted: Option<Noted>,
+    /// By member: what was seen of it; written along with whatever has to be written (R12).
+    pub sightings: Vec<Option<Sighting>>,
+}
+
+impl HardState {
+    /// Nothing known, in a cluster of these members.
+    pub fn empty(config: &Config) -> HardState {
+        HardState {
+            members: config.members.iter().map(|m| m.name.clone()).collect(),
+            term: Term(0),
+            voted_for: None,
+            record: None,
+            longest_promise: Duration::ZERO,
+            stamped: false,
+            writes: 0,
+            lost: false,
+            adopted: Term(0),
+            noted: None,
+            sightings: Vec::new(),
+        }
+    }
+}
+
+/// What a member's own copy certainly was: a directory below it went back in time (R15).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Noted {
+    /// The record that its stamp named, as seen written.
+    pub stamp: Option<RecordKey>,
+    /// The furthest that it had come.
+    pub reached: Reached,
 }

@@ -14,8 +14,60 @@ pub struct Message {
     pub term: Term,
     /// The newest record that the sender holds; none at genesis or without state (R3).
     pub holds: Option<RecordKey>,
+    /// What the sender says of its own memory; none without state (R12).
+    pub presence: Option<Presence>,
+    /// What the sender has seen of whom it speaks to: who finds less on its own disk has lost its memory (R12).
+    pub seen: Option<Sighting>,
     /// What it says.
     pub body: Body,
+}
+
+/// What a member says of its memory (R12): its state on disk counts its own writes, so that an older one shows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Presence {
+    /// A random number of this start.
+    pub start: u64,
+    /// The count of state writes that was on disk at this start.
+    pub found: u64,
+    /// The present count; on disk before the message leaves (R1).
+    pub writes: u64,
+}
+
+/// How far a copy had come when it was seen (R12, R15).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Reached {
+    /// Which copy.
+    pub copy: CopyId,
+    /// It had flushed up to here, the end of a whole record.
+    pub end: Lsn,
+    /// The newest promotion of its history: (term, n).
+    pub promotion: (Term, u32),
+}
+
+impl Reached {
+    /// The furthest of two sightings of one copy.
+    #[must_use]
+    pub fn further(self, other: Reached) -> Reached {
+        Reached {
+            copy: self.copy,
+            end: self.end.max(other.end),
+            promotion: self.promotion.max(other.promotion),
+        }
+    }
+
+    /// Whether a copy that has come this far holds all that `known` says of it.
+    pub fn covers(self, known: Reached) -> bool {
+        self.end >= known.end && self.promotion >= known.promotion
+    }
+}
+
+/// What one member has seen of another, or heard of it from a leader.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The start with the highest count of state writes.
+    pub presence: Presence,
+    /// The furthest that its copy was seen.
+    pub reached: Option<Reached>,
 }
 
 /// What a message says.
@@ -51,6 +103,10 @@ pub enum Body {
         has_state: bool,
         /// Whether its data directory carries a stamp: then this is no genesis.
         stamped: bool,
+        /// It leads with a committed lone record, and has proposed nothing since: then its answer is enough (R12).
+        lone: bool,
+        /// The longest promise that it knows of: how long who lost its state keeps silent (R5).
+        promise: Duration,
         /// Its record, if that is newer than what the asker holds.
         record: Option<Arc<Record>>,
     },
@@ -65,6 +121,8 @@ pub struct Candidacy {
     pub record: Option<Arc<Record>>,
     /// The copy that it has.
     pub copy: CopyId,
+    /// What that copy has flushed: a voter that knows of more refuses (R12).
+    pub end: Lsn,
 }
 
 /// The answer to a vote or pre-vote.
@@ -106,6 +164,10 @@ pub enum RefusedBecause {
     Silent,
     /// The voter has no state (R12).
     NoState,
+    /// The candidate's state is older than what the voter has seen of it (R12).
+    Forgot,
+    /// The candidate's copy ends below what the voter knows it to have flushed (R12).
+    FellBack,
     /// The voter's own database may still run as primary (R10); its guard ends that with its permission.
     PrimaryRuns,
 }
@@ -123,6 +185,8 @@ pub struct Heartbeat {
     pub committed: Option<RecordKey>,
     /// The leader's database runs as primary, and `committed` holds exactly its promotions: it may be followed (R6, R20).
     pub follow: bool,
+    /// By member: what the leader has seen of it, so that all know (R12).
+    pub sightings: Vec<Option<Sighting>>,
 }
 
 /// A member's answer to a heartbeat.
@@ -151,6 +215,8 @@ pub struct Report {
     pub stopped: bool,
     /// Flushed up to here, the end of a whole record.
     pub end: Lsn,
+    /// The newest promotion of its history: (term, n).
+    pub promotion: (Term, u32),
     /// `end` lies on this leader's history, replayed to its end.
     pub drained: bool,
     /// It is about to stop and asks to leave `in_sync` first (R8).

@@ -1,7 +1,7 @@
 //! What the node wants of its database, and what the steward reports of it.
 
 use crate::member::MemberId;
-use crate::record::{Copy, CopyId, History, Record, Term};
+use crate::record::{Copy, CopyId, History, Record, RecordKey, Term};
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -34,6 +34,9 @@ pub struct PgTarget {
     pub record: Option<Arc<Record>>,
     /// Until the state notes the first stamp, the configured primary's unstamped directory counts as its own (R20).
     pub first_stamp: bool,
+    /// The directory with this copy's name ends below what that copy is known to have flushed: it is another copy, and
+    /// gets a name of its own before it is used (R15).
+    pub disowned: Option<CopyId>,
     /// What the database should be.
     pub want: Want,
 }
@@ -118,6 +121,8 @@ pub struct PgStatus {
     pub copy: Option<CopyId>,
     /// Whether the directory carries its stamp.
     pub stamped: bool,
+    /// How new the stamp of this member's copy is.
+    pub stamp: Option<StampAge>,
     /// The promotions of this copy, as stamped and as seen (R15).
     pub history: History,
     /// What the database is.
@@ -127,6 +132,15 @@ pub struct PgStatus {
     pub end: Lsn,
     /// What keeps the steward from reaching the target, for people.
     pub fault: Option<Fault>,
+}
+
+/// How new a stamp is: what was durable in the state before it was written (R15).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct StampAge {
+    /// The record that it names.
+    pub record: Option<RecordKey>,
+    /// The highest term of a promotion that it knows of, ordered or done.
+    pub term: Term,
 }
 
 /// What the database is.
@@ -233,6 +247,7 @@ impl PgStatus {
             system_id: None,
             copy: None,
             stamped: false,
+            stamp: None,
             history: History::default(),
             state: PgState::Unknown,
             end: Lsn(0),

@@ -1,7 +1,8 @@
 //! Why a node decided what it decided: one variant a decision, readable by an operator.
 
 use crate::member::MemberId;
-use crate::record::{Copy, Record, Term};
+use crate::postgres::Lsn;
+use crate::record::{Copy, CopyId, Record, RecordKey, Term};
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -15,6 +16,10 @@ use std::sync::Arc;
 )]
 pub enum Reason {
     Genesis,
+    Forgot { why: Forgot },
+    StopsLeadingWithoutState,
+    Rejoined { term: Term, record: Option<RecordKey> },
+    CopyFellBack { copy: CopyId, end: Lsn },
     Elected { term: Term },
     Resumed { term: Term },
     Deposed { by: Term },
@@ -42,11 +47,60 @@ pub enum Reason {
     ToldToStop,
 }
 
+/// How a member learnt that its state is not what it wrote last (R12).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Forgot {
+    /// The data directory's stamp is newer: the state is written before the stamp.
+    OlderThanStamp,
+    /// A member has seen a newer one.
+    OlderThanSeen {
+        /// The count of writes found at this start.
+        found: u64,
+        /// The count that was seen before it.
+        seen: u64,
+    },
+}
+
+impl fmt::Display for Forgot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Forgot::OlderThanStamp => {
+                f.write_str("its state file is older than the stamp in its data directory")
+            }
+            Forgot::OlderThanSeen { found, seen } => write!(
+                f,
+                "its state file is an old one: another member has seen write {seen} of it, and only {found} were found at this start"
+            ),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Genesis => f.write_str(
                 "genesis: every member answered, none holds a record or stamped data; joins with the empty record",
+            ),
+            Reason::Forgot { why } => write!(
+                f,
+                "{why}: it neither votes nor accepts until the others have told it what they hold"
+            ),
+            Reason::StopsLeadingWithoutState => {
+                f.write_str("stops leading: its state is not what it wrote last")
+            }
+            Reason::Rejoined {
+                term,
+                record: Some(key),
+            } => write!(
+                f,
+                "joins again after the loss of its state, with record {key}; term {term} counts as voted in"
+            ),
+            Reason::Rejoined { term, record: None } => {
+                write!(f, "joins again after the loss of its state, in term {term}")
+            }
+            Reason::CopyFellBack { copy, end } => write!(
+                f,
+                "the data directory of copy {copy} went back in time: it ends at {end}, or lacks a stamp or a promotion, and more is known of that copy; it is another copy from now on, out of sync"
             ),
             Reason::Elected { term } => write!(f, "elected: leads term {term}"),
             Reason::Resumed { term } => write!(

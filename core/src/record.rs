@@ -116,6 +116,12 @@ impl History {
         &self.0
     }
 
+    /// The newest promotion's (term, n).
+    pub fn newest(&self) -> (Term, u32) {
+        let all = self.0.iter().map(|p| (p.term, p.n));
+        all.max().unwrap_or_default()
+    }
+
     /// The newest promotion.
     pub fn last(&self) -> Option<&Promotion> {
         self.0.last()

@@ -134,16 +134,20 @@ fn r12_the_adopted_term_counts_as_voted_in() {
 }
 
 #[test]
-fn r12_a_member_without_state_at_a_living_cluster_stays_out_and_says_why() {
+fn r12_a_member_without_state_stays_out_while_one_does_not_answer_and_says_why() {
     let mut cluster = Cluster::in_sync();
     cluster.kill_daemon(MONITOR);
+    cluster.cut(DATA2, MONITOR);
     cluster.host_mut(MONITOR).disk = None;
     cluster.start(MONITOR);
     cluster.run_for(secs(20));
     let view = cluster.node(MONITOR).view();
     assert_eq!(view.role, RoleView::WithoutState);
     let why = view.stays_out.unwrap();
-    assert!(why.contains("its state file is lost"), "{why}");
+    assert!(
+        why.contains("its state file is lost") && why.contains("data2"),
+        "{why}"
+    );
     // It neither votes nor accepts: data2's death cannot be recorded.
     let copy = first_copy(DATA2).id;
     let record = cluster.record(DATA1);

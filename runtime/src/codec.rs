@@ -96,7 +96,9 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use yoke_core::member::MemberId;
-    use yoke_core::message::{Body, Candidacy, Heartbeat, HeartbeatReply, Report};
+    use yoke_core::message::{
+        Body, Candidacy, Heartbeat, HeartbeatReply, Presence, Reached, Report, Sighting,
+    };
     use yoke_core::postgres::{Lsn, SystemId, Timeline};
     use yoke_core::record::{Copy, CopyId, History, Promotion, Record, RecordKey, Term};
     use yoke_core::{Duration, Message};
@@ -131,6 +133,12 @@ mod tests {
         Message {
             term: Term(4),
             holds: Some(key()),
+            presence: Some(Presence {
+                start: 0x0102_0304_0506_0708,
+                found: 3,
+                writes: 5,
+            }),
+            seen: None,
             body,
         }
     }
@@ -149,6 +157,7 @@ mod tests {
             round: 9,
             record: Some(record()),
             copy: CopyId(0xB2),
+            end: Lsn(0x300_0060),
         }));
         insta::assert_snapshot!(hex(&vote), @"040103fb2c0101090103fb2c01000200a101b20102fd48d874b3160000000301fd0100bc93e9fe2461b2");
         let heartbeat = message(Body::Heartbeat(Heartbeat {
@@ -157,6 +166,21 @@ mod tests {
             record: None,
             committed: Some(key()),
             follow: true,
+            sightings: vec![
+                None,
+                Some(Sighting {
+                    presence: Presence {
+                        start: 0x0102_0304_0506_0708,
+                        found: 3,
+                        writes: 5,
+                    },
+                    reached: Some(Reached {
+                        copy: CopyId(0xB2),
+                        end: Lsn(0x300_0060),
+                        promotion: (Term(3), 1),
+                    }),
+                }),
+            ],
         }));
         insta::assert_snapshot!(hex(&heartbeat), @"040103fb2c01030afc404b4c00000103fb2c0101");
         let reply = message(Body::HeartbeatReply(HeartbeatReply {
@@ -169,6 +193,7 @@ mod tests {
                 running: true,
                 stopped: false,
                 end: Lsn(0x300_0060),
+                promotion: (Term(3), 1),
                 drained: true,
                 leaving: false,
             },
@@ -182,6 +207,7 @@ mod tests {
             round: 9,
             record: Some(record()),
             copy: CopyId(1),
+            end: Lsn(1),
         })))
         .unwrap();
         for length in 0..bytes.len() {

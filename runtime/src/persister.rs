@@ -122,6 +122,11 @@ mod tests {
             record: None,
             longest_promise: yoke_core::Duration::ZERO,
             stamped: false,
+            writes: 0,
+            lost: false,
+            adopted: Term(0),
+            noted: None,
+            sightings: Vec::new(),
         })
     }
 

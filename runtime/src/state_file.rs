@@ -229,6 +229,11 @@ mod tests {
             record: None,
             longest_promise: Duration::secs(5),
             stamped: true,
+            writes: 7,
+            lost: false,
+            adopted: Term(0),
+            noted: None,
+            sightings: vec![None; 3],
         }
     }
 

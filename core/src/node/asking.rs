@@ -4,7 +4,6 @@ use super::Node;
 use crate::hard_state::HardState;
 use crate::member::MemberId;
 use crate::message::{Body, HeartbeatReply, Refusal, RefusedBecause, VoteReply};
-use crate::postgres::PgState;
 use crate::reason::Reason;
 use crate::record::{Record, RecordKey, Term};
 use crate::time::Duration;
@@ -21,11 +20,13 @@ pub(super) struct Asking {
 
 /// One member's answer.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Answered {
-    term: Term,
-    has_state: bool,
-    stamped: bool,
-    has_record: bool,
+pub(super) struct Answered {
+    pub(super) term: Term,
+    pub(super) has_state: bool,
+    pub(super) stamped: bool,
+    pub(super) lone: bool,
+    pub(super) promise: Duration,
+    pub(super) record: Option<Arc<Record>>,
 }
 
 impl Asking {
@@ -64,7 +65,13 @@ impl Node {
         let answer = Body::Answer {
             nonce,
             has_state: self.state.is_some(),
-            stamped: self.pg.stamped || (self.is_data() && self.pg.state == PgState::Unknown),
+            stamped: self.pg.stamped || !self.has_looked(),
+            lone: self.leads_lone(),
+            promise: self
+                .state
+                .as_ref()
+                .map_or(Duration::ZERO, |s| s.longest_promise)
+                .max(self.config.decision_timeout),
             record,
         };
         self.send(from, answer);
@@ -73,19 +80,12 @@ impl Node {
     pub(super) fn on_answer(
         &mut self,
         from: MemberId,
-        term: Term,
         nonce: u64,
-        has_state: bool,
-        stamped: bool,
-        record: Option<Arc<Record>>,
+        answered: Answered,
     ) {
+        let (term, record) = (answered.term, answered.record.clone());
         if nonce == self.asking.nonce {
-            self.asking.answers[usize::from(from.0)] = Some(Answered {
-                term,
-                has_state,
-                stamped,
-                has_record: record.is_some(),
-            });
+            self.asking.answers[usize::from(from.0)] = Some(answered);
         }
         self.meet_term(term);
         if let Some(record) = record {
@@ -93,34 +93,37 @@ impl Node {
         }
     }
 
+    /// Whether it leads with a committed lone record and has proposed nothing since (R12).
+    fn leads_lone(&self) -> bool {
+        self.leader.as_deref().is_some_and(|l| {
+            l.proposed.is_none() && l.committed.as_ref().is_some_and(|r| r.is_lone())
+        })
+    }
+
     /// Genesis: without state, with fresh answers from all others that none holds a record, and no stamped data
     /// anywhere, a member joins with the empty record, the highest term taken as voted in (R12).
     pub(super) fn decide_state(&mut self) {
-        if self.state.is_some() || !self.may_join_at_genesis() {
+        if self.state.is_some() || !self.has_looked() {
             return;
         }
-        let term = self.answers().map(|a| a.term).max().unwrap_or_default();
-        self.state = Some(HardState {
-            members: self.config.members.iter().map(|m| m.name.clone()).collect(),
-            term,
-            // Nobody was voted for in truth; naming ourselves forbids a vote for another in this term.
-            voted_for: Some(self.config.me),
-            record: None,
-            longest_promise: Duration::ZERO,
-            stamped: false,
-        });
-        self.dirty = true;
-        self.explain(Reason::Genesis);
+        if self.may_rejoin() {
+            self.rejoin();
+        } else if self.may_join_at_genesis() {
+            let mut state = HardState::empty(&self.config);
+            state.term = self.answers().map(|a| a.term).max().unwrap_or_default();
+            state.adopted = state.term;
+            state.writes = self.told_writes() + 1;
+            self.explain(Reason::Genesis);
+            self.begin_with(state);
+        }
     }
 
     fn may_join_at_genesis(&self) -> bool {
-        let looked = !self.is_data() || self.pg.state != PgState::Unknown;
-        looked
-            && !self.pg.stamped
+        !self.pg.stamped
             && self.config.peers().all(|peer| {
                 self.asking.answers[usize::from(peer.0)]
                     .as_ref()
-                    .is_some_and(|a| !a.has_record && !a.stamped)
+                    .is_some_and(|a| a.record.is_none() && !a.stamped)
             })
     }
 
@@ -134,18 +137,22 @@ impl Node {
         })
     }
 
-    fn answers(&self) -> impl Iterator<Item = &Answered> {
+    pub(super) fn answer_of(&self, member: MemberId) -> Option<&Answered> {
+        self.asking.answers[usize::from(member.0)].as_ref()
+    }
+
+    pub(super) fn answers(&self) -> impl Iterator<Item = &Answered> {
         self.asking.answers.iter().flatten()
     }
 
-    /// Tells whoever counts on this member that it cannot be counted on (R12).
-    pub(super) fn refuse_without_state(&mut self, from: MemberId, body: &Body) {
+    /// Tells whoever counts on this member that it cannot be counted on, or whoever has forgotten that it has (R12).
+    pub(super) fn refuse(&mut self, from: MemberId, body: &Body, why: RefusedBecause) {
         let reply = match body {
             Body::PreVote(c) | Body::Vote(c) => Body::VoteReply(VoteReply {
                 round: c.round,
                 pre: matches!(body, Body::PreVote(_)),
                 refusal: Some(Refusal {
-                    why: RefusedBecause::NoState,
+                    why,
                     wait: Duration::ZERO,
                     record: None,
                 }),
@@ -159,35 +166,5 @@ impl Node {
             _ => return,
         };
         self.send(from, reply);
-    }
-
-    /// Why this member stays out, for people.
-    pub(super) fn stays_out(&self) -> Option<String> {
-        if self.state.is_some() {
-            return None;
-        }
-        let silent: Vec<&str> = self
-            .config
-            .peers()
-            .filter(|p| self.asking.answers[usize::from(p.0)].is_none())
-            .map(|p| self.config.name(p))
-            .collect();
-        if !silent.is_empty() {
-            return Some(format!(
-                "no state file: a first start needs an answer from every member; none yet from {}: start yoke there",
-                silent.join(", ")
-            ));
-        }
-        if self.answers().any(|a| a.has_record) {
-            return Some(
-                "its state file is lost, but the cluster exists: it neither votes nor accepts; restore its status \
-                 directory"
-                    .to_owned(),
-            );
-        }
-        Some(
-            "no state file, but stamped data is there: this is no first start; restore the status directory"
-                .to_owned(),
-        )
     }
 }

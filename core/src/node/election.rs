@@ -100,13 +100,14 @@ impl Node {
         if self.campaign.is_some() || self.now < at || self.now < self.retry_at {
             return;
         }
-        let (Some(copy), Some(_)) = (self.pg.copy, &self.state) else {
+        let (Some(copy), Some(_)) = (self.own_copy_id(), &self.state) else {
             return;
         };
         let candidacy = Candidacy {
             round: self.fresh(),
             record: self.record().cloned(),
             copy,
+            end: self.pg.end,
         };
         self.begin_campaign(candidacy, true);
     }
@@ -242,7 +243,10 @@ impl Node {
         if asked < state.term || (pre && asked == state.term) {
             return refuse(RefusedBecause::OldTerm, Duration::ZERO);
         }
-        if asked == state.term && state.voted_for.is_some_and(|v| v != from) {
+        // Whoever adopted a term may have voted in it (R12).
+        if asked <= state.adopted
+            || (asked == state.term && state.voted_for.is_some_and(|v| v != from))
+        {
             return refuse(RefusedBecause::VotedForAnother, Duration::ZERO);
         }
         if candidacy.record.as_ref().map(|r| r.key) < self.record_key() {
@@ -258,6 +262,9 @@ impl Node {
         };
         if !self.may_be_elected(from, candidacy.record.as_ref(), copy) {
             return refuse(RefusedBecause::NotEligible, Duration::ZERO);
+        }
+        if self.is_known_beyond(from, candidacy.copy, candidacy.end) {
+            return refuse(RefusedBecause::FellBack, Duration::ZERO);
         }
         if let Some(promise) = self.promise.as_ref().filter(|p| p.to != from)
             && self.now < promise.until

@@ -197,11 +197,12 @@ impl Node {
             _ => (false, false),
         };
         Report {
-            copy: self.pg.copy,
+            copy: self.own_copy_id(),
             system_id: self.pg.system_id,
             running,
             stopped: self.guard.run.is_none(),
             end: self.pg.end,
+            promotion: self.pg.history.newest(),
             drained,
             leaving: self.stopping.is_some(),
         }
@@ -296,6 +297,8 @@ impl Node {
         let record = self.record();
         let of = match record {
             // R20: only once the record of the leader that it hears holds its promotion.
+            // R15: not before it was seen that this is the copy that it should be.
+            _ if !self.is_checked() => Upstream::AsFound,
             Some(r) if heard.follow && r.primary == heard.leader && r.key.term == heard.term => {
                 Upstream::Member(heard.leader)
             }
@@ -303,7 +306,7 @@ impl Node {
             _ => Upstream::AsFound,
         };
         // R11: known committed, by a heartbeat of its leader or of a later one, and leaving this copy out.
-        let looked = self.pg.state != PgState::Unknown;
+        let looked = self.pg.state != PgState::Unknown && self.disowned.is_none();
         let may_discard = looked
             && record.is_some_and(|r| {
                 self.is_known_committed(r) && self.copy().is_none_or(|copy| !r.names(copy))

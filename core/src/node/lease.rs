@@ -39,6 +39,7 @@ impl Node {
         let promise = self.config.decision_timeout;
         let follow = self.may_be_followed();
         let now = self.now;
+        let sightings = self.all_sightings();
         let Some(leader) = self.leader.as_deref_mut() else {
             return;
         };
@@ -66,6 +67,7 @@ impl Node {
                     record,
                     committed,
                     follow,
+                    sightings: sightings.clone(),
                 }),
             );
         }

@@ -3,6 +3,7 @@
 //! Every event first changes what is known (`on_…`), then [`Node::decide`] draws all conclusions from what is known and
 //! from the time: it is level-triggered, so that a lost, late or doubled event only delays.
 
+mod amnesia;
 mod asking;
 mod election;
 mod following;
@@ -12,25 +13,28 @@ mod in_sync;
 mod keeping_up;
 mod leader;
 mod lease;
+mod noted;
 mod register;
 mod serving;
+mod stays_out;
 
 use crate::action::Action;
 use crate::config::Config;
 use crate::event::{Boot, Event};
-use crate::hard_state::HardState;
+use crate::hard_state::{HardState, Noted};
 use crate::member::MemberId;
-use crate::message::{Body, Message};
+use crate::message::{Body, Message, Reached, RefusedBecause, Sighting};
 use crate::operator::{Command, CommandOutcome};
 use crate::outbox::Outbox;
 use crate::permission::{GuardView, Permission};
-use crate::postgres::{PgState, PgStatus, PgTarget, Want};
+use crate::postgres::{PgState, PgStatus, PgTarget, RunId, Want};
 use crate::reason::Reason;
-use crate::record::{Copy, Record, RecordKey, Term};
+use crate::record::{Copy, CopyId, Record, RecordKey, Term};
 use crate::rule;
 use crate::time::{Duration, Instant};
 use crate::view::{ClusterView, RoleView};
-use asking::Asking;
+use amnesia::Memory;
+use asking::{Answered, Asking};
 use election::{Campaign, Promise};
 use following::Heard;
 use hand_over::Leaving;
@@ -52,6 +56,20 @@ pub struct Node {
     state: Option<HardState>,
     /// `state` differs from the newest one handed to the outbox.
     dirty: bool,
+    /// What this member knows of its own memory (R12).
+    memory: Memory,
+    /// By member: what was seen of it. Durable with the next write of the state (R12).
+    sightings: Vec<Option<Sighting>>,
+    /// What this member's own copy certainly was: durable at most a second later (R15).
+    noted: Option<Noted>,
+    /// When that was last made durable.
+    noted_at: Instant,
+    /// The furthest that a peer saw this member's copy.
+    told: Option<Reached>,
+    /// The run in which the copy was found to be what was noted of it.
+    checked: Option<(RunId, CopyId)>,
+    /// The directory with this copy's name is below what was noted: it is to get a name of its own (R15).
+    disowned: Option<CopyId>,
 
     /// The database, as the steward last said.
     pg: PgStatus,
@@ -95,7 +113,16 @@ impl Node {
     /// A node at its daemon's start. `state` is what its file held; none: it has no file.
     pub fn new(config: Config, state: Option<HardState>, boot: Boot) -> Self {
         let silence = state.as_ref().map_or(Duration::ZERO, |s| s.longest_promise);
+        let mut sightings = state.as_ref().map_or_else(Vec::new, |s| s.sightings.clone());
+        sightings.resize(config.members.len(), None);
         let mut node = Node {
+            memory: Memory::new(boot.nonce, state.as_ref()),
+            sightings,
+            noted: state.as_ref().and_then(|s| s.noted),
+            noted_at: boot.now,
+            told: None,
+            checked: None,
+            disowned: None,
             outbox: Outbox::default(),
             now: boot.now,
             nonce: boot.nonce,
@@ -123,6 +150,7 @@ impl Node {
             state,
             config,
         };
+        node.forget_what_is_marked();
         node.resume();
         node.decide();
         node
@@ -208,17 +236,48 @@ impl Node {
             return;
         }
         self.last_from[usize::from(from.0)] = self.now;
-        let Message { term, holds, body } = message;
+        let Message {
+            term,
+            holds,
+            presence,
+            seen,
+            body,
+        } = message;
+        // First of all: who is told that it has forgotten something judges nothing by what it holds (R12).
+        if let Some(seen) = &seen {
+            self.is_told(seen);
+        }
+        if let Body::Heartbeat(heartbeat) = &body {
+            self.see_all(from, &heartbeat.sightings);
+        }
+        let forgot = presence.is_some_and(|p| !self.sees(from, p, &body));
+        if !self.has_looked() && !matches!(body, Body::Ask { .. } | Body::Answer { .. }) {
+            // Whether the state is older than the stamp is not known yet: as if it came a moment earlier.
+            return;
+        }
         match body {
             Body::Ask { nonce } => self.on_ask(from, term, holds, nonce),
             Body::Answer {
                 nonce,
                 has_state,
                 stamped,
+                lone,
+                promise,
                 record,
-            } => self.on_answer(from, term, nonce, has_state, stamped, record),
+            } => {
+                let answered = Answered {
+                    term,
+                    has_state: has_state && !forgot,
+                    stamped,
+                    lone: lone && !forgot,
+                    promise,
+                    record,
+                };
+                self.on_answer(from, nonce, answered);
+            }
             // Without state it can do nothing but ask and answer (R12).
-            body if self.state.is_none() => self.refuse_without_state(from, &body),
+            body if self.state.is_none() => self.refuse(from, &body, RefusedBecause::NoState),
+            body if forgot => self.refuse(from, &body, RefusedBecause::Forgot),
             Body::PreVote(candidacy) => self.on_vote_request(from, term, candidacy, true),
             Body::Vote(candidacy) => self.on_vote_request(from, term, candidacy, false),
             Body::VoteReply(reply) => self.on_vote_reply(from, term, reply),
@@ -239,6 +298,8 @@ impl Node {
             state.stamped = true;
             self.dirty = true;
         }
+        self.judge_stamp();
+        self.look_at_copy();
         self.track_standbys();
     }
 
@@ -271,6 +332,7 @@ impl Node {
         if self.leader.is_none() {
             self.decide_follower();
         }
+        self.decide_note();
         self.decide_exit();
         if self.dirty {
             self.save();
@@ -294,7 +356,7 @@ impl Node {
 
     /// The copy that this member has, as far as it is whole.
     fn copy(&self) -> Option<Copy> {
-        self.pg.copy.map(|id| Copy {
+        self.own_copy_id().map(|id| Copy {
             member: self.config.me,
             id,
         })
@@ -352,7 +414,11 @@ impl Node {
 
     /// Makes the state durable before anything that is pushed from now on (R1).
     fn save(&mut self) {
-        if let Some(state) = &self.state {
+        if let Some(state) = &mut self.state {
+            state.writes += 1;
+            state.noted = self.noted;
+            state.sightings.clone_from(&self.sightings);
+            self.noted_at = self.now;
             self.outbox.persist(state.clone());
         }
         self.dirty = false;
@@ -367,7 +433,13 @@ impl Node {
     }
 
     fn send(&mut self, to: MemberId, body: Body) {
+        if self.dirty {
+            // The count in a message is one that is on disk before it leaves (R12).
+            self.save();
+        }
         let message = Message {
+            presence: self.presence(),
+            seen: self.sightings[usize::from(to.0)],
             term: self.term(),
             holds: self.record_key(),
             body,
@@ -393,12 +465,14 @@ impl Node {
             term: self.term(),
             record,
             first_stamp,
+            disowned: self.disowned,
             want,
         };
         if let Some(last) = &self.target
             && last.term == target.term
             && last.want == target.want
             && last.first_stamp == target.first_stamp
+            && last.disowned == target.disowned
             && last.record == target.record
         {
             return;

@@ -243,7 +243,7 @@ impl Steward {
             return None;
         }
         match self.holding() {
-            Holding::Own { copy, .. } => Some(Copy {
+            Holding::Own { copy, .. } if !self.is_disowned(copy) => Some(Copy {
                 member: self.config.me,
                 id: copy,
             }),

@@ -241,11 +241,17 @@ impl Steward {
     }
 
     fn stamped(&mut self, stamp: Stamp) {
-        let Some(Directory::Data(data)) = self.facts.inspection.as_mut().map(|i| &mut i.directory)
-        else {
+        let Some(inspection) = self.facts.inspection.as_mut() else {
+            return;
+        };
+        let Directory::Data(data) = &mut inspection.directory else {
             return;
         };
         let old = data.stamp.replace(stamp.clone());
+        if !inspection.rewriting && old.as_ref().is_some_and(|o| o.copy != stamp.copy) {
+            // The name is taken; a clone keeps its own until its mark is cleared.
+            self.ids += 1;
+        }
         let first = old.as_ref().is_none_or(|o| o.copy != stamp.copy);
         let struck = old
             .as_ref()
@@ -322,6 +328,8 @@ impl Steward {
                 }
             }
             Step::Clone { .. } => self.facts.clone = None,
+            // The name in it may be on disk.
+            Step::WriteStamp(_) => self.ids += 1,
             Step::Promote => self.facts.run.promote_again = true,
             _ => {}
         }

@@ -83,6 +83,11 @@ impl Steward {
             Holding::Rewriting => self.plan_rewrite(),
             Holding::Absent => self.plan_rejoin("there is no data directory".to_owned()),
             Holding::Replaceable(why) => self.plan_rejoin(why),
+            Holding::Own {
+                stamp: Some(stamp),
+                copy,
+                ..
+            } if self.is_disowned(copy) => self.plan_rename(stamp),
             Holding::Own { data, copy, stamp } => match &self.facts.discard {
                 Some(discard) if self.is_discard_valid(discard, copy) => {
                     self.plan_rejoin(discard.why.clone())
@@ -191,6 +196,20 @@ impl Steward {
     fn plan_standby(&self, now: Instant, server: &Server, of: Upstream) -> Plan {
         let keep = Plan::look(Pace::Slow);
         match self.holding() {
+            Holding::Own {
+                stamp: Some(stamp),
+                copy,
+                ..
+            } if self.is_disowned(copy) => {
+                // Nothing may arrive under the old name any more.
+                if let Some(plan) = self.follow_nobody(now, server) {
+                    return plan;
+                }
+                if server.streaming_from.is_some() {
+                    return Plan::look(Pace::Fast);
+                }
+                return self.plan_rename(stamp);
+            }
             Holding::Own { .. } => {}
             _ if of == Upstream::AsFound => return keep,
             Holding::Untouchable(why) | Holding::Undecided(why) | Holding::Replaceable(why) => {

@@ -72,7 +72,7 @@ impl Steward {
                 let n = stamp.history.promotions().iter().map(|p| p.n).max();
                 let n = n.max(stamp.ordered.map(|(_, n)| n)).unwrap_or(0) + 1;
                 Plan::step(Step::WriteStamp(Stamp {
-                    record: Some(record.key),
+                    record: stamp.record.max(Some(record.key)),
                     ordered: Some((term, n)),
                     ordered_on: data
                         .newest_timeline
@@ -190,7 +190,7 @@ impl Steward {
         // One that started at the same place stays: what has followed it holds nothing that this copy lacks.
         let reached = Lsn(promotion.start.0.saturating_add(1));
         Stamp {
-            record: self.record().map(|r| r.key).or(stamp.record),
+            record: self.record().map(|r| r.key).max(stamp.record),
             history: entered(&stamp.history, reached).with(promotion),
             follows: None,
             ..stamp.clone()

@@ -25,6 +25,11 @@ pub enum StewardReason {
         /// The copy that it names.
         copy: CopyId,
     },
+    /// The directory went back in time: it is another copy from now on (R15).
+    Renames {
+        /// The copy that it no longer is.
+        copy: CopyId,
+    },
     /// A promotion is ordered.
     Promotes {
         /// In which term.
@@ -128,6 +133,10 @@ impl fmt::Display for StewardReason {
             StewardReason::Stamped { copy } => {
                 write!(f, "this data directory is from now on the copy {copy}")
             }
+            StewardReason::Renames { copy } => write!(
+                f,
+                "this data directory is older than what the copy {copy} is known to have been: it gets a name of its own, out of sync"
+            ),
             StewardReason::Promotes { term, n } => write!(
                 f,
                 "promotes in term {term} (order {n} of this copy): doors are closed, sessions ended, the order is stamped"

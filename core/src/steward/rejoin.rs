@@ -138,6 +138,23 @@ impl Steward {
         );
     }
 
+    /// Whether the directory with this copy's name is known not to be that copy (R15).
+    pub(super) fn is_disowned(&self, copy: CopyId) -> bool {
+        self.target.as_ref().and_then(|t| t.disowned) == Some(copy)
+    }
+
+    /// A directory that went back in time is another copy than its stamp says: it gets a name of its own, durable
+    /// before it is used (R15).
+    pub(super) fn plan_rename(&self, stamp: &Stamp) -> Plan {
+        Plan::because(
+            Step::WriteStamp(Stamp {
+                copy: self.fresh_copy(),
+                ..stamp.clone()
+            }),
+            StewardReason::Renames { copy: stamp.copy },
+        )
+    }
+
     /// Whether this copy's name is being given up (R11: from the order on).
     pub(super) fn is_giving_up(&self) -> bool {
         matches!(
@@ -226,7 +243,7 @@ impl Steward {
 /// The stamp of a copy that follows the record's primary.
 fn follower_of(stamp: &Stamp, record: &Record) -> Stamp {
     Stamp {
-        record: Some(record.key),
+        record: stamp.record.max(Some(record.key)),
         history: record.promotions.clone(),
         follows: record.copy_of(record.primary),
         ..stamp.clone()

@@ -5,10 +5,10 @@ use super::facts::Holding;
 use super::order::FAILED;
 use crate::mutant;
 use crate::postgres::{
-    Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, StandbyStatus, Want,
+    Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, StampAge, StandbyStatus, Want,
 };
 use crate::record::Term;
-use crate::step::{ClusterState, Server, Step};
+use crate::step::{ClusterState, Server, Stamp, Step};
 use crate::time::{Duration, Instant};
 
 /// Without an answer for longer than this, a server is silent.
@@ -34,6 +34,7 @@ impl Steward {
             stamped: data
                 .and_then(|d| d.stamp.as_ref())
                 .is_some_and(|s| s.cluster == self.config.cluster),
+            stamp: copy.and_then(|_| data?.stamp.as_ref()).map(age),
             history: if copy.is_some() {
                 self.history()
             } else {
@@ -148,6 +149,15 @@ impl Steward {
                 "PostgreSQL ended before it answered anything; its log says why".to_owned(),
             ),
         ));
+    }
+}
+
+/// How new a stamp is. A record that it names, and a promotion that it orders, were durable in the state before it (R15).
+fn age(stamp: &Stamp) -> StampAge {
+    let ordered = stamp.ordered.map_or(Term(0), |(term, _)| term);
+    StampAge {
+        record: stamp.record,
+        term: ordered.max(stamp.record.map_or(Term(0), |key| key.term)),
     }
 }
 

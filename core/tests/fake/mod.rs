@@ -235,6 +235,7 @@ impl World {
             seq: self.seq,
             term: Term(term),
             record: record.cloned().map(Arc::new),
+            disowned: None,
             first_stamp: self.config.me == A
                 && self.dir.as_ref().is_some_and(|d| d.stamp.is_none()),
             want,

@@ -6,7 +6,7 @@ use yoke_core::postgres::{
     Doors, Gate, GateStatus, Lsn, PgStatus, PgTarget, RunId, StandbyStatus, StopMode, SystemId,
     Timeline,
 };
-use yoke_core::record::{Copy, CopyId, History, Promotion, Term};
+use yoke_core::record::{Copy, CopyId, History, Promotion, RecordKey, Term};
 use yoke_core::{Duration, Instant};
 
 pub(super) const START: Duration = Duration::millis(100);
@@ -112,6 +112,9 @@ pub(crate) struct Database {
     pub(crate) promotions: u32,
     /// How often the contents were discarded.
     pub(crate) discarded: u32,
+    /// The newest record that its stamp names.
+    pub(crate) stamp_record: Option<RecordKey>,
+    pub(crate) renamed: u32,
     pub(super) shutdown_checkpoint: Option<Lsn>,
     pub(super) rewriting: Option<Instant>,
     pub(super) stamps_at: Option<Instant>,
@@ -136,6 +139,8 @@ impl Database {
             recovery: START,
             promotions: 0,
             discarded: 0,
+            stamp_record: None,
+            renamed: 0,
             shutdown_checkpoint: None,
             rewriting: None,
             stamps_at: None,

@@ -24,6 +24,7 @@ pub(crate) fn heartbeat(round: u64, record: Option<Arc<Record>>) -> Body {
         record,
         committed: None,
         follow: false,
+        sightings: Vec::new(),
     })
 }
 
@@ -33,6 +34,8 @@ impl Cluster {
         let message = Message {
             term: Term(term),
             holds: None,
+            presence: None,
+            seen: None,
             body,
         };
         self.handle(to, Event::Received { from, message });
@@ -52,6 +55,7 @@ impl Cluster {
             round,
             record,
             copy,
+            end: yoke_core::postgres::Lsn(u64::MAX),
         };
         self.inject(candidate, voter, term, Body::Vote(candidacy));
         self.run_for(Duration::millis(3));
@@ -101,6 +105,8 @@ impl Cluster {
             nonce: 1,
             has_state: true,
             stamped: false,
+            lone: false,
+            promise: super::D,
             record: Some(Arc::new(record.clone())),
         };
         self.inject(from, to, term, body);

@@ -119,12 +119,12 @@ impl Cluster {
         });
         for m in self.config.ids() {
             self.hosts[index(m)].disk = Some(HardState {
-                members: self.config.members.iter().map(|m| m.name.clone()).collect(),
                 term: Term(1),
                 voted_for: Some(in_sync[0]),
                 record: Some(record.clone()),
                 longest_promise: D,
                 stamped: true,
+                ..HardState::empty(&self.config)
             });
             if self.config.is_data(m) {
                 self.db_mut(m)

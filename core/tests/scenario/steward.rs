@@ -4,9 +4,10 @@ use super::database::{
     CHECKPOINT, Database, LOOK, PROMOTE, PROVE, Primary, Process, REWRITE, Receiver, STAMP, Steward,
 };
 use yoke_core::postgres::{
-    Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PgTarget, PrimaryStatus, RunId, StopMode,
-    Upstream, Want,
+    Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PgTarget, PrimaryStatus, RunId, StampAge,
+    StopMode, Upstream, Want,
 };
+use yoke_core::record::{CopyId, Term};
 use yoke_core::{Duration, Instant};
 
 impl Database {
@@ -71,6 +72,20 @@ impl Database {
             .is_some_and(|r| r.copy_of(self.me).map(|c| c.id) == self.copy);
         if named && !self.stamped && self.copy.is_some() && self.stamps_at.is_none() {
             self.stamps_at = Some(now + STAMP);
+        }
+        let may_write = matches!(target.want, Want::Standby { .. } | Want::Primary { .. });
+        if may_write && target.disowned.is_some() && target.disowned == self.copy {
+            self.renamed += 1;
+            self.copy = Some(CopyId(
+                0xe0 + u64::from(self.me.0) + 16 * u64::from(self.renamed),
+            ));
+            self.say("gets another name: it is older than its stamp says");
+        }
+        if let Some(record) = &target.record
+            && may_write
+            && self.stamped
+        {
+            self.stamp_record = self.stamp_record.max(Some(record.key));
         }
     }
 
@@ -173,6 +188,13 @@ impl Database {
         Some(status)
     }
 
+    fn stamp_age(&self) -> Option<StampAge> {
+        (self.stamped && self.copy.is_some()).then(|| StampAge {
+            record: self.stamp_record,
+            term: self.stamp_record.map_or(Term(0), |key| key.term),
+        })
+    }
+
     fn status(&self) -> PgStatus {
         let target = self.steward.as_ref().and_then(|s| s.target.as_ref());
         let state = match &self.process {
@@ -211,6 +233,7 @@ impl Database {
             system_id: self.system_id,
             copy: self.copy,
             stamped: self.stamped,
+            stamp: self.stamp_age(),
             history: self.history.clone(),
             state,
             end,

@@ -81,6 +81,8 @@ mod tests {
         Message {
             term: Term(n),
             holds: None,
+            presence: None,
+            seen: None,
             body: Body::Ask { nonce: n },
         }
     }

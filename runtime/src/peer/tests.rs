@@ -35,6 +35,8 @@ fn message(nonce: u64) -> Message {
     Message {
         term: Term(1),
         holds: None,
+        presence: None,
+        seen: None,
         body: Body::Ask { nonce },
     }
 }

@@ -71,6 +71,7 @@ fn report(me: u8, role: RoleView, state: PgState, record: Option<Arc<Record>>) -
                 system_id: has_data.then_some(SystemId(1)),
                 copy: has_data.then_some(copy(me).id),
                 stamped: true,
+                stamp: None,
                 history: history(),
                 state,
                 end: Lsn(if has_data { 0x300_0060 } else { 0 }),

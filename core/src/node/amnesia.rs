@@ -1,0 +1,252 @@
+//! Lost memory: how a member learns that its state is lost or older than it should be, and how it joins again (R12).
+
+use super::Node;
+use super::asking::{Answered, Asking};
+use crate::hard_state::HardState;
+use crate::member::MemberId;
+use crate::message::{Body, Presence, Reached, Sighting};
+use crate::reason::{Forgot, Reason};
+use crate::record::Term;
+use crate::time::Duration;
+
+/// What a member knows of its own memory.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Memory {
+    /// A random number of this start, or of this member's last joining.
+    start: u64,
+    /// The count of state writes found then.
+    found: u64,
+    /// The highest count that anybody has seen of this member: what joins again counts on from there.
+    told: u64,
+    /// What is left of a state that was found to be too old: nothing is decided by it, but nothing adopted may be lower.
+    left: Option<Box<HardState>>,
+}
+
+impl Memory {
+    pub(super) fn new(nonce: u64, state: Option<&HardState>) -> Memory {
+        Memory {
+            start: nonce,
+            found: state.map_or(0, |s| s.writes),
+            told: 0,
+            left: None,
+        }
+    }
+}
+
+impl Node {
+    // What others are told, and what is learnt of them.
+
+    /// What this member says of its memory. The count is on disk before the message leaves: the outbox sees to it.
+    pub(super) fn presence(&self) -> Option<Presence> {
+        self.state.as_ref().map(|state| Presence {
+            start: self.memory.start,
+            found: self.memory.found,
+            writes: state.writes,
+        })
+    }
+
+    /// What was seen of every member, this one included: a leader passes it on, or a witness would never know (R12).
+    pub(super) fn all_sightings(&self) -> Vec<Option<Sighting>> {
+        let mut all = self.sightings.clone();
+        all[usize::from(self.config.me.0)] = self.presence().map(|presence| Sighting {
+            presence,
+            reached: self.reached(),
+        });
+        all
+    }
+
+    /// Takes in what a message says of its sender. False: a newer state of that member was seen before, so it has
+    /// forgotten something, or the message is older than its present start.
+    pub(super) fn sees(&mut self, from: MemberId, presence: Presence, body: &Body) -> bool {
+        let reached = match body {
+            Body::HeartbeatReply(reply) => reply.report.copy.map(|copy| Reached {
+                copy,
+                end: reply.report.end,
+                promotion: reply.report.promotion,
+            }),
+            _ => None,
+        };
+        self.merge(from, Sighting { presence, reached })
+    }
+
+    /// Takes in what a leader has seen of all.
+    pub(super) fn see_all(&mut self, from: MemberId, sightings: &[Option<Sighting>]) {
+        let me = self.config.me;
+        for (member, sighting) in self.config.ids().zip(sightings) {
+            match sighting {
+                Some(sighting) if member == me => self.is_told(sighting),
+                // The sender's own word stands in the message.
+                Some(sighting) if member != from || sighting.reached.is_some() => {
+                    self.merge(member, *sighting);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Of two starts the later one found at least what the earlier one wrote. One that found less is of a state that
+    /// went back in time: what was seen before it stands, whatever it counts by now.
+    fn merge(&mut self, member: MemberId, new: Sighting) -> bool {
+        let kept = &mut self.sightings[usize::from(member.0)];
+        let Some(old) = kept else {
+            *kept = Some(new);
+            return true;
+        };
+        if old.presence.start != new.presence.start && new.presence.found < old.presence.writes {
+            return false;
+        }
+        let newer = new.presence.writes >= old.presence.writes;
+        old.reached = match (old.reached, new.reached) {
+            (Some(a), Some(b)) if a.copy == b.copy => Some(a.further(b)),
+            (Some(a), Some(_)) if !newer => Some(a),
+            (a, b) => b.or(a),
+        };
+        if newer {
+            old.presence = new.presence;
+        }
+        true
+    }
+
+    /// Whether the copy is known to have flushed more than up to `end` (R12).
+    pub(super) fn is_known_beyond(
+        &self,
+        member: MemberId,
+        copy: crate::record::CopyId,
+        end: crate::postgres::Lsn,
+    ) -> bool {
+        self.sightings[usize::from(member.0)]
+            .and_then(|s| s.reached)
+            .is_some_and(|r| r.copy == copy && end < r.end)
+    }
+
+    // What is learnt of oneself.
+
+    /// A peer says what it has seen of this member.
+    pub(super) fn is_told(&mut self, seen: &Sighting) {
+        self.memory.told = self.memory.told.max(seen.presence.writes);
+        if let Some(reached) = seen.reached {
+            self.is_told_of_copy(reached);
+        }
+        let earlier = seen.presence.start != self.memory.start;
+        if earlier && seen.presence.writes > self.memory.found && self.state.is_some() {
+            self.forget(Forgot::OlderThanSeen {
+                found: self.memory.found,
+                seen: seen.presence.writes,
+            });
+        }
+    }
+
+    /// The state is written before the stamp (R15): one that is older than the stamp was lost and replaced by an old one.
+    pub(super) fn judge_stamp(&mut self) {
+        let (Some(state), Some(stamp)) = (&self.state, self.pg.stamp) else {
+            return;
+        };
+        // After a loss, what the stamp names may never have reached anybody.
+        let unknown = stamp.record.is_some_and(|key| {
+            key.term > state.adopted && state.record.as_ref().is_none_or(|r| r.key < key)
+        });
+        if unknown || stamp.term > state.term {
+            self.forget(Forgot::OlderThanStamp);
+        }
+    }
+
+    /// From now on this member is one without state (R12).
+    fn forget(&mut self, why: Forgot) {
+        let Some(mut state) = self.state.take() else {
+            return;
+        };
+        self.explain(Reason::Forgot { why });
+        // Durable, or the writes of this very run would hide the loss from the next start.
+        state.lost = true;
+        state.writes += 1;
+        self.outbox.persist(state.clone());
+        self.dirty = false;
+        self.memory.left = Some(Box::new(state));
+        self.step_down(Reason::StopsLeadingWithoutState);
+        self.leaving_failed();
+        self.campaign = None;
+        self.heard = None;
+        self.retry_at = self.now;
+        self.asking = Asking::new(self.config.members.len());
+    }
+
+    /// A state that was marked as lost, at a daemon's start.
+    pub(super) fn forget_what_is_marked(&mut self) {
+        if let Some(state) = self.state.take_if(|s| s.lost) {
+            self.memory.left = Some(Box::new(state));
+        }
+    }
+
+    /// Whether a state was there, and counts for nothing.
+    pub(super) fn has_forgotten(&self) -> bool {
+        self.memory.left.is_some()
+    }
+
+    // Joining again.
+
+    /// The highest count of state writes that anybody has seen of this member.
+    pub(super) fn told_writes(&self) -> u64 {
+        self.memory.told
+    }
+
+    /// Those whose answers are enough: all others, themselves with state; or the leader of a committed lone record with
+    /// nothing proposed since, whom alone anybody could elect (R12).
+    pub(super) fn may_rejoin(&self) -> bool {
+        let lone = self.answers().any(|a| a.lone && a.record.is_some());
+        let all = self
+            .config
+            .peers()
+            .all(|p| self.answer_of(p).is_some_and(|a| a.has_state))
+            && self.answers().any(|a| a.record.is_some());
+        lone || all
+    }
+
+    /// Adopts the highest term as one it has voted in, the highest record, the longest promise, and a count above all
+    /// that was ever seen of it (R12).
+    pub(super) fn rejoin(&mut self) {
+        let left = self.memory.left.take();
+        let left = left.as_deref();
+        let highest = |answers: &mut dyn Iterator<Item = &Answered>| {
+            answers
+                .filter_map(|a| a.record.clone())
+                .chain(left.and_then(|s| s.record.clone()))
+                .max_by_key(|r| r.key)
+        };
+        let record = highest(&mut self.answers());
+        let stamp = self.pg.stamp.map_or(Term(0), |s| s.term);
+        let term = self
+            .answers()
+            .map(|a| a.term)
+            .chain(left.map(|s| s.term))
+            .chain(record.as_ref().map(|r| r.key.term))
+            .fold(stamp, Term::max);
+        let promise = self
+            .answers()
+            .map(|a| a.promise)
+            .chain(left.map(|s| s.longest_promise))
+            .fold(self.config.decision_timeout, Duration::max);
+        let mut state = HardState::empty(&self.config);
+        state.term = term;
+        state.adopted = term;
+        state.record = record;
+        state.longest_promise = promise;
+        // R20: whatever directory is here, it is not the cluster's first one.
+        state.stamped = true;
+        state.writes = self.memory.told.max(left.map_or(0, |s| s.writes)) + 1;
+        self.explain(Reason::Rejoined {
+            term,
+            record: state.record.as_ref().map(|r| r.key),
+        });
+        self.begin_with(state);
+        // What it promised before the loss is forgotten: it keeps silent as after any start (R5).
+        self.silent_until = self.silent_until.max(self.started + promise);
+    }
+
+    /// State that was made just now: another start, as it were, whose count is above every one seen before.
+    pub(super) fn begin_with(&mut self, state: HardState) {
+        self.memory.start = self.fresh();
+        self.memory.found = state.writes;
+        self.state = Some(state);
+        self.save();
+    }
+}
