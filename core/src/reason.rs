@@ -16,34 +16,91 @@ use std::sync::Arc;
 )]
 pub enum Reason {
     Genesis,
-    Forgot { why: Forgot },
+    Forgot {
+        why: Forgot,
+    },
     StopsLeadingWithoutState,
-    Rejoined { term: Term, record: Option<RecordKey> },
-    CopyFellBack { copy: CopyId, end: Lsn },
-    Elected { term: Term },
-    Resumed { term: Term },
-    Deposed { by: Term },
+    Rejoined {
+        term: Term,
+        record: Option<RecordKey>,
+    },
+    CopyFellBack {
+        copy: CopyId,
+        end: Lsn,
+    },
+    Elected {
+        term: Term,
+    },
+    Resumed {
+        term: Term,
+    },
+    Deposed {
+        by: Term,
+    },
     LeaseLost,
     StopsLeading,
-    Follows { leader: MemberId, term: Term },
-    Released { term: Term },
-    TookUp { record: Arc<Record> },
-    StopsForAnother { other: MemberId, term: Term },
-    Proposed { record: Arc<Record> },
-    Committed { record: Arc<Record> },
-    ShrinksLeaving { copy: Copy },
-    ShrinksStopped { copy: Copy },
-    ShrinksFellBack { copy: Copy },
-    ShrinksSilent { copy: Copy, silence: Duration },
-    ShrinksNotStreaming { copy: Copy },
-    ShrinksLagging { copy: Copy, lag: Duration },
-    Grows { copy: Copy },
-    Serves { after: Duration, waits_for: usize },
-    GivesWay { dead: bool, stuck_for: Duration },
-    RestartsDatabase { dead: bool, stuck_for: Duration },
-    HandsOver { to: Option<Copy> },
+    Follows {
+        leader: MemberId,
+        term: Term,
+    },
+    Released {
+        term: Term,
+    },
+    TookUp {
+        record: Arc<Record>,
+    },
+    StopsForAnother {
+        other: MemberId,
+        term: Term,
+    },
+    Proposed {
+        record: Arc<Record>,
+    },
+    Committed {
+        record: Arc<Record>,
+    },
+    ShrinksLeaving {
+        copy: Copy,
+    },
+    ShrinksStopped {
+        copy: Copy,
+    },
+    ShrinksFellBack {
+        copy: Copy,
+    },
+    ShrinksSilent {
+        copy: Copy,
+        silence: Duration,
+    },
+    ShrinksNotStreaming {
+        copy: Copy,
+    },
+    ShrinksLagging {
+        copy: Copy,
+        lag: Duration,
+    },
+    Grows {
+        copy: Copy,
+    },
+    Serves {
+        after: Duration,
+        waits_for: usize,
+    },
+    GivesWay {
+        dead: bool,
+        stuck_for: Duration,
+    },
+    RestartsDatabase {
+        dead: bool,
+        stuck_for: Duration,
+    },
+    HandsOver {
+        to: Option<Copy>,
+    },
     TakesBack,
-    Releases { successor: Option<MemberId> },
+    Releases {
+        successor: Option<MemberId>,
+    },
     ToldToStop,
 }
 

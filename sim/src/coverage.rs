@@ -37,6 +37,14 @@ pub struct Coverage {
     pub served_again: (u64, u64, u64),
     /// After healing, until every copy was in sync.
     pub in_sync_again: (u64, u64, u64),
+    /// Losses of state or data.
+    pub losses: u64,
+    /// What nodes said of state or a directory that went back in time.
+    pub losses_noticed: u64,
+    /// Members that joined again after the loss of their state.
+    pub rejoined: u64,
+    /// Runs in which more was lost than members can make good by themselves.
+    pub left_to_operators: u64,
     last_primary: Option<usize>,
     acked_lone: u8,
     acked_in_sync: u8,
@@ -84,6 +92,10 @@ impl Coverage {
         self.restarts += run.restarts;
         self.fences += run.fences;
         self.actions += run.actions;
+        self.losses += run.losses;
+        self.losses_noticed += run.losses_noticed;
+        self.rejoined += run.rejoined;
+        self.left_to_operators += run.left_to_operators;
         self.two_primaries += u64::from((run.acked_lone | run.acked_in_sync).count_ones() > 1);
         self.two_lone += u64::from(run.acked_lone.count_ones() > 1);
         self.two_in_sync += u64::from(run.acked_in_sync.count_ones() > 1);
@@ -107,6 +119,10 @@ impl fmt::Display for Coverage {
             ("acknowledged writes", self.acknowledged),
             ("daemons started again", self.restarts),
             ("fences", self.fences),
+            ("losses of state or data", self.losses),
+            ("  noticed as gone back in time", self.losses_noticed),
+            ("  joined again", self.rejoined),
+            ("  left to an operator", self.left_to_operators),
             (
                 "seeds with acknowledged writes under two primaries",
                 self.two_primaries,

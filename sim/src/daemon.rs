@@ -9,6 +9,7 @@ use std::sync::Arc;
 use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::postgres::{GateStatus, PgState, PgStatus};
+use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
 use yoke_core::step::Step;
 use yoke_core::steward::{StewardAction, StewardEvent};
@@ -169,7 +170,16 @@ impl World {
                 Action::Reply { request, outcome } => {
                     self.say(h, || format!("operator {request}: {outcome:?}"))
                 }
-                Action::Explain(reason) => self.say(h, || format!("node: {reason}")),
+                Action::Explain(reason) => {
+                    self.say(h, || format!("node: {reason}"));
+                    match &reason {
+                        Reason::Forgot { .. } | Reason::CopyFellBack { .. } => {
+                            self.on_loss_noticed(h, &reason.to_string());
+                        }
+                        Reason::Rejoined { .. } => self.on_rejoined(h),
+                        _ => {}
+                    }
+                }
                 Action::Exit => {
                     self.say(h, || "daemon: exits".into());
                     let away = self.hosts[h].away;

@@ -151,7 +151,7 @@ fn plot(bits: &mut Bits, s: &mut Scenario) {
         })
     };
     let mut end = start;
-    match bits.within(0, 5) {
+    match bits.within(0, 7) {
         // One primary after the other is lost; the last one returns when its successor goes.
         0..=2 => {
             for _ in 0..bits.within(2, 5) {
@@ -210,6 +210,7 @@ fn plot(bits: &mut Bits, s: &mut Scenario) {
             );
             end = start + 4 * d;
         }
+        5 | 6 => return losses(bits, s, start),
         // The standby's stream is cut, so that the primary goes on alone; then the primary is lost.
         _ => {
             let cut = bits.within(d / 2, 4 * d);
@@ -237,6 +238,66 @@ fn plot(bits: &mut Bits, s: &mut Scenario) {
     }
     s.faults.sort_by_key(|fault| fault.at);
     s.heal_after = end + bits.time(SECOND, 2 * d);
+}
+
+/// Something is lost, or comes back as it once was, and nothing goes wrong that would hide it: what nobody that is left
+/// has seen nobody can tell (R12).
+fn losses(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let age = bits.time(2 * SECOND, 20 * SECOND);
+    let at = start + age + bits.within(0, 3 * SECOND);
+    let down = bits.time(20_000, 3 * d);
+    let anybody = bits.pick(&[PRIMARY, STANDBY, THIRD]);
+    let data = bits.pick(&[PRIMARY, STANDBY]);
+    let mut add = |at: u64, what: What| {
+        s.faults.push(Fault {
+            at,
+            early: false,
+            what,
+        })
+    };
+    match bits.within(0, 7) {
+        // The one that could take over comes back as it once was, just when it is needed.
+        0 | 1 => {
+            let long = bits.within(d, 4 * d);
+            let who = bits.pick(&[
+                What::RestoreHost(STANDBY, age, down),
+                What::RestoreData(STANDBY, age, down),
+            ]);
+            add(at, who);
+            add(at, What::Host(PRIMARY, Trigger::Actions(0), long));
+        }
+        // The witness forgets that the standby left; then the primary goes, and the standby returns.
+        2 => {
+            let cut = s.sync_timeout + bits.within(d / 2, 2 * d);
+            add(
+                at.saturating_sub(cut),
+                What::Isolate(STANDBY, Links::All, cut + d),
+            );
+            add(at, What::RestoreHost(THIRD, age, down));
+            add(
+                at + down + d * 11 / 10 + bits.within(SECOND, d),
+                What::Host(PRIMARY, Trigger::Actions(0), bits.within(d, 2 * d)),
+            );
+        }
+        3 => add(at, What::RestoreHost(anybody, age, down)),
+        4 => add(at, What::RestoreState(anybody, age, down)),
+        5 => add(at, What::RestoreData(data, age, down)),
+        6 => add(at, What::BaseBackup(data, down)),
+        _ => {
+            add(at, What::LoseAll(anybody, down));
+            add(
+                at + down + bits.within(d, 3 * d),
+                bits.pick(&[
+                    What::LoseAll(Target::Primary, d),
+                    What::LoseState(Target::Primary, d),
+                    What::Host(Target::Primary, Trigger::Actions(0), d),
+                ]),
+            );
+        }
+    }
+    s.faults.sort_by_key(|fault| fault.at);
+    s.heal_after = at + down + 3 * d + bits.time(SECOND, 3 * d);
 }
 
 fn chaos(bits: &mut Bits, s: &mut Scenario) {
@@ -333,15 +394,12 @@ fn one(bits: &mut Bits, s: &Scenario, kind: u64) -> What {
         13 | 14 => What::Isolate(target(bits), links(bits), long),
         15 => What::Hold(target(bits), target(bits), links(bits), long),
         16 => What::Demote(Target::Primary),
-        // Without state a member stays out: a node that joins again (R12) is still to be written.
-        17 if s.kind == Kind::Unbounded
-            && !s
-                .faults
-                .iter()
-                .any(|f| matches!(f.what, What::LoseState(..))) =>
-        {
-            What::LoseState(target(bits), long)
-        }
+        17 => match bits.within(0, 5) {
+            0..=2 => What::LoseState(target(bits), long),
+            3 => What::LoseData(target(bits), long),
+            4 => What::BaseBackup(target(bits), long),
+            _ => What::LoseAll(target(bits), long),
+        },
         _ => {
             if bits.one_in(2) {
                 What::StopDaemon(target(bits), short)

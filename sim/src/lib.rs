@@ -23,6 +23,7 @@ mod disk;
 mod generate;
 mod guardian;
 mod host;
+mod loss;
 mod network;
 mod operator;
 mod oracle;

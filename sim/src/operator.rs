@@ -8,7 +8,7 @@ use yoke_core::operator::Command;
 
 impl World {
     /// Whom a fault meets.
-    fn meets(&self, target: Target) -> usize {
+    pub(crate) fn meets(&self, target: Target) -> usize {
         let serving = |h: &usize| {
             self.hosts[*h]
                 .server
@@ -36,6 +36,7 @@ impl World {
                 self.after(fault.at, Ev::Fault(number));
             }
         }
+        self.plan_images();
         self.after(self.scenario.heal_after, Ev::Heal);
     }
 
@@ -56,12 +57,13 @@ impl World {
                 let h = self.meets(target);
                 self.arm(h, trigger, true, down);
             }
-            What::LoseState(target, down) => {
-                let h = self.meets(target);
-                self.host_dies(h);
-                self.hosts[h].disk.durable = None;
-                self.after(down, Ev::BootHost { h });
-            }
+            What::LoseState(target, down)
+            | What::RestoreState(target, _, down)
+            | What::LoseData(target, down)
+            | What::RestoreData(target, _, down)
+            | What::BaseBackup(target, down)
+            | What::LoseAll(target, down)
+            | What::RestoreHost(target, _, down) => self.loses(number, target, what, down),
             What::Guard(target) => {
                 let h = self.meets(target);
                 self.guard_dies(h);

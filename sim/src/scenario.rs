@@ -125,6 +125,18 @@ pub enum What {
     Host(Target, Trigger, u64),
     /// The host dies and comes back without the daemon's state file.
     LoseState(Target, u64),
+    /// The same with the state file of so long ago.
+    RestoreState(Target, u64, u64),
+    /// The same without the data directory.
+    LoseData(Target, u64),
+    /// The same with the data directory of so long ago.
+    RestoreData(Target, u64, u64),
+    /// The same with a base backup of another member's data directory in its place.
+    BaseBackup(Target, u64),
+    /// The same with an empty disk.
+    LoseAll(Target, u64),
+    /// The same with everything of so long ago.
+    RestoreHost(Target, u64, u64),
     /// All hosts die; each comes back within this time.
     PowerLoss(u64),
     /// The daemon does not run for a while; its guard does.
@@ -171,6 +183,18 @@ words!(Single {
     Single::PrimaryHost = "primary-host", Single::PrimaryDatabase = "primary-database", Single::HandOver = "hand-over",
     Single::Witness = "witness", Single::Secondary = "secondary", Single::Daemon = "daemon",
 });
+
+impl What {
+    /// How long ago what is brought back was taken.
+    pub(crate) fn age(&self) -> Option<u64> {
+        match self {
+            What::RestoreState(_, age, _)
+            | What::RestoreData(_, age, _)
+            | What::RestoreHost(_, age, _) => Some(*age),
+            _ => None,
+        }
+    }
+}
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -232,6 +256,12 @@ impl fmt::Display for What {
             What::Database(who) => write!(f, "database {who}"),
             What::Host(who, trigger, down) => write!(f, "host {who} {trigger} {down}"),
             What::LoseState(who, down) => write!(f, "lose-state {who} {down}"),
+            What::RestoreState(who, age, down) => write!(f, "restore-state {who} {age} {down}"),
+            What::LoseData(who, down) => write!(f, "lose-data {who} {down}"),
+            What::RestoreData(who, age, down) => write!(f, "restore-data {who} {age} {down}"),
+            What::BaseBackup(who, down) => write!(f, "base-backup {who} {down}"),
+            What::LoseAll(who, down) => write!(f, "lose-all {who} {down}"),
+            What::RestoreHost(who, age, down) => write!(f, "restore-host {who} {age} {down}"),
             What::PowerLoss(down) => write!(f, "power-loss {down}"),
             What::PauseDaemon(who, time) => write!(f, "pause-daemon {who} {time}"),
             What::PauseHost(who, time) => write!(f, "pause-host {who} {time}"),
@@ -279,6 +309,12 @@ fn what(w: &mut Words<'_>) -> Result<What, String> {
         "database" => What::Database(w.next()?),
         "host" => What::Host(w.next()?, w.next()?, w.next()?),
         "lose-state" => What::LoseState(w.next()?, w.next()?),
+        "restore-state" => What::RestoreState(w.next()?, w.next()?, w.next()?),
+        "lose-data" => What::LoseData(w.next()?, w.next()?),
+        "restore-data" => What::RestoreData(w.next()?, w.next()?, w.next()?),
+        "base-backup" => What::BaseBackup(w.next()?, w.next()?),
+        "lose-all" => What::LoseAll(w.next()?, w.next()?),
+        "restore-host" => What::RestoreHost(w.next()?, w.next()?, w.next()?),
         "power-loss" => What::PowerLoss(w.next()?),
         "pause-daemon" => What::PauseDaemon(w.next()?, w.next()?),
         "pause-host" => What::PauseHost(w.next()?, w.next()?),

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::coverage::Coverage;
 use crate::digest::Digest;
 use crate::host::{Host, Input, ToGuard};
+use crate::loss::Losses;
 use crate::network::Network;
 use crate::oracle::Oracles;
 use crate::postgres::directory::{DataDir, Storage};
@@ -26,6 +27,8 @@ use yoke_core::{Config, Duration, Message};
 #[derive(Clone, Debug)]
 pub(crate) enum Ev {
     Fault(usize),
+    /// For this fault, everything is copied aside.
+    Image(usize),
     Heal,
     BootHost {
         h: usize,
@@ -180,6 +183,7 @@ pub(crate) struct World {
     pub(crate) digest: Digest,
     pub(crate) trace: Trace,
     pub(crate) coverage: Coverage,
+    pub(crate) losses: Losses,
     pub(crate) violation: Option<Violation>,
     pub(crate) events: u64,
     /// When the cluster was ready: a primary that acknowledges, every copy in sync.
@@ -257,6 +261,7 @@ impl World {
             digest: Digest::new(),
             trace: Trace::new(trace),
             coverage: Coverage::default(),
+            losses: Losses::default(),
             violation: None,
             events: 0,
             ready: None,
@@ -399,6 +404,7 @@ impl World {
         }
         match ev {
             Ev::Fault(number) => self.fault(number),
+            Ev::Image(number) => self.take_images(number),
             Ev::Heal => self.heal(),
             Ev::BootHost { h } => self.host_boots(h),
             Ev::StartDaemon { h } => self.daemon_starts(h),

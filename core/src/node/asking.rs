@@ -77,12 +77,7 @@ impl Node {
         self.send(from, answer);
     }
 
-    pub(super) fn on_answer(
-        &mut self,
-        from: MemberId,
-        nonce: u64,
-        answered: Answered,
-    ) {
+    pub(super) fn on_answer(&mut self, from: MemberId, nonce: u64, answered: Answered) {
         let (term, record) = (answered.term, answered.record.clone());
         if nonce == self.asking.nonce {
             self.asking.answers[usize::from(from.0)] = Some(answered);

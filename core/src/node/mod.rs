@@ -113,7 +113,9 @@ impl Node {
     /// A node at its daemon's start. `state` is what its file held; none: it has no file.
     pub fn new(config: Config, state: Option<HardState>, boot: Boot) -> Self {
         let silence = state.as_ref().map_or(Duration::ZERO, |s| s.longest_promise);
-        let mut sightings = state.as_ref().map_or_else(Vec::new, |s| s.sightings.clone());
+        let mut sightings = state
+            .as_ref()
+            .map_or_else(Vec::new, |s| s.sightings.clone());
         sightings.resize(config.members.len(), None);
         let mut node = Node {
             memory: Memory::new(boot.nonce, state.as_ref()),

@@ -120,9 +120,7 @@ impl Node {
     pub(super) fn decide_note(&mut self) {
         let Some(state) = &self.state else { return };
         let stopped = self.guard.run.is_none() && matches!(self.pg.state, PgState::Stopped { .. });
-        if state.noted != self.noted
-            && (stopped || self.now.since(self.noted_at) >= NOTE_EVERY)
-        {
+        if state.noted != self.noted && (stopped || self.now.since(self.noted_at) >= NOTE_EVERY) {
             self.dirty = true;
         }
     }

@@ -14,7 +14,7 @@ impl World {
             let Some(dir) = &mut self.hosts[h].storage.directory else {
                 continue;
             };
-            if dir.stamp.as_ref().is_none_or(|stamp| stamp.copy != copy.id) {
+            if !dir.is(copy.id) {
                 continue;
             }
             if let Some(lost) = first_missing(&self.oracles.lost_write.acked, dir) {
@@ -36,12 +36,9 @@ impl World {
         };
         for copy in &record.in_sync {
             let h = usize::from(copy.member.0);
-            let lacks = self.hosts[h].storage.directory.as_ref().is_some_and(|dir| {
-                dir.stamp
-                    .as_ref()
-                    .is_some_and(|stamp| stamp.copy == copy.id)
-                    && !dir.wal.holds(write, index)
-            });
+            let directory = self.hosts[h].storage.directory.as_ref();
+            let lacks =
+                directory.is_some_and(|dir| dir.is(copy.id) && !dir.wal.holds(write, index));
             if lacks {
                 let key = record.key;
                 self.violated(

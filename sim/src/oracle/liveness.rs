@@ -37,7 +37,7 @@ impl World {
         if self.heal_at.is_some() {
             liveness.served.get_or_insert(now);
         }
-        if self.all_in_sync() && self.heal_at.is_some() {
+        if self.heal_at.is_some() && self.all_in_sync() && self.all_have_state() {
             self.oracles.liveness.well_since.get_or_insert(now);
         }
     }
@@ -81,6 +81,12 @@ impl World {
         let d = self.scenario.decision_timeout;
         // A voter may have just started, a clock be slow, a database have to recover.
         let writable_by = heal_at + 2 * d * 11 / 10 + 5_000_000;
+        if now > writable_by && (self.losses.beyond || !self.is_copy_left()) {
+            // Only an operator can decide here (R12, R15).
+            self.coverage.left_to_operators += 1;
+            self.finished = true;
+            return;
+        }
         if now > writable_by && self.oracles.liveness.last.is_none_or(|last| last < heal_at) {
             self.violated(
                 "liveness",

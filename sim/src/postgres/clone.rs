@@ -62,6 +62,7 @@ impl World {
             cluster: ClusterState::Other,
             never_used: false,
             verified: 0,
+            went_back: None,
             files: vec![],
             ..theirs.clone()
         };

@@ -2,6 +2,7 @@
 
 use crate::postgres::wal::{Entry, Kind, Lineage, Wal};
 use yoke_core::postgres::{Lsn, SystemId, Timeline};
+use yoke_core::record::CopyId;
 use yoke_core::step::{ClusterState, Directory, Inspection, Settings, Stamp};
 
 /// A data directory.
@@ -23,6 +24,8 @@ pub(crate) struct DataDir {
     pub(crate) never_used: bool,
     /// How many of the acknowledged writes were seen to be in it (for the oracles).
     pub(crate) verified: usize,
+    /// It was brought back from an older copy, and was called so then (for the oracles).
+    pub(crate) went_back: Option<CopyId>,
 }
 
 /// Everything of one host's disk that concerns its database.
@@ -35,6 +38,12 @@ pub(crate) struct Storage {
 }
 
 impl DataDir {
+    /// Whether it is this copy, and not merely called so.
+    pub(crate) fn is(&self, copy: CopyId) -> bool {
+        let named = self.stamp.as_ref().is_some_and(|s| s.copy == copy);
+        named && self.went_back != Some(copy)
+    }
+
     /// What `initdb` makes.
     pub(crate) fn fresh(uid: u64, system_id: SystemId) -> Self {
         let mut wal = Wal::default();
@@ -51,6 +60,7 @@ impl DataDir {
             checkpoint_timeline: Timeline(1),
             never_used: true,
             verified: 0,
+            went_back: None,
         }
     }
 

@@ -1,0 +1,180 @@
+//! Lost things: a state file, a data directory, a whole disk; gone, or brought back from an older copy.
+//!
+//! Data is taken away only while another copy in sync holds every acknowledged write: what is on no disk any more
+//! nobody can promise.
+
+use crate::host::Host;
+use crate::oracle::lost_write::first_missing;
+use crate::postgres::directory::{DataDir, Storage};
+use crate::scenario::{Target, What};
+use crate::world::{Ev, World};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use yoke_core::HardState;
+use yoke_core::view::RoleView;
+
+/// What was on one host's disk.
+#[derive(Clone, Debug)]
+struct Image {
+    state: Option<Arc<HardState>>,
+    directory: Option<DataDir>,
+    rewriting: bool,
+}
+
+/// What is remembered of losses.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    /// By fault: the disks of all hosts, taken when its scenario says.
+    images: BTreeMap<usize, Vec<Image>>,
+    /// By host: a loss of state or data has met it.
+    struck: BTreeMap<usize, bool>,
+    /// Who lost its state and has not joined again since.
+    forgetful: BTreeMap<usize, bool>,
+    /// More was lost than the members can make good by themselves: an operator has to decide.
+    pub(crate) beyond: bool,
+}
+
+impl World {
+    /// The faults that bring something back need it taken first.
+    pub(crate) fn plan_images(&mut self) {
+        for (number, fault) in self.scenario.faults.clone().into_iter().enumerate() {
+            if let Some(age) = fault.what.age()
+                && !fault.early
+            {
+                self.after(fault.at.saturating_sub(age), Ev::Image(number));
+            }
+        }
+    }
+
+    /// An image of every host is taken.
+    pub(crate) fn take_images(&mut self, number: usize) {
+        let image = |host: &Host| Image {
+            state: host.disk.durable.clone(),
+            directory: host.storage.directory.clone(),
+            rewriting: host.storage.rewriting,
+        };
+        let images = self.hosts.iter().map(image).collect();
+        self.losses.images.insert(number, images);
+    }
+
+    /// Whether another copy in sync holds all that was acknowledged.
+    fn is_spare(&mut self, h: usize) -> bool {
+        let Some(record) = self.oracles.newest_record.committed.clone() else {
+            return false;
+        };
+        record.in_sync.iter().any(|copy| {
+            let other = usize::from(copy.member.0);
+            let Some(dir) = &mut self.hosts[other].storage.directory else {
+                return false;
+            };
+            other != h
+                && dir.is(copy.id)
+                && first_missing(&self.oracles.lost_write.acked, dir).is_none()
+        })
+    }
+
+    /// Something of the host is lost while it has no power.
+    pub(crate) fn loses(&mut self, number: usize, target: Target, what: What, down: u64) {
+        let h = self.meets(target);
+        let (state, data) = match what {
+            What::LoseState(..) | What::RestoreState(..) => (true, false),
+            What::LoseData(..) | What::RestoreData(..) | What::BaseBackup(..) => (false, true),
+            _ => (true, true),
+        };
+        let data = data && self.scenario.members[h];
+        if data && !self.is_spare(h) {
+            self.say(h, || {
+                "its data is the last that there is, and is left to it".into()
+            });
+            return;
+        }
+        let image = self.losses.images.get(&number).map(|all| all[h].clone());
+        if what.age().is_some() && image.is_none() {
+            return;
+        }
+        self.host_dies(h);
+        self.losses.struck.insert(h, true);
+        self.coverage.losses += 1;
+        if state {
+            self.losses.forgetful.insert(h, true);
+            // Members that know the cluster are needed to tell the others.
+            self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;
+            self.hosts[h].disk.durable = image.as_ref().and_then(|i| i.state.clone());
+        }
+        if data {
+            let uid = self.fresh_uid();
+            let directory = match (&image, what) {
+                (Some(image), _) => image.directory.clone(),
+                (None, What::BaseBackup(..)) => self.backup_of_another(h),
+                _ => None,
+            };
+            let storage = &mut self.hosts[h].storage;
+            storage.directory = directory.map(|dir| DataDir {
+                uid,
+                went_back: dir.stamp.as_ref().map(|s| s.copy),
+                verified: 0,
+                ..dir
+            });
+            match image {
+                Some(image) => storage.rewriting = image.rewriting,
+                None if matches!(what, What::LoseAll(..)) => *storage = Storage::default(),
+                None => {}
+            }
+        }
+        self.after(down, Ev::BootHost { h });
+    }
+
+    fn backup_of_another(&self, h: usize) -> Option<DataDir> {
+        self.hosts
+            .iter()
+            .enumerate()
+            .filter(|(other, host)| *other != h && !host.storage.rewriting)
+            .find_map(|(_, host)| host.storage.directory.clone())
+    }
+
+    /// A node says that it lost something. Where nothing was lost, that is wrong.
+    pub(crate) fn on_loss_noticed(&mut self, h: usize, what: &str) {
+        self.coverage.losses_noticed += 1;
+        if !self.losses.struck.contains_key(&h) {
+            self.violated(
+                "false_alarm",
+                format!("m{h}, which lost nothing, says: {what}"),
+            );
+        }
+    }
+
+    /// A node has joined again.
+    pub(crate) fn on_rejoined(&mut self, h: usize) {
+        self.coverage.rejoined += 1;
+        self.losses.forgetful.insert(h, false);
+    }
+
+    /// Every member takes part.
+    pub(crate) fn all_have_state(&self) -> bool {
+        self.hosts.iter().all(|host| {
+            let daemon = host.daemon.as_ref();
+            daemon.is_some_and(|d| d.node.view().role != RoleView::WithoutState)
+        })
+    }
+
+    /// L's condition on what is left: a copy that the newest record among the members names is whole.
+    pub(crate) fn is_copy_left(&mut self) -> bool {
+        let newest = self
+            .hosts
+            .iter()
+            .filter_map(|host| {
+                let state = host.disk.durable.as_ref().filter(|s| !s.lost)?;
+                state.record.clone()
+            })
+            .max_by_key(|record| record.key);
+        let Some(record) = newest else { return true };
+        record.in_sync.iter().any(|copy| {
+            let dir = &mut self.hosts[usize::from(copy.member.0)].storage.directory;
+            dir.as_mut().is_some_and(|dir| {
+                let named = dir.stamp.as_ref().is_none_or(|s| s.copy == copy.id);
+                let whole = first_missing(&self.oracles.lost_write.acked, dir).is_none();
+                dir.is(copy.id) || (named && whole)
+            })
+        })
+    }
+}
