@@ -15,6 +15,23 @@
 //! All three are driven alike: `handle` one event with the host's present time, then take actions from `poll_action`
 //! until `None`, then ask `next_timeout` when to come again. A late or spurious timeout does no harm. "Now" is read
 //! *after* what is handed in was received.
+//!
+//! # Where each rule is kept
+//! The rules stand in the design; each tag stands in the code that keeps it and in the test that shows it.
+//!
+//! | rules | file |
+//! | --- | --- |
+//! | R1 durable | [`outbox`] |
+//! | R2 one vote, R4 eligible, R5 promise | `node/election.rs` |
+//! | R3 newest record, R11 discards, R20 start | `node/following.rs`, `node/asking.rs`; done by `steward/rejoin.rs` |
+//! | R6 take over | `node/register.rs`, `node/leader.rs` (resume); done by `steward/promotion.rs` |
+//! | R7 gate, R18 doors | `node/serving.rs`; proven by `steward/proof.rs` |
+//! | R8 shrink first, R9 grow last | `node/in_sync.rs` |
+//! | R10 lease | `node/lease.rs`; ended by [`guard`] |
+//! | R12 genesis | `node/asking.rs` |
+//! | R14 same database, R15 same history | [`record`], `steward/rejoin.rs`, `steward/promotion.rs` |
+//! | R16 one order | [`guard`], [`steward`] |
+//! | R19 give way | `node/give_way.rs`, `node/hand_over.rs` |
 #![forbid(unsafe_code)]
 
 pub mod action;

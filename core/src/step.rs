@@ -7,6 +7,7 @@ use crate::member::MemberId;
 use crate::postgres::{Doors, Lsn, RunId, StopMode, SystemId, Timeline};
 use crate::record::{Copy, CopyId, History, RecordKey, Term};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A step with its place in the order of steps (R16).
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -171,6 +172,10 @@ pub struct Stamp {
     pub history: History,
     /// The newest promotion ordered for this copy (term, n), written before the order.
     pub ordered: Option<(Term, u32)>,
+    /// The newest timeline that the directory showed when that was written: a higher one later is that promotion (R15).
+    pub ordered_on: Timeline,
+    /// The primary's copy that it was last set to follow: all that it holds beyond its history came from there (R15).
+    pub follows: Option<Copy>,
 }
 
 /// What a running server says.
@@ -227,6 +232,31 @@ pub enum Canary {
     Waiting,
     /// It came back: it did not wait, or waits no more.
     Returned,
+}
+
+/// For people.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Inspect => f.write_str("inspect the data directory"),
+            Step::Observe => f.write_str("observe"),
+            Step::WriteStamp(_) => f.write_str("write the stamp"),
+            Step::MarkRewriting => f.write_str("mark the data directory as being rewritten"),
+            Step::ClearMark => f.write_str("clear the mark"),
+            Step::SetAside => f.write_str("set the data directory aside"),
+            Step::Clone { from } => write!(f, "clone {from}"),
+            Step::WriteSettings(_) => f.write_str("write settings"),
+            Step::Start => f.write_str("start PostgreSQL"),
+            Step::Reload => f.write_str("reload"),
+            Step::Promote => f.write_str("promote"),
+            Step::Stop(StopMode::Clean) => f.write_str("stop cleanly"),
+            Step::Stop(StopMode::Now) => f.write_str("stop at once"),
+            Step::EndSessions => f.write_str("end sessions"),
+            Step::Canary => f.write_str("begin a canary commit"),
+            Step::Nudge => f.write_str("write a little WAL"),
+            Step::Checkpoint => f.write_str("checkpoint"),
+        }
+    }
 }
 
 impl Step {

@@ -1,1 +1,25 @@
-//! The production daemon.
+//! The daemon around the core: everything that touches the world for the core's machines.
+//!
+//! ```text
+//!   peer::listen ─┐                      ┌─► persister ─► state_file
+//!   admin::server ┼─► driver (the node,  ┼─► peer::mailbox ─► peer::link
+//!   persister ────┤    and the steward)  ┼─► hands ─► the guard, or SQL sessions
+//!   hands ────────┘                      └─► replies, log
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod admin;
+pub mod clock;
+pub mod codec;
+pub mod config;
+pub mod daemon;
+pub mod driver;
+pub mod guard;
+pub mod hands;
+pub mod log;
+pub mod peer;
+pub mod persister;
+pub mod postgres;
+pub mod show;
+pub mod signals;
+pub mod state_file;

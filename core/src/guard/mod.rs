@@ -1,12 +1,21 @@
 //! The guard: holds the permission, fences at its end, carries out one order at a time (R10, R16).
 
+mod reason;
+mod refusal;
+
+pub use reason::{GuardReason, Refusal};
+use refusal::Opens;
+
 use crate::config::Config;
-use crate::permission::{GuardView, Permission};
+use crate::permission::{GuardView, Lasts, Permission};
 use crate::postgres::RunId;
-use crate::step::{Order, Outcome};
+use crate::record::Term;
+use crate::rule;
+use crate::step::{Order, Outcome, Step};
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::collections::VecDeque;
+use std::mem::{Discriminant, discriminant};
 
 /// Everything that can happen to a guard.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -64,50 +73,287 @@ pub enum GuardAction {
     Explain(GuardReason),
 }
 
-/// Why the guard decided what it decided.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum GuardReason {}
-
-impl fmt::Display for GuardReason {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
-    }
-}
-
 /// One host's guard.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Guard {
     config: Config,
+    /// What the daemon is told.
     view: GuardView,
+    /// The view as last told.
+    told: GuardView,
+    /// Random bits of this guard and how many runs it began: a run's name is made of both.
+    nonce: u64,
+    runs: u64,
+    /// The highest term of an order seen (R16).
+    newest_term: Term,
+    /// The order under way.
+    under_way: Option<Order>,
+    /// Orders that were ended and have not answered yet: nothing but a stop is begun before they have.
+    ending: Vec<Order>,
+    /// Whether the settings on disk may open gate or doors, and whether they may open the gate.
+    may_open: Opens,
+    /// What was refused last, and why.
+    refused: Option<(Discriminant<Step>, Discriminant<Refusal>)>,
+    /// Things to do, before all else.
+    urgent: VecDeque<GuardAction>,
+    /// Answers and explanations; the daemon is told the view first.
+    answers: VecDeque<GuardAction>,
 }
 
 impl Guard {
     /// A guard at its start: nothing runs. `nonce`: fresh random bits, from which it names the runs.
     pub fn new(config: Config, nonce: u64) -> Self {
-        let _ = nonce;
         Guard {
             config,
             view: GuardView::NEW,
+            told: GuardView::NEW,
+            nonce,
+            runs: 0,
+            newest_term: Term(0),
+            under_way: None,
+            ending: Vec::new(),
+            may_open: Opens::default(),
+            refused: None,
+            urgent: VecDeque::new(),
+            answers: VecDeque::new(),
         }
     }
 
     /// Takes in one event. Drain `poll_action` to `None` before the next.
     pub fn handle(&mut self, now: Instant, event: GuardEvent) {
-        let _ = (now, event, &self.config);
+        // R10: a permission that has ended is over, whatever comes with this event.
+        self.fence_if_over(now);
+        let confirm = matches!(event, GuardEvent::Permission(_));
+        match event {
+            GuardEvent::Timeout => {}
+            GuardEvent::Permission(permission) => self.take_permission(now, permission),
+            GuardEvent::Order(order) => self.take_order(now, order),
+            GuardEvent::Outcome { number, outcome } => self.take_outcome(number, outcome),
+            GuardEvent::Gone { run } => self.gone(run),
+        }
+        self.fence_if_over(now);
+        self.finish_idle_stop();
+        self.view.order = self.busy();
+        rule!(
+            self.config,
+            "R10",
+            self.view.serving.is_none() || self.view.fencing || !self.view.permission.is_over(now),
+            "a database serves although its permission {} is over",
+            self.view.permission
+        );
+        if confirm || self.view != self.told {
+            self.told = self.view;
+            self.urgent.push_back(GuardAction::View(self.view));
+        }
     }
 
     /// The next action.
     pub fn poll_action(&mut self) -> Option<GuardAction> {
-        None
+        self.urgent.pop_front().or_else(|| self.answers.pop_front())
     }
 
     /// When `GuardEvent::Timeout` is due: the end of the permission.
     pub fn next_timeout(&self) -> Option<Instant> {
-        None
+        match self.view.permission.lasts {
+            Lasts::Until(end) if self.view.serving.is_some() && !self.view.fencing => Some(end),
+            _ => None,
+        }
     }
 
     /// What it holds: for a daemon that connects.
     pub fn view(&self) -> GuardView {
         self.view
     }
+
+    /// R10: holds the newest permission; an older one that comes late changes nothing.
+    fn take_permission(&mut self, now: Instant, new: Permission) {
+        let held = self.view.permission;
+        if (new.term, new.serial) <= (held.term, held.serial) {
+            return;
+        }
+        self.view.permission = new;
+        // A leader that was elected again takes its running database along into its new term.
+        if self.view.serving.is_some() && !self.view.fencing && !new.is_over(now) {
+            self.view.serving = Some(new.term);
+        }
+    }
+
+    /// R10: what serves without permission is killed, whatever is under way.
+    fn fence_if_over(&mut self, now: Instant) {
+        let (Some(run), Some(serving)) = (self.view.run, self.view.serving) else {
+            return;
+        };
+        if self.view.fencing || !self.view.permission.is_over(now) {
+            return;
+        }
+        self.view.fencing = true;
+        self.urgent.push_back(GuardAction::Kill { run });
+        self.explain(GuardReason::Fenced {
+            run,
+            serving,
+            permission: self.view.permission,
+        });
+        // A stop under way comes to its end by the kill.
+        if self.under_way.as_ref().is_some_and(|o| !is_stop(o)) {
+            self.end_order(true);
+        }
+    }
+
+    /// R16: one order at a time; a stop ends what is under way.
+    fn take_order(&mut self, now: Instant, order: Order) {
+        if let Some(because) = self.refusal(now, &order) {
+            self.view.last_order = self.view.last_order.max(order.number);
+            // Asked again and again, it is said once.
+            let said = (discriminant(&order.step), discriminant(&because));
+            if self.refused.replace(said) != Some(said) {
+                self.explain(GuardReason::Refused {
+                    number: order.number,
+                    step: order.step.to_string(),
+                    because,
+                });
+            }
+            self.answer(order.number, Outcome::Refused);
+            return;
+        }
+        self.refused = None;
+        self.view.last_order = order.number;
+        self.newest_term = self.newest_term.max(order.term);
+        if self.under_way.is_some() {
+            self.end_order(false);
+        }
+        match &order.step {
+            Step::Start => {
+                self.runs += 1;
+                self.view.run = Some(self.name_run());
+                self.view.serving = None;
+            }
+            // R10: it serves from the moment that its promotion is ordered.
+            Step::Promote => {
+                rule!(
+                    self.config,
+                    "R10",
+                    self.view.permission.allows(order.term, now),
+                    "a promotion without permission"
+                );
+                self.view.serving = Some(order.term);
+            }
+            Step::WriteSettings(settings) => {
+                let opens = Opens::of(settings);
+                self.may_open.gate |= opens.gate;
+                self.may_open.doors |= opens.doors;
+            }
+            _ => {}
+        }
+        self.under_way = Some(order.clone());
+        // A stop of what does not run is done once what it ended has answered.
+        if self.view.run.is_some() || !is_stop(&order) {
+            self.urgent.push_back(GuardAction::Execute {
+                order,
+                run: self.view.run,
+            });
+        }
+    }
+
+    fn take_outcome(&mut self, number: u64, outcome: Outcome) {
+        if let Some(at) = self.ending.iter().position(|o| o.number == number) {
+            self.ending.remove(at);
+            return self.answer(number, Outcome::Ended);
+        }
+        let Some(order) = self.under_way.take_if(|o| o.number == number) else {
+            return;
+        };
+        let outcome = match (&order.step, outcome) {
+            (Step::WriteSettings(settings), Outcome::Done) => {
+                self.may_open = Opens::of(settings);
+                Outcome::Done
+            }
+            (Step::Start, Outcome::Done) if self.view.run.is_none() => {
+                Outcome::Failed("the postmaster ended as soon as it was started".to_owned())
+            }
+            (Step::Stop(_), Outcome::Done) => {
+                // Every process was seen gone.
+                self.forget_run();
+                Outcome::Done
+            }
+            (_, outcome) => outcome,
+        };
+        self.answer(number, outcome);
+    }
+
+    fn gone(&mut self, run: RunId) {
+        if self.view.run != Some(run) {
+            return;
+        }
+        let stopped = self.under_way.take_if(|o| is_stop(o));
+        if stopped.is_none() && !self.view.fencing {
+            self.explain(GuardReason::GoneUnasked {
+                run,
+                serving: self.view.serving,
+            });
+        }
+        self.forget_run();
+        if let Some(stop) = stopped {
+            self.answer(stop.number, Outcome::Done);
+        }
+        for order in std::mem::take(&mut self.ending) {
+            if is_stop(&order) {
+                self.answer(order.number, Outcome::Ended);
+            } else {
+                self.ending.push(order);
+            }
+        }
+    }
+
+    /// A stop of what does not run: done once nothing that it ended is under way.
+    fn finish_idle_stop(&mut self) {
+        if self.view.run.is_none()
+            && self.ending.is_empty()
+            && let Some(stop) = self.under_way.take_if(|o| is_stop(o))
+        {
+            self.answer(stop.number, Outcome::Done);
+        }
+    }
+
+    fn forget_run(&mut self) {
+        self.view.run = None;
+        self.view.serving = None;
+        self.view.fencing = false;
+    }
+
+    fn end_order(&mut self, by_fence: bool) {
+        if let Some(order) = self.under_way.take() {
+            let number = order.number;
+            self.urgent.push_back(GuardAction::EndOrder { number });
+            self.explain(GuardReason::EndedEarly {
+                number,
+                step: order.step.to_string(),
+                by_fence,
+            });
+            self.ending.push(order);
+        }
+    }
+
+    /// The order under way, or one that was ended and has not answered.
+    fn busy(&self) -> Option<u64> {
+        let order = self.under_way.as_ref().or(self.ending.first());
+        order.map(|o| o.number)
+    }
+
+    /// Unique among this guard's runs, and most likely among all guards'; never 0.
+    fn name_run(&self) -> RunId {
+        RunId(crate::steward::mix(self.nonce, self.runs))
+    }
+
+    fn answer(&mut self, number: u64, outcome: Outcome) {
+        self.answers
+            .push_back(GuardAction::Answer { number, outcome });
+    }
+
+    fn explain(&mut self, reason: GuardReason) {
+        self.answers.push_back(GuardAction::Explain(reason));
+    }
+}
+
+fn is_stop(order: &Order) -> bool {
+    matches!(order.step, Step::Stop(_))
 }

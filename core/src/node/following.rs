@@ -139,6 +139,7 @@ impl Node {
         let new = self.heard.as_ref().is_none_or(|h| h.term != term);
         if new {
             self.explain(Reason::Follows { leader, term });
+            self.campaign = None;
             // Another has led: what we yielded for has come (R19).
             self.yields_until = self.now;
         }

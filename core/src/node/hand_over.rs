@@ -18,6 +18,11 @@ pub(super) struct HandOver {
     /// Who is to take over; none: nobody can, the database just stops (the daemon was told to).
     successor: Option<Copy>,
     since: Instant,
+    /// When the clean stop was first seen under way.
+    stopping_since: Option<Instant>,
+    /// The clean stop takes too long (a walsender that waits for a dead standby): it is made a short one. The
+    /// successor's copy is in sync, so it lacks nothing that was acknowledged.
+    hurried: bool,
     /// The database was stopped: where its shutdown checkpoint begins.
     shutdown_checkpoint: Option<Lsn>,
     /// The database was seen stopped, or is to be: its permission is on the way out.
@@ -36,7 +41,9 @@ pub(super) struct Leaving {
 
 impl HandOver {
     pub(super) fn want(&self) -> Want {
-        if self.stopped {
+        if self.hurried {
+            Want::Stopped(StopMode::Now)
+        } else if self.stopped {
             Want::Stopped(StopMode::Clean)
         } else {
             Want::Draining
@@ -70,6 +77,8 @@ impl Node {
                 request,
                 successor,
                 since,
+                stopping_since: None,
+                hurried: false,
                 shutdown_checkpoint: None,
                 stopped: false,
             });
@@ -134,7 +143,18 @@ impl Node {
             return self.decide_hand_over();
         }
         if !hand_over.stopped {
-            if waited > self.config.decision_timeout.times(4) {
+            let stopping = *self.pg_state() == PgState::Stopping;
+            let (now, patience) = (self.now, self.config.decision_timeout.part(1, 2));
+            if let Some(h) = self
+                .leader
+                .as_deref_mut()
+                .and_then(|l| l.hand_over.as_mut())
+                && stopping
+            {
+                let since = *h.stopping_since.get_or_insert(now);
+                h.hurried |= now.since(since) > patience;
+            }
+            if !stopping && waited > self.config.decision_timeout.times(4) {
                 self.take_back();
             }
             return;

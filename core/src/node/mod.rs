@@ -164,7 +164,9 @@ impl Node {
                 .next_heartbeat
                 .min(leader.step_down_at(self))
                 .min(latest),
-            None if self.hears_leader() => latest,
+            None if self.hears_leader() => {
+                self.heard.as_ref().map_or(latest, |h| h.until.min(latest))
+            }
             None => self.retry_at.min(latest),
         };
         Some(due.max(Instant(self.now.0 + 1)))

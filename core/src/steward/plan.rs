@@ -1,0 +1,345 @@
+//! The next step towards the target, from the facts alone.
+
+use super::facts::{Discard, Holding};
+use super::{Steward, StewardReason};
+use crate::postgres::{Doors, Fault, StopMode, Upstream, Want};
+use crate::record::{Copy, Record};
+use crate::step::{DataDirectory, Server, Stamp, Step};
+use crate::time::{Duration, Instant};
+
+/// What to do next, and what keeps from more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Plan {
+    pub(super) next: Next,
+    pub(super) stuck: Option<Fault>,
+    /// A step in passing: what is stuck stays so.
+    pub(super) in_passing: bool,
+}
+
+/// What to do next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Next {
+    /// Order this.
+    Do(Step, Option<StewardReason>),
+    /// Stop, and give this copy up for a clone.
+    GiveUp(Box<Discard>),
+    /// Observe, as often as this.
+    Look(Pace),
+    /// Nothing, for so long; none: until something happens.
+    Wait(Option<Duration>),
+}
+
+/// How often to look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pace {
+    /// Something is under way.
+    Fast,
+    /// Nothing is.
+    Slow,
+}
+
+/// How often a server is observed while something is under way, and otherwise.
+const FAST: Duration = Duration::millis(15);
+const SLOW: Duration = Duration::millis(100);
+/// After so long without progress nothing is taken to be under way.
+const STALLED: Duration = Duration::secs(1);
+/// An inspection older than this is made again before anything is done to the directory: people touch it, too.
+const INSPECT_AGAIN: Duration = Duration::secs(5);
+const A_SECOND: Duration = Duration::secs(1);
+
+impl Steward {
+    pub(super) fn plan(&self, now: Instant) -> Plan {
+        if !self.config.is_data(self.config.me) {
+            return Plan::wait(None);
+        }
+        if self.facts.look {
+            return Plan::step(Step::Inspect).in_passing();
+        }
+        match self.guard.run {
+            None => self.plan_down(now),
+            Some(_) => self.plan_up(now),
+        }
+    }
+
+    /// Nothing runs.
+    fn plan_down(&self, now: Instant) -> Plan {
+        let to_be_promoted = match self.want() {
+            Want::Nothing if now.since(self.facts.inspected_at) <= INSPECT_AGAIN => {
+                return Plan::wait(Some(INSPECT_AGAIN));
+            }
+            Want::Nothing => return Plan::step(Step::Inspect),
+            Want::Stopped(_) | Want::Draining => return Plan::wait(None),
+            Want::Standby { .. } => false,
+            Want::Primary { .. } => true,
+        };
+        if now.since(self.facts.inspected_at) > INSPECT_AGAIN {
+            return Plan::step(Step::Inspect).in_passing();
+        }
+        match self.holding() {
+            Holding::Unseen => Plan::step(Step::Inspect),
+            Holding::Untouchable(why) | Holding::Undecided(why) => {
+                Plan::wait(Some(A_SECOND)).but(why)
+            }
+            Holding::Rewriting => self.plan_rewrite(),
+            Holding::Absent => self.plan_rejoin("there is no data directory".to_owned()),
+            Holding::Replaceable(why) => self.plan_rejoin(why),
+            Holding::Own { data, copy, stamp } => match &self.facts.discard {
+                Some(discard) if self.is_discard_valid(discard, copy) => {
+                    self.plan_rejoin(discard.why.clone())
+                }
+                _ => self.plan_start(data, stamp, to_be_promoted),
+            },
+        }
+    }
+
+    /// R20: every start is a start as a standby of nobody; R7: with the gate closed.
+    fn plan_start(
+        &self,
+        data: &DataDirectory,
+        stamp: Option<&Stamp>,
+        to_be_promoted: bool,
+    ) -> Plan {
+        if let Some(stamp) = self.first_stamp() {
+            return Plan::step(Step::WriteStamp(stamp));
+        }
+        // R15: what became of a promotion that was ordered is settled before the server is touched again.
+        if let Some(settled) = stamp.and_then(|stamp| self.settled(data, stamp)) {
+            return Plan::step(Step::WriteStamp(settled));
+        }
+        // R18: a standby's doors are open, unless a promotion follows at once.
+        let doors = if to_be_promoted {
+            Doors::Closed
+        } else {
+            Doors::Open
+        };
+        let settings = self.settings(self.closed_gate(), None, doors);
+        if self.is_written(&settings) {
+            Plan::because(
+                Step::Start,
+                StewardReason::StartsAsStandby { to_be_promoted },
+            )
+        } else {
+            Plan::step(Step::WriteSettings(settings))
+        }
+    }
+
+    /// A postmaster runs.
+    fn plan_up(&self, now: Instant) -> Plan {
+        let want = self.want();
+        if *want == Want::Nothing {
+            return Plan::look(Pace::Slow);
+        }
+        if self.guard.fencing || matches!(want, Want::Stopped(_)) {
+            return Plan::wait(Some(A_SECOND));
+        }
+        if self.holding() == Holding::Rewriting {
+            return Plan::stop(StopMode::Now, "its directory is marked as being rewritten");
+        }
+        let serving = self.guard.serving.is_some();
+        if let (Want::Standby { .. }, true) = (want, serving) {
+            return Plan::stop(
+                StopMode::Now,
+                "it is to be a standby, and serves as primary",
+            );
+        }
+        let Some(server) = self.facts.server() else {
+            return match want {
+                Want::Draining => Plan::stop(StopMode::Clean, "a hand-over; it does not answer"),
+                // What is left of it is swept away.
+                _ if self.facts.run.start_failed => Plan::stop(StopMode::Now, "its start failed"),
+                _ => Plan::look(Pace::Fast),
+            };
+        };
+        if !server.in_recovery && !serving {
+            return Plan::stop(
+                StopMode::Now,
+                "it runs as a primary, and nobody ordered that: was it promoted by hand?",
+            );
+        }
+        if !self.is_fresh() {
+            return Plan::look(Pace::Fast).in_passing();
+        }
+        match want {
+            Want::Nothing | Want::Stopped(_) => Plan::wait(Some(A_SECOND)),
+            Want::Draining => self.plan_drain(server),
+            Want::Standby { of, .. } => self.plan_standby(now, server, *of),
+            Want::Primary { gate, doors } => {
+                if !server.in_recovery {
+                    self.plan_primary(now, server, gate, *doors)
+                } else if serving && !self.facts.run.promote_again {
+                    // Promoting: it happens some time after the order.
+                    Plan::look(Pace::Fast)
+                } else {
+                    self.plan_promotion(now, server)
+                }
+            }
+        }
+    }
+
+    /// The first half of a hand-over: a checkpoint while it still serves makes the stop short.
+    fn plan_drain(&self, server: &Server) -> Plan {
+        if !server.in_recovery && !self.facts.run.checkpointed && !self.facts.run.failing {
+            Plan::step(Step::Checkpoint)
+        } else {
+            Plan::stop(StopMode::Clean, "a hand-over")
+        }
+    }
+
+    fn plan_standby(&self, now: Instant, server: &Server, of: Upstream) -> Plan {
+        let keep = Plan::look(Pace::Slow);
+        match self.holding() {
+            Holding::Own { .. } => {}
+            _ if of == Upstream::AsFound => return keep,
+            Holding::Untouchable(why) | Holding::Undecided(why) | Holding::Replaceable(why) => {
+                return Plan::stop(StopMode::Clean, &why);
+            }
+            Holding::Unseen | Holding::Rewriting | Holding::Absent => {
+                return Plan::step(Step::Inspect);
+            }
+        }
+        if let Some(stamp) = self.first_stamp() {
+            return Plan::step(Step::WriteStamp(stamp));
+        }
+        match of {
+            Upstream::AsFound => keep,
+            Upstream::Nobody => self.follow_nobody(now, server).unwrap_or(keep),
+            Upstream::Member(member) => self.plan_follow(now, server, member),
+        }
+    }
+
+    /// The first stamp of the cluster's first directory, once the record names it (R15: the state is written first, R20).
+    pub(super) fn first_stamp(&self) -> Option<Stamp> {
+        let record = self.record()?;
+        let Holding::Own {
+            data,
+            copy,
+            stamp: None,
+        } = self.holding()
+        else {
+            return None;
+        };
+        record
+            .names(Copy {
+                member: self.config.me,
+                id: copy,
+            })
+            .then(|| self.new_stamp(data, copy, record))
+    }
+
+    /// A stamp of a directory that had none.
+    pub(super) fn new_stamp(
+        &self,
+        data: &DataDirectory,
+        copy: crate::record::CopyId,
+        record: &Record,
+    ) -> Stamp {
+        Stamp {
+            cluster: self.config.cluster.clone(),
+            member: self.config.name(self.config.me).to_owned(),
+            system_id: data.system_id,
+            copy,
+            record: Some(record.key),
+            history: crate::record::History::default(),
+            ordered: None,
+            ordered_on: data.newest_timeline.0,
+            follows: None,
+        }
+    }
+
+    pub(super) fn record(&self) -> Option<&Record> {
+        self.target.as_ref()?.record.as_deref()
+    }
+
+    /// What was seen of the server is newer than all that was changed.
+    fn is_fresh(&self) -> bool {
+        let run = &self.facts.run;
+        run.seen.as_ref().is_some_and(|(_, n)| *n > run.changed)
+    }
+
+    /// When to observe next.
+    pub(super) fn look_due(&self, now: Instant, pace: Pace) -> Instant {
+        let run = &self.facts.run;
+        match run.tried {
+            None => now,
+            Some((number, _)) if number < run.changed => now,
+            Some((_, at)) => {
+                at + match pace {
+                    Pace::Fast if now.since(self.progress_at) < STALLED => FAST,
+                    _ => SLOW,
+                }
+            }
+        }
+    }
+
+    /// Whether a canary that did not wait may be tried again.
+    pub(super) fn may_try_canary(&self, now: Instant) -> bool {
+        let pace = if now.since(self.progress_at) < STALLED {
+            FAST
+        } else {
+            SLOW
+        };
+        self.facts.run.canary_at.is_none_or(|at| now >= at + pace)
+    }
+}
+
+impl Plan {
+    pub(super) fn step(step: Step) -> Plan {
+        Plan {
+            next: Next::Do(step, None),
+            stuck: None,
+            in_passing: false,
+        }
+    }
+
+    pub(super) fn because(step: Step, why: StewardReason) -> Plan {
+        Plan {
+            next: Next::Do(step, Some(why)),
+            stuck: None,
+            in_passing: false,
+        }
+    }
+
+    pub(super) fn stop(mode: StopMode, why: &str) -> Plan {
+        Plan::because(
+            Step::Stop(mode),
+            StewardReason::Stops {
+                mode,
+                why: why.to_owned(),
+            },
+        )
+    }
+
+    pub(super) fn look(pace: Pace) -> Plan {
+        Plan {
+            next: Next::Look(pace),
+            stuck: None,
+            in_passing: false,
+        }
+    }
+
+    pub(super) fn wait(length: Option<Duration>) -> Plan {
+        Plan {
+            next: Next::Wait(length),
+            stuck: None,
+            in_passing: false,
+        }
+    }
+
+    /// Of something that is done all along: it says nothing of what is stuck.
+    #[must_use]
+    pub(super) fn in_passing(self) -> Plan {
+        Plan {
+            in_passing: true,
+            ..self
+        }
+    }
+
+    /// With what keeps from more.
+    #[must_use]
+    pub(super) fn but(self, why: String) -> Plan {
+        Plan {
+            stuck: Some(Fault(why)),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A running primary: its promotion noted, its gate proven, its doors, its health.
+
+use super::plan::{Pace, Plan};
+use super::proof::Proof;
+use super::{Steward, StewardReason};
+use crate::mutant;
+use crate::postgres::{Doors, Gate};
+use crate::record::Copy;
+use crate::step::{Canary, Server, Step};
+use crate::time::Instant;
+
+impl Steward {
+    pub(super) fn plan_primary(
+        &self,
+        now: Instant,
+        server: &Server,
+        gate: &Gate,
+        doors: Doors,
+    ) -> Plan {
+        let run = &self.facts.run;
+        // The health write; the first one also says where the recovery ended (R18).
+        let due = self.config.heartbeat().times(2);
+        if run.nudged_at.is_none_or(|at| now >= at + due) {
+            return Plan::step(Step::Nudge).in_passing();
+        }
+        if let Some(stamp) = self.stamp_with_promotion(server) {
+            return Plan::step(Step::WriteStamp(stamp));
+        }
+        let idle = Plan::look(Pace::Slow);
+        let written = self.facts.written.as_ref();
+        // Closing waits for nothing.
+        if doors == Doors::Closed
+            && let Some(plan) = self.plan_doors(now, server, Doors::Closed)
+        {
+            return plan;
+        }
+        if let Some(plan) = self.plan_gate(now, server, gate) {
+            return plan;
+        }
+        // R18: doors open after the gate, never before.
+        if doors == Doors::Open
+            && written.is_some()
+            && let Some(plan) = self.plan_doors(now, server, Doors::Open)
+        {
+            return plan;
+        }
+        idle
+    }
+
+    /// The doors as wanted, the gate as it is; None: they are in force.
+    fn plan_doors(&self, now: Instant, server: &Server, doors: Doors) -> Option<Plan> {
+        let written = self.facts.written.as_ref();
+        if written.is_some_and(|w| w.doors == doors) {
+            return self.reload(now, server);
+        }
+        let gate = match written {
+            Some(written) => written.gate.clone(),
+            None => self.closed_gate(),
+        };
+        Some(Plan::because(
+            Step::WriteSettings(self.settings(gate, None, doors)),
+            StewardReason::Doors {
+                open: doors == Doors::Open,
+            },
+        ))
+    }
+
+    /// The gate as wanted, and proven; None: it is (R7, R9).
+    fn plan_gate(&self, now: Instant, server: &Server, gate: &Gate) -> Option<Plan> {
+        if mutant!(self.config, R7OpenAtPromotion) {
+            return None;
+        }
+        let names = match gate {
+            Gate::AsFound => return None,
+            Gate::Closed => None,
+            Gate::Open(names) => Some(sorted(names)),
+        };
+        if !server.gate_is_ours {
+            return Some(Plan::look(Pace::Slow).but(
+                "synchronous_standby_names does not come from Yoke's file: remove it with ALTER SYSTEM RESET synchronous_standby_names, and from the command line".to_owned(),
+            ));
+        }
+        match (names, &self.facts.run.proof) {
+            (None, Proof::Closed { .. }) => None,
+            (Some(names), Proof::Open { names: open, .. }) if names == *open => None,
+            (
+                Some(names),
+                Proof::Opening {
+                    names: open, seen, ..
+                },
+            ) if names == *open => Some(self.see_open(now, server, &names, seen.is_some())),
+            // Proven closed: the names may be written.
+            (Some(names), Proof::Closed { .. }) => {
+                Some(self.write_gate(Some(names.clone()), StewardReason::OpensGate { names }))
+            }
+            (_, Proof::Closing { canary, .. }) => Some(self.see_closed(now, server, *canary)),
+            // Whatever it was: each walsender is to read the new names anew.
+            _ => Some(self.write_gate(None, StewardReason::ClosesGate)),
+        }
+    }
+
+    fn write_gate(&self, gate: Option<Vec<Copy>>, why: StewardReason) -> Plan {
+        let doors = self
+            .facts
+            .written
+            .as_ref()
+            .map_or(Doors::Closed, |w| w.doors);
+        Plan::because(Step::WriteSettings(self.settings(gate, None, doors)), why)
+    }
+
+    /// Closing settings are written: a canary commit has to be seen waiting, and no walsender counted.
+    fn see_closed(&self, now: Instant, server: &Server, canary_begun: bool) -> Plan {
+        if let Some(plan) = self.reload(now, server) {
+            return plan;
+        }
+        let again = match server.canary {
+            Canary::None | Canary::Returned => true,
+            Canary::Begun | Canary::Waiting => !canary_begun,
+        };
+        if again && self.may_try_canary(now) {
+            Plan::step(Step::Canary)
+        } else {
+            Plan::look(Pace::Fast)
+        }
+    }
+
+    /// Opening settings are written: seen in force, a position is taken; it also releases who waits.
+    fn see_open(&self, now: Instant, server: &Server, names: &[Copy], seen: bool) -> Plan {
+        if let Some(plan) = self.reload(now, server) {
+            return plan;
+        }
+        if seen && !self.facts.run.nudge_failing {
+            return Plan::step(Step::Nudge);
+        }
+        if names.is_empty() && server.canary == Canary::None && self.may_try_canary(now) {
+            return Plan::step(Step::Canary);
+        }
+        Plan::look(Pace::Fast)
+    }
+}
+
+fn sorted(names: &[Copy]) -> Vec<Copy> {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

@@ -1,0 +1,276 @@
+//! A copy that is to follow a primary: does it fit? If not: set aside, and cloned.
+
+use super::facts::{Cloned, Discard, Holding};
+use super::plan::{Next, Pace, Plan};
+use super::promotion::entered;
+use super::{Steward, StewardReason};
+use crate::member::MemberId;
+use crate::postgres::{Doors, Lsn, Upstream, Want};
+use crate::record::{CopyId, History, Record};
+use crate::rule;
+use crate::step::{DataDirectory, Directory, Server, Stamp, Step};
+use crate::time::{Duration, Instant};
+
+impl Steward {
+    /// A running standby that is to follow this member's primary.
+    pub(super) fn plan_follow(&self, now: Instant, server: &Server, member: MemberId) -> Plan {
+        let nobody = |why: &str| {
+            self.follow_nobody(now, server)
+                .unwrap_or(Plan::look(Pace::Slow))
+                .but(why.to_owned())
+        };
+        let Some(record) = self
+            .record()
+            .filter(|r| r.primary == member && member != self.config.me)
+        else {
+            return nobody("it follows nobody: the record does not name that member as primary");
+        };
+        let (
+            Some(upstream),
+            Holding::Own {
+                stamp: Some(stamp), ..
+            },
+        ) = (record.copy_of(member), self.holding())
+        else {
+            return nobody(
+                "it follows nobody: neither it nor the primary is a copy that the record knows",
+            );
+        };
+        let promotions = &record.promotions;
+        // All that it holds beyond its stamped history came from this very copy: it fits whatever its end.
+        if stamp.follows == Some(upstream) && stamp.history.is_prefix_of(promotions) {
+            if stamp.history != *promotions {
+                return Plan::step(Step::WriteStamp(follower_of(stamp, record)));
+            }
+            let settings = self.settings(self.closed_gate(), Some(member), Doors::Open);
+            let why = StewardReason::Follows {
+                of: self.config.name(member).to_owned(),
+            };
+            return self
+                .in_force(now, server, settings, why)
+                .unwrap_or_else(|| self.watch(now, server, record));
+        }
+        // R11: compare before pointing it anywhere, by what is flushed: its receiver has ended, all is replayed.
+        if let Some(plan) = self.follow_nobody(now, server) {
+            return plan;
+        }
+        if server.replay_paused {
+            return Plan::look(Pace::Slow)
+                .but("it follows nobody: replay is paused, so its end cannot be seen; say pg_wal_replay_resume()".to_owned());
+        }
+        if server.streaming_from.is_some() || !server.drained {
+            return Plan::look(Pace::Fast);
+        }
+        match misfit(&stamp.history, server.position, promotions) {
+            // The stamp first: whatever it holds from now on is of that history.
+            None => Plan::step(Step::WriteStamp(follower_of(stamp, record))),
+            Some(why) => self.give_up(why),
+        }
+    }
+
+    /// It follows. PostgreSQL says nothing if it cannot: it runs, reads, and never streams (research/postgres.md 2).
+    fn watch(&self, now: Instant, server: &Server, record: &Record) -> Plan {
+        if server.streaming_from == Some(record.primary) {
+            return Plan::look(Pace::Slow);
+        }
+        let patience = self.config.decision_timeout.times(2);
+        match self.facts.run.not_streaming_since {
+            Some(since) if now.since(since) > patience && server.drained => self.give_up(format!(
+                "it has not streamed from {} for {patience}, though its history should fit",
+                self.config.name(record.primary)
+            )),
+            _ => Plan::look(Pace::Fast),
+        }
+    }
+
+    /// This copy does not fit: a clone, where it may be discarded (R11); else it stays as it is.
+    fn give_up(&self, why: String) -> Plan {
+        let Holding::Own { copy, .. } = self.holding() else {
+            return Plan::look(Pace::Slow);
+        };
+        match self.clone_source() {
+            Some(source) => Plan {
+                next: Next::GiveUp(Box::new(Discard { copy, source, why })),
+                stuck: None,
+                in_passing: false,
+            },
+            None => Plan::look(Pace::Slow).but(format!(
+                "{why}; it is kept, because the record may still count on this copy"
+            )),
+        }
+    }
+
+    /// Whether the reason to give this copy up still holds.
+    pub(super) fn is_discard_valid(&self, discard: &Discard, copy: CopyId) -> bool {
+        discard.copy == copy && self.clone_source().as_ref() == Some(&discard.source)
+    }
+
+    /// What a clone may be made of: only while the record, known committed, leaves this copy out (R11).
+    fn clone_source(&self) -> Option<Cloned> {
+        let Want::Standby {
+            of: Upstream::Member(from),
+            may_discard: true,
+        } = *self.want()
+        else {
+            return None;
+        };
+        let record = self.record()?;
+        let own = self.own_copy();
+        if record.primary != from || from == self.config.me || own.is_some_and(|c| record.names(c))
+        {
+            return None;
+        }
+        Some(Cloned {
+            from,
+            source: record.copy_of(from),
+            promotions: record.promotions.clone(),
+            done: false,
+        })
+    }
+
+    /// What no discard may lack.
+    pub(super) fn assert_may_discard(&self) {
+        rule!(
+            self.config,
+            "R11",
+            self.clone_source().is_some(),
+            "a discard of what the record does not leave out"
+        );
+    }
+
+    /// Whether this copy's name is being given up (R11: from the order on).
+    pub(super) fn is_giving_up(&self) -> bool {
+        matches!(
+            self.flight.as_ref().map(|o| &o.step),
+            Some(Step::MarkRewriting)
+        )
+    }
+
+    /// Nothing runs, and what is here is no copy to go on with: the mark first (R11).
+    pub(super) fn plan_rejoin(&self, why: String) -> Plan {
+        match self.clone_source() {
+            Some(source) => Plan::because(
+                Step::MarkRewriting,
+                StewardReason::GivesUp {
+                    from: self.config.name(source.from).to_owned(),
+                    why,
+                },
+            ),
+            None => self.wait_for_source(&why),
+        }
+    }
+
+    /// The mark is set: the directory is not whole. Begun anew after every interruption.
+    pub(super) fn plan_rewrite(&self) -> Plan {
+        let Some(inspection) = &self.facts.inspection else {
+            return Plan::step(Step::Inspect);
+        };
+        let aside = |why: &str| {
+            if self.clone_source().is_none() {
+                return self.wait_for_source(why);
+            }
+            let why = why.to_owned();
+            Plan::because(Step::SetAside, StewardReason::SetsAside { why })
+        };
+        match (&inspection.directory, &self.facts.clone) {
+            (Directory::Absent, _) => match self.clone_source() {
+                Some(Cloned { from, .. }) => {
+                    let name = self.config.name(from).to_owned();
+                    Plan::because(Step::Clone { from }, StewardReason::Clones { from: name })
+                }
+                None => self.wait_for_source("there is no data directory"),
+            },
+            (Directory::Data(data), Some(clone)) if clone.done => match self.record() {
+                Some(record) => match flaw(data, clone, record) {
+                    None => self.plan_name_clone(data, record),
+                    Some(why) => aside(&why),
+                },
+                None => self.wait_for_source("a clone was made"),
+            },
+            _ => aside("its rewriting was begun and is not known to be whole"),
+        }
+    }
+
+    /// A whole clone: a name of its own, durable before it may be started.
+    fn plan_name_clone(&self, data: &DataDirectory, record: &Record) -> Plan {
+        let copy = self.fresh_copy();
+        let named = data
+            .stamp
+            .as_ref()
+            .is_some_and(|s| s.copy == copy && s.member == self.config.name(self.config.me));
+        if named {
+            return Plan::step(Step::ClearMark);
+        }
+        let stamp = self.new_stamp(data, copy, record);
+        Plan::step(Step::WriteStamp(follower_of(&stamp, record)))
+    }
+
+    fn wait_for_source(&self, found: &str) -> Plan {
+        Plan::wait(Some(Duration::secs(1))).but(match self.want() {
+            Want::Primary { .. } => format!("it cannot be promoted: {found}"),
+            _ => format!(
+                "{found}; waiting for a primary to clone, whose committed record leaves this copy out"
+            ),
+        })
+    }
+
+    /// Whether the clone under way is still of the primary's present history.
+    pub(super) fn clone_is_wanted(&self) -> bool {
+        let (Some(clone), Some(record)) = (&self.facts.clone, self.record()) else {
+            return false;
+        };
+        matches!(self.want(), Want::Standby { .. }) && is_of(clone, record)
+    }
+}
+
+/// The stamp of a copy that follows the record's primary.
+fn follower_of(stamp: &Stamp, record: &Record) -> Stamp {
+    Stamp {
+        record: Some(record.key),
+        history: record.promotions.clone(),
+        follows: record.copy_of(record.primary),
+        ..stamp.clone()
+    }
+}
+
+fn is_of(clone: &Cloned, record: &Record) -> bool {
+    clone.from == record.primary
+        && clone.source == record.copy_of(record.primary)
+        && clone.promotions == record.promotions
+}
+
+/// Why a copy with this history, flushed up to `end`, does not fit (R15); None: it does.
+fn misfit(own: &History, end: Lsn, primary: &History) -> Option<String> {
+    let own = entered(own, end);
+    // All later promotions, not the next alone: a later one can have begun earlier.
+    let later = primary.promotions().iter().skip(own.promotions().len());
+    if own.fits(end, primary) && later.into_iter().all(|p| end <= p.start) {
+        return None;
+    }
+    Some(if own.is_prefix_of(primary) {
+        format!("it holds WAL up to {end}, beyond where the primary's history goes on: {primary}")
+    } else {
+        format!("its history {own} is not how the primary's began: {primary}")
+    })
+}
+
+/// Why a finished clone is not what is wanted; None: it is.
+fn flaw(data: &DataDirectory, clone: &Cloned, record: &Record) -> Option<String> {
+    let timeline = data.newest_timeline.0;
+    if data.system_id != record.system_id {
+        return Some(format!(
+            "the clone is of database {}, the cluster's is {}",
+            data.system_id, record.system_id
+        ));
+    }
+    if !is_of(clone, record) {
+        return Some("the primary, or its history, has changed since the clone began".to_owned());
+    }
+    match record.promotions.last() {
+        Some(last) if last.timeline != timeline => Some(format!(
+            "the clone is on timeline {timeline}, the primary's history ends on {}",
+            last.timeline
+        )),
+        _ => None,
+    }
+}

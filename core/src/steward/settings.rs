@@ -1,0 +1,92 @@
+//! Our settings: written, reloaded, seen in force.
+
+use super::plan::{Pace, Plan};
+use super::{Steward, StewardReason};
+use crate::member::MemberId;
+use crate::mutant;
+use crate::postgres::Doors;
+use crate::record::Copy;
+use crate::step::{Server, Settings, Step};
+use crate::time::{Duration, Instant};
+
+/// How often settings that are not taken are reloaded again.
+const RELOAD_AGAIN: Duration = Duration::secs(1);
+
+impl Steward {
+    /// Settings of a standby of nobody, in force; None: they are.
+    pub(super) fn follow_nobody(&self, now: Instant, server: &Server) -> Option<Plan> {
+        let settings = self.settings(self.closed_gate(), None, Doors::Open);
+        self.in_force(now, server, settings, StewardReason::FollowsNobody)
+    }
+
+    /// Brings these settings into force; None: they are.
+    pub(super) fn in_force(
+        &self,
+        now: Instant,
+        server: &Server,
+        settings: Settings,
+        why: StewardReason,
+    ) -> Option<Plan> {
+        if self.is_written(&settings) {
+            self.reload(now, server)
+        } else {
+            Some(Plan::because(Step::WriteSettings(settings), why))
+        }
+    }
+
+    /// Brings the settings written into force; None: they are.
+    pub(super) fn reload(&self, now: Instant, server: &Server) -> Option<Plan> {
+        let generation = self.facts.written.as_ref()?.generation;
+        if generation == server.settings {
+            return None;
+        }
+        let plan = match self.facts.run.reloaded {
+            Some((of, at, _)) if of == generation && now < at + RELOAD_AGAIN => {
+                Plan::look(Pace::Fast)
+            }
+            _ => Plan::step(Step::Reload),
+        };
+        Some(match self.facts.run.reloaded {
+            // One bad line in any file, and PostgreSQL takes nothing of all.
+            Some((of, _, count)) if of == generation && count > 2 => plan.but(
+                "PostgreSQL does not take the new settings: a line in postgresql.conf or pg_hba.conf is wrong, its log says which".to_owned(),
+            ),
+            _ => plan,
+        })
+    }
+
+    /// The settings for the next start or reload.
+    pub(super) fn settings(
+        &self,
+        gate: Option<Vec<Copy>>,
+        follow: Option<MemberId>,
+        doors: Doors,
+    ) -> Settings {
+        Settings {
+            generation: self.facts.generation + 1,
+            gate,
+            follow,
+            copy: self.own_copy(),
+            doors,
+        }
+    }
+
+    /// R7: closed from the start, restart and promotion on: PostgreSQL's own default would be open.
+    pub(super) fn closed_gate(&self) -> Option<Vec<Copy>> {
+        if mutant!(self.config, R7OpenAtPromotion) {
+            return Some(Vec::new());
+        }
+        None
+    }
+
+    /// Whether these, but for their generation, are the settings on disk.
+    pub(super) fn is_written(&self, settings: &Settings) -> bool {
+        self.facts.written.as_ref().is_some_and(|written| {
+            *written
+                == Settings {
+                    generation: written.generation,
+                    ..settings.clone()
+                }
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! The gate's proof (R7), the position taken after it (R9), doors after the gate (R18).
+#![allow(clippy::unwrap_used)]
+
+mod fake;
+
+use fake::*;
+use yoke_core::Duration;
+use yoke_core::permission::Lasts;
+use yoke_core::postgres::*;
+use yoke_core::record::*;
+
+const OWN: u64 = 1;
+
+fn other() -> Copy {
+    copy(B, 2)
+}
+
+/// A primary with a standby that streams, its gate closed.
+fn closed() -> (World, Record) {
+    let mut world = World::new(A);
+    world.dir = Some(stamped(A, OWN));
+    world.permit(5, Lasts::Unbounded);
+    world.standbys = vec![(other(), Lsn(900))];
+    let record = record(5, A, &[copy(A, OWN), other()], vec![]);
+    world.want(5, Some(&record), primary(Gate::Closed, Doors::Closed));
+    world.until("closed", |w| {
+        w.primary().is_some_and(|p| p.gate == GateStatus::Closed)
+    });
+    (world, record)
+}
+
+fn open(names: &[Copy], doors: Doors) -> Want {
+    primary(Gate::open(names.iter().copied()), doors)
+}
+
+#[test]
+fn r7_r9_closed_seen_then_named_seen_then_the_position() {
+    let (mut world, record) = closed();
+    world.log.clear();
+    world.steps.clear();
+    world.want(5, Some(&record), open(&[other()], Doors::Closed));
+    world.until("open", |w| w.is_open(&[other()]));
+    // From proven closed straight to the names.
+    assert_eq!(world.count("canary"), 0);
+    // The last step is the health write whose position counts.
+    assert_eq!(name(world.steps.last().unwrap()), "nudge");
+    let Some(GateStatus::Open { since, .. }) = world.primary().map(|p| p.gate.clone()) else {
+        panic!()
+    };
+    assert_eq!(since, world.dir.as_ref().unwrap().end);
+    // R8, R9: other names close it first, and prove that.
+    world.want(5, Some(&record), open(&[], Doors::Closed));
+    world.until("open for nobody", |w| w.is_open(&[]));
+    insta::assert_snapshot!(world.trace());
+}
+
+#[test]
+fn r7_what_a_walsender_still_counts_for_is_not_closed() {
+    let (mut world, record) = closed();
+    world.want(5, Some(&record), open(&[other()], Doors::Open));
+    world.until("open", |w| {
+        w.is_open(&[other()]) && w.primary().is_some_and(|p| p.doors == Doors::Open)
+    });
+    // A name that nobody streams under: commits wait, nothing is proven, doors stay as they are.
+    let third = copy(M, 3);
+    world.want(5, Some(&record), open(&[other(), third], Doors::Open));
+    world.run_for(Duration::secs(3));
+    assert_eq!(world.primary().unwrap().gate, GateStatus::Unproven);
+    world.standbys.push((third, Lsn(900)));
+    world.until("open for both", |w| w.is_open(&[other(), third]));
+}
+
+#[test]
+fn r7_two_connections_of_one_name_prove_nothing() {
+    let (mut world, record) = closed();
+    world.standbys.push((other(), Lsn(700)));
+    world.want(5, Some(&record), open(&[other()], Doors::Open));
+    world.run_for(Duration::secs(3));
+    let status = world.primary().unwrap();
+    assert_eq!(status.gate, GateStatus::Unproven);
+    assert_eq!(status.doors, Doors::Closed, "R18: not before the gate");
+    assert_eq!(
+        status.standbys,
+        [StandbyStatus {
+            copy: other(),
+            streaming: false,
+            flushed: Lsn(700)
+        }]
+    );
+}
+
+#[test]
+fn r7_a_gate_that_is_not_ours_is_not_proven() {
+    let (mut world, record) = closed();
+    world.want(5, Some(&record), open(&[other()], Doors::Closed));
+    world.until("open", |w| w.is_open(&[other()]));
+    world.gate_is_ours = false;
+    world.until("lost", |w| {
+        w.primary().is_some_and(|p| p.gate == GateStatus::Unproven) && w.status.fault.is_some()
+    });
+    world.run_for(Duration::secs(2));
+    assert!(world.status.fault.is_some());
+    world.gate_is_ours = true;
+    world.until("open again", |w| w.is_open(&[other()]));
+    assert_eq!(world.status.fault, None);
+    assert_eq!(world.count("canary"), 2, "proven anew");
+}
+
+#[test]
+fn r6_as_found_is_left_alone_and_nothing_is_proven_after_a_restart() {
+    let (mut world, record) = closed();
+    world.want(5, Some(&record), open(&[other()], Doors::Open));
+    world.until("open", |w| {
+        w.is_open(&[other()]) && w.primary().is_some_and(|p| p.doors == Doors::Open)
+    });
+    world.want(5, Some(&record), primary(Gate::AsFound, Doors::AsFound));
+    world.run_for(Duration::secs(1));
+    assert!(world.is_open(&[other()]));
+    let written = world.count("settings");
+    world.restart_daemon();
+    world.until("primary", |w| w.primary().is_some());
+    world.run_for(Duration::secs(1));
+    assert_eq!(world.count("settings"), written, "left alone");
+    let status = world.primary().unwrap();
+    assert_eq!(
+        (&status.gate, status.doors),
+        (&GateStatus::Unproven, Doors::Open)
+    );
+    assert_eq!(status.promoted_in, Term(5));
+}
+
+#[test]
+fn r7_a_restart_voids_the_proof() {
+    let (mut world, record) = closed();
+    world.want(5, Some(&record), open(&[other()], Doors::Open));
+    world.until("open", |w| w.is_open(&[other()]));
+    world.postmaster_dies();
+    world.until("gone", |w| w.primary().is_none());
+    world.until("primary again", |w| w.primary().is_some());
+    assert_eq!(world.primary().unwrap().gate, GateStatus::Unproven);
+    world.until("open", |w| w.is_open(&[other()]));
+    assert_eq!(world.count("canary"), 2);
+}
+
+#[test]
+fn settings_that_are_not_taken_are_said() {
+    let (mut world, record) = closed();
+    world.failing.insert("reload", u32::MAX);
+    world.want(5, Some(&record), open(&[other()], Doors::Open));
+    world.run_for(Duration::secs(3));
+    assert!(world.status.fault.is_some());
+    world.failing.clear();
+    world.until("open", |w| w.is_open(&[other()]));
+    world.until("no fault", |w| w.status.fault.is_none());
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_silent() {
+    let (mut world, _) = closed();
+    world.failing.insert("observe", u32::MAX);
+    world.failing.insert("nudge", u32::MAX);
+    let orders = world.ordered;
+    world.until("silent", |w| {
+        matches!(w.status.state, PgState::Silent { primary: true, .. })
+    });
+    world.run_for(Duration::secs(2));
+    assert!(world.ordered - orders < 60, "{}", world.ordered - orders);
+    world.failing.clear();
+    world.until("back", |w| w.primary().is_some());
+}
+
+#[test]
+fn idle_is_quiet() {
+    let (mut world, record) = closed();
+    world.want(5, Some(&record), open(&[other()], Doors::Open));
+    world.until("open", |w| w.is_open(&[other()]));
+    world.run_for(Duration::secs(2));
+    let orders = world.ordered;
+    world.run_for(Duration::secs(10));
+    let orders = world.ordered - orders;
+    assert!((80..=130).contains(&orders), "{orders}");
+    let wrote = world.primary().unwrap().wrote_at;
+    assert!(world.now.since(wrote) < Duration::millis(700));
+}
+
+#[test]
+fn crash_between_any_two_steps_of_the_proof() {
+    for carried_out in [false, true] {
+        for at in 1..30 {
+            let (mut world, record) = closed();
+            world.ordered = 0;
+            world.crash_at = Some((at, carried_out));
+            world.want(5, Some(&record), open(&[other()], Doors::Open));
+            world.until("open", |w| {
+                w.is_open(&[other()]) && w.primary().is_some_and(|p| p.doors == Doors::Open)
+            });
+            assert_eq!(world.count("promote"), 1);
+        }
+    }
+}

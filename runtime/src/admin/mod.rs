@@ -1,0 +1,8 @@
+//! What operators ask of a running daemon, on the advertised port.
+
+pub mod client;
+pub mod operate;
+pub mod protocol;
+pub mod server;
+
+pub use protocol::{Report, Request, Response};

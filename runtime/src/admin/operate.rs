@@ -1,0 +1,179 @@
+//! The operator's commands: ask, wait, put it into words.
+
+use super::client::{self, ClientError};
+use super::protocol::{Report, Request, Response};
+use crate::show::cluster::{Answers, merge};
+use crate::show::table;
+use serde::Serialize;
+use std::time::{Duration, Instant};
+use yoke_core::member::MemberId;
+use yoke_core::operator::CommandOutcome;
+
+/// How long a member may take to say what it sees.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long the first one may: without it there is nothing to show.
+const FIRST: Duration = Duration::from_secs(5);
+/// How long a hand-over may take: it waits for a checkpoint of a busy database.
+const HAND_OVER: Duration = Duration::from_secs(610);
+
+/// Whom to ask, and how to print what comes of it.
+#[derive(Debug)]
+pub struct Where {
+    address: String,
+    json: bool,
+}
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum OperateError {
+    /// The daemon does not answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The command was refused or failed: why.
+    #[error("{0}")]
+    Outcome(String),
+    /// The operating system refuses something basic.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The result does not become JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// What `demote --json` prints.
+#[derive(Serialize)]
+struct HandedOver<'a> {
+    from: &'a str,
+    to: &'a str,
+    seconds: String,
+}
+
+impl Where {
+    /// The daemon at `host:port`.
+    pub fn new(host: &str, port: u16, json: bool) -> Self {
+        let address = match host.contains(':') && !host.starts_with('[') {
+            true => format!("[{host}]:{port}"), // IPv6
+            false => format!("{host}:{port}"),
+        };
+        Where { address, json }
+    }
+}
+
+/// `list`: the cluster as text or JSON.
+///
+/// # Errors
+/// The daemon asked does not answer.
+pub fn list(to: &Where) -> Result<String, OperateError> {
+    block_on(async {
+        let first = client::report(&to.address, FIRST).await?;
+        let each = ask_all(&first).await;
+        let cluster = merge(&Answers {
+            first: &first,
+            each: &each,
+        });
+        Ok(match to.json {
+            true => serde_json::to_string_pretty(&cluster)? + "\n",
+            false => table::render(&cluster),
+        })
+    })
+}
+
+/// Asks every other member at once for its own truth.
+async fn ask_all(first: &Report) -> Vec<Result<Report, String>> {
+    let me = usize::from(first.view.me.0);
+    let asked: Vec<_> = first
+        .members
+        .iter()
+        .map(|member| {
+            let address = member.address.to_string();
+            tokio::spawn(async move { client::report(&address, LOOK).await })
+        })
+        .collect();
+    let mut each = Vec::new();
+    for (place, task) in asked.into_iter().enumerate() {
+        each.push(match task.await {
+            _ if place == me => Ok(first.clone()),
+            Ok(Ok(report)) => Ok(report),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        });
+    }
+    each
+}
+
+/// `demote`: one sentence, or JSON.
+///
+/// # Errors
+/// It did not happen: why.
+pub fn demote(to: &Where) -> Result<String, OperateError> {
+    block_on(async {
+        let before = client::report(&to.address, FIRST).await?;
+        let begun = Instant::now();
+        let response = client::ask(&to.address, &Request::Demote, HAND_OVER).await?;
+        let seconds = format!("{:.2}", begun.elapsed().as_secs_f64());
+        let from = name(&before, before.view.me);
+        match response {
+            Response::Demote(CommandOutcome::HandedOver { to: successor }) => {
+                let to_name = name(&before, successor);
+                Ok(match to.json {
+                    true => {
+                        serde_json::to_string(&HandedOver {
+                            from,
+                            to: to_name,
+                            seconds,
+                        })? + "\n"
+                    }
+                    false => format!("{from} handed over to {to_name} in {seconds} s\n"),
+                })
+            }
+            Response::Demote(outcome) => Err(OperateError::Outcome(why_not(&before, &outcome))),
+            Response::Failed(why) => Err(OperateError::Outcome(format!("{from} says: {why}"))),
+            Response::Report(_) => Err(OperateError::Outcome(format!(
+                "{from} gave an answer to another question"
+            ))),
+        }
+    })
+}
+
+fn why_not(report: &Report, outcome: &CommandOutcome) -> String {
+    let me = name(report, report.view.me);
+    match outcome {
+        CommandOutcome::HandedOver { to } => format!("{me} handed over to {}", name(report, *to)),
+        CommandOutcome::NotLeader { leader: None } => {
+            format!("{me} is not the primary, and hears of none: see `yokeadm list`")
+        }
+        CommandOutcome::NotLeader {
+            leader: Some(leader),
+        } => {
+            let address = report.members.get(usize::from(leader.0)).map(|m| m.address);
+            let there = address.map_or(String::new(), |a| {
+                format!(": yokeadm -H {} -p {} demote", a.ip(), a.port())
+            });
+            format!(
+                "{me} is not the primary, {} is{there}",
+                name(report, *leader)
+            )
+        }
+        CommandOutcome::NoSuccessor => format!(
+            "nobody can take over from {me} without a loss, and nothing was changed: `yokeadm list` says why"
+        ),
+        CommandOutcome::Busy => format!("{me} is handing over already"),
+        CommandOutcome::TakenBack => {
+            format!("the other host did not take over: {me} serves on, nothing is lost")
+        }
+    }
+}
+
+fn name(report: &Report, member: MemberId) -> &str {
+    report
+        .members
+        .get(usize::from(member.0))
+        .map_or("an unknown member", |m| &m.name)
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, OperateError>>) -> Result<T, OperateError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

@@ -1,0 +1,225 @@
+use super::*;
+
+const WHOLE: &str = "[config]
+  advertise_ip=127.0.0.1
+  advertise_port=4402
+  data_dir=/var/lib/postgresql/failover/2/data
+  status_dir=/var/lib/postgresql/failover/2
+  pg_port=5432
+  role=secondary
+  peers=127.0.0.1:4401,127.0.0.1:4402,127.0.0.1:4403
+  monitor=127.0.0.1:4403
+  primary=127.0.0.1:4401
+  secondary=127.0.0.1:4402
+";
+
+fn with(from: &str, to: &str) -> String {
+    assert!(WHOLE.contains(from), "{from}");
+    WHOLE.replace(from, to)
+}
+
+fn error(text: &str) -> String {
+    let wrong = Configuration::parse(text).unwrap_err();
+    ConfigError {
+        file: "y.conf".into(),
+        line: wrong.line,
+        what: wrong.what,
+    }
+    .to_string()
+}
+
+#[test]
+fn the_originals_file_works_unchanged() {
+    let c = Configuration::parse(WHOLE).unwrap();
+    assert_eq!(c.core.me, MemberId(1));
+    assert_eq!(c.core.configured_primary, MemberId(0));
+    assert_eq!(c.core.cluster, "yoke");
+    assert_eq!(c.core.decision_timeout, Duration::secs(5));
+    assert_eq!(c.core.sync_timeout, Duration::secs(2));
+    assert_eq!(c.core.health_timeout, Duration::secs(3));
+    let names: Vec<&str> = c.core.ids().map(|m| c.core.name(m)).collect();
+    assert_eq!(names, ["data1", "data2", "monitor"]);
+    assert_eq!(c.address(MemberId(2)).to_string(), "127.0.0.1:4403");
+    assert_eq!(
+        c.data_dir,
+        Some("/var/lib/postgresql/failover/2/data".into())
+    );
+    assert!(c.warnings.is_empty() && c.holds_data());
+}
+
+#[test]
+fn members_have_names_and_ports_by_default() {
+    let text = with("primary=127.0.0.1:4401", "primary = alpha@127.0.0.2");
+    let c = Configuration::parse(&text).unwrap();
+    assert_eq!(c.core.name(MemberId(0)), "alpha");
+    assert_eq!(c.address(MemberId(0)).to_string(), "127.0.0.2:4400");
+    let text = with("primary=127.0.0.1:4401", "primary = [::1]:7");
+    assert_eq!(
+        Configuration::parse(&text)
+            .unwrap()
+            .address(MemberId(0))
+            .to_string(),
+        "[::1]:7"
+    );
+}
+
+#[test]
+fn a_monitor_needs_no_data_directory() {
+    let text = with("role=secondary", "role=monitor")
+        .replace("advertise_port=4402", "advertise_port=4403")
+        .replace("  data_dir=/var/lib/postgresql/failover/2/data\n", "");
+    let c = Configuration::parse(&text).unwrap();
+    assert!(!c.holds_data() && c.data_dir.is_none());
+}
+
+#[test]
+fn durations_are_seconds_or_have_a_unit() {
+    for (value, micros) in [("7", 7_000_000), ("7s", 7_000_000), ("1500ms", 1_500_000)] {
+        let text = format!("{WHOLE}decision_timeout={value}\n");
+        let c = Configuration::parse(&text).unwrap();
+        assert_eq!(c.core.decision_timeout, Duration(micros));
+    }
+}
+
+#[test]
+fn keys_of_the_original_without_effect_are_warned_of() {
+    let text = format!(
+        "{WHOLE}\n[vip]\nip=10.0.0.9\nadd_command=ip addr add # x\n[role_change]\ncommand=\n"
+    );
+    let c = Configuration::parse(&text).unwrap();
+    assert_eq!(c.warnings.len(), 2);
+    assert!(
+        c.warnings[0].contains("line 14: `ip` in [vip]"),
+        "{}",
+        c.warnings[0]
+    );
+}
+
+#[test]
+fn every_mistake_has_its_own_sentence() {
+    let cases = [
+        (
+            with("advertise_port=4402", "advertise_prt=4402"),
+            "y.conf:3: unknown key `advertise_prt`",
+        ),
+        (
+            with("pg_port=5432", "pg_port=x"),
+            "y.conf:6: pg_port is `x`: `x` is no port",
+        ),
+        (
+            with("pg_port=5432", "pg_port=0"),
+            "y.conf:6: pg_port is `0`",
+        ),
+        (
+            with("pg_port=5432", "pg_port=99999"),
+            "y.conf:6: pg_port is `99999`",
+        ),
+        (
+            with("role=secondary", "role=slave"),
+            "y.conf:7: role is `slave`: expected primary, secondary or monitor",
+        ),
+        (
+            with("role=secondary", "role=primary"),
+            "y.conf:7: role is primary, and primary has the address 127.0.0.1:4401, but",
+        ),
+        (
+            with("  role=secondary\n", ""),
+            "y.conf: `role` is missing in [config]",
+        ),
+        (
+            with("role=secondary", "role="),
+            "y.conf:7: `role` has no value",
+        ),
+        (
+            with("  primary=127.0.0.1:4401\n", ""),
+            "y.conf: `primary` is missing",
+        ),
+        (
+            with("primary=127.0.0.1:4401", "primary=127.0.0.1:4403"),
+            "y.conf:9: monitor has the address 127.0.0.1:4403, which",
+        ),
+        (
+            with("primary=127.0.0.1:4401", "primary=data2@127.0.0.1:4401"),
+            "y.conf:11: secondary has the name `data2`",
+        ),
+        (
+            with("primary=127.0.0.1:4401", "primary=db1:4401"),
+            "y.conf:10: primary is `db1:4401`: `db1` is no IP address",
+        ),
+        (
+            with("primary=127.0.0.1:4401", "primary=A@127.0.0.1:4401"),
+            "y.conf:10: primary is `A@127.0.0.1:4401`: `A` is no name",
+        ),
+        (
+            with("primary=127.0.0.1:4401", "primary=127.0.0.1:x"),
+            "y.conf:10: primary is `127.0.0.1:x`: `x` is no port",
+        ),
+        (
+            with("primary=127.0.0.1:4401", "primary=127.0.0.1:0"),
+            "y.conf:10: primary is `127.0.0.1:0`: `0` is no port",
+        ),
+        (
+            with("primary=127.0.0.1:4401", "primary=10.0.0.1:4401"),
+            "y.conf: members are on other hosts (10.0.0.1:4401)",
+        ),
+        (
+            with("status_dir=/var", "status_dir=var"),
+            "y.conf:5: status_dir is `var/lib/postgresql/failover/2`: expected a whole path",
+        ),
+        (
+            with(
+                "status_dir=/var/lib/postgresql/failover/2",
+                "status_dir=/var/lib/postgresql/failover/2/data/y",
+            ),
+            "y.conf:5: status_dir lies in data_dir",
+        ),
+        (
+            with("  data_dir=/var/lib/postgresql/failover/2/data\n", ""),
+            "y.conf: `data_dir` is missing",
+        ),
+        (
+            format!("{WHOLE}decision_timeout=999ms\n"),
+            "y.conf:12: decision_timeout is `999ms`: expected at least 1.000 s",
+        ),
+        (
+            format!("{WHOLE}decision_timeout=soon\n"),
+            "y.conf:12: decision_timeout is `soon`: expected a length",
+        ),
+        (
+            format!("{WHOLE}log_level=loud\n"),
+            "y.conf:12: log_level is `loud`: expected error, warn",
+        ),
+        (
+            format!("{WHOLE}cluster=Büro\n"),
+            "y.conf:12: cluster is `Büro`",
+        ),
+        (
+            format!("{WHOLE}[vipp]\n"),
+            "y.conf:12: unknown section [vipp]: did you mean [vip]?",
+        ),
+        (
+            format!("{WHOLE}add_command=x\n"),
+            "y.conf:12: unknown key `add_command` in [config]: `add_command` belongs into section [vip]",
+        ),
+        (
+            "[vip]\nip=1\n".to_owned(),
+            "y.conf: the section [config] is missing",
+        ),
+        (String::new(), "y.conf: the section [config] is missing"),
+    ];
+    for (text, expected) in cases {
+        let found = error(&text);
+        assert!(
+            found.starts_with(expected),
+            "found    {found}\nexpected {expected}"
+        );
+    }
+}
+
+#[test]
+fn plain_connections_between_hosts_have_to_be_allowed() {
+    let far = with("primary=127.0.0.1:4401", "primary=10.0.0.1:4401");
+    assert!(Configuration::parse(&far).is_err());
+    assert!(Configuration::parse(&format!("{far}allow_plain=no\n")).is_err());
+    assert!(Configuration::parse(&format!("{far}allow_plain=yes\n")).is_ok());
+}

@@ -1,0 +1,266 @@
+//! `yoke CONFIG`: puts the parts together and runs them.
+
+use crate::admin::protocol::MemberEntry;
+use crate::config::{ConfigError, Configuration};
+use crate::driver::{Driver, Input, Parts};
+use crate::guard::GuardLink;
+use crate::hands::{Hands, HandsError};
+use crate::peer::listen::Listen;
+use crate::peer::{Directory, Hello, Mailbox, link::Link};
+use crate::persister::Persister;
+use crate::postgres::Sessions;
+use crate::postgres::find::Binaries;
+use crate::postgres::user::PgUser;
+use crate::state_file::{StateError, StatusDir};
+use crate::{clock, log, signals};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use yoke_core::event::Boot;
+use yoke_core::member::MemberId;
+use yoke_core::permission::GuardView;
+
+/// How many inputs may wait for the driver before whoever has another one waits too.
+const INPUTS: usize = 256;
+
+/// How long another member may at most take to acknowledge what is sent.
+const PATIENCE: yoke_core::Duration = yoke_core::Duration::secs(2);
+/// How long the last messages may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Why the daemon does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The port cannot be had.
+    #[error("cannot listen at {address}: {why}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// PostgreSQL or the guard cannot be had.
+    #[error("{0}")]
+    Database(String),
+    /// The guard is gone.
+    #[error(transparent)]
+    Hands(#[from] HandsError),
+    /// The operating system refuses something basic.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Runs a daemon until it is told to stop.
+///
+/// # Errors
+/// Why it does not start, or ended.
+pub fn run(path: &Path) -> Result<(), DaemonError> {
+    let config = Configuration::load(path)?;
+    log::begin(config.log_level);
+    for warning in &config.warnings {
+        warn!("{}: {warning}", path.display());
+    }
+    end_on_panic();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(system("no threads can be started"))?;
+    let result = runtime.block_on(serve(config));
+    // A step or a connection that still hangs must not hold back the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(config: Configuration) -> Result<(), DaemonError> {
+    let core = &config.core;
+    let me = core.me;
+    let status_dir = StatusDir::lock(&config.status_dir)?;
+    let names: Vec<String> = core.members.iter().map(|m| m.name.clone()).collect();
+    let state = status_dir.load(&names)?;
+    let listeners = listen(config.address(me)).await?;
+
+    let (inputs, to_driver) = mpsc::channel(INPUTS);
+    signals::watch(inputs.clone()).map_err(system("signals cannot be watched"))?;
+    let durable = inputs.clone();
+    let persister = Persister::start(status_dir, move |seq| {
+        // Fails only when the daemon ends: then nobody waits for it.
+        let _ = durable.blocking_send(Input::Persisted { seq });
+    })
+    .map_err(system("no thread can be started"))?;
+
+    let directory = Arc::new(Directory::new(config.addresses.clone()));
+    let (hands, view) = database(&config, &directory, &inputs).await?;
+    info!(
+        "{} ({}) starts, {} state, term {}",
+        core.name(me),
+        crate::show::kind(core.members[usize::from(me.0)].kind),
+        if state.is_some() { "with" } else { "without" },
+        state.as_ref().map_or(0, |s| s.term.0),
+    );
+    let boot = Boot {
+        now: clock::now(),
+        nonce: rand::random(),
+        guard: view,
+    };
+    let (mailboxes, links) = peers(&config, &directory, &inputs, listeners);
+    drop(inputs);
+    let driver = Driver::new(Parts {
+        config: core.clone(),
+        members: entries(&config),
+        state,
+        boot,
+        hands,
+        mailboxes: mailboxes.clone(),
+        persister,
+    });
+    driver.run(to_driver).await?;
+    // The last word may be a release: with it the others need not wait out their promises.
+    mailboxes.values().for_each(|mailbox| mailbox.finish());
+    let _ = tokio::time::timeout(LAST_WORDS, links.join_all()).await;
+    info!("{} ends", core.name(me));
+    Ok(())
+}
+
+/// The advertised address; besides it, where possible, the same port at 127.0.0.1, so that `yokeadm` needs no `-H`.
+async fn listen(address: SocketAddr) -> Result<Vec<TcpListener>, DaemonError> {
+    let refused = |e: io::Error| DaemonError::Listen {
+        address,
+        why: match e.kind() {
+            io::ErrorKind::AddrInUse => {
+                "the port is taken: stop what listens there, or choose another advertise_port"
+                    .to_owned()
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "this host does not have that address: correct advertise_ip".to_owned()
+            }
+            _ => e.to_string(),
+        },
+    };
+    let mut listeners = vec![TcpListener::bind(address).await.map_err(refused)?];
+    if !address.ip().is_loopback() {
+        let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port());
+        match TcpListener::bind(local).await {
+            Ok(listener) => listeners.push(listener),
+            Err(e) => warn!(
+                "{local} cannot be had ({e}): on this host, yokeadm needs -H {}",
+                address.ip()
+            ),
+        }
+    }
+    Ok(listeners)
+}
+
+/// Starts what connects the members. Answers where their messages are put, and what sends them.
+fn peers(
+    config: &Configuration,
+    directory: &Arc<Directory>,
+    inputs: &mpsc::Sender<Input>,
+    listeners: Vec<TcpListener>,
+) -> (HashMap<MemberId, Arc<Mailbox>>, JoinSet<()>) {
+    let core = &config.core;
+    // Dead connections are given up well before a promise runs out.
+    let patience = clock::std_duration(core.decision_timeout.part(1, 5).min(PATIENCE));
+    let hello = |to: MemberId| Hello {
+        cluster: core.cluster.clone(),
+        members: core.members.to_vec(),
+        from: core.me,
+        to,
+        postgres_port: if config.holds_data() {
+            config.pg_port
+        } else {
+            0
+        },
+    };
+    let mut mailboxes = HashMap::new();
+    let mut links = JoinSet::new();
+    for peer in core.peers() {
+        let mailbox = Arc::new(Mailbox::default());
+        let link = Link {
+            hello: hello(peer),
+            directory: Arc::clone(directory),
+            mailbox: Arc::clone(&mailbox),
+            patience,
+        };
+        links.spawn(link.run());
+        mailboxes.insert(peer, mailbox);
+    }
+    let listen = Listen::new(
+        hello(core.me),
+        Arc::clone(directory),
+        inputs.clone(),
+        patience,
+    );
+    for listener in listeners {
+        tokio::spawn(Arc::clone(&listen).run(listener));
+    }
+    (mailboxes, links)
+}
+
+/// The guard and the sessions of a member with data, and what the guard holds.
+async fn database(
+    config: &Configuration,
+    directory: &Arc<Directory>,
+    inputs: &mpsc::Sender<Input>,
+) -> Result<(Option<Hands>, GuardView), DaemonError> {
+    let Some(context) = config.context() else {
+        return Ok((None, GuardView::NEW));
+    };
+    // Said now, to whoever starts the daemon, and not at the first failover.
+    let data = context.real_data_dir();
+    match data.join("PG_VERSION").is_file() {
+        true => Binaries::of_data(&context, &data),
+        false => Binaries::newest(&context),
+    }
+    .map_err(DaemonError::Database)?;
+    PgUser::of(&context).map_err(DaemonError::Database)?;
+    let (guard, view) = GuardLink::spawn(&context)
+        .await
+        .map_err(|e| DaemonError::Database(format!("the guard cannot be started: {e}")))?;
+    let sessions = Sessions::new(context);
+    let hands = Hands::new(guard, view, sessions, Arc::clone(directory), inputs.clone());
+    Ok((Some(hands), view))
+}
+
+fn entries(config: &Configuration) -> Vec<MemberEntry> {
+    let members = config.core.members.iter().zip(&config.addresses);
+    members
+        .map(|(member, address)| MemberEntry {
+            name: member.name.clone(),
+            kind: member.kind,
+            address: *address,
+        })
+        .collect()
+}
+
+/// A daemon that goes on with a part of it missing would be trusted for what it no longer does. To end is safe: the guard
+/// stops a primary when the permission ends.
+fn end_on_panic() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        say(panic);
+        std::process::exit(101);
+    }));
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
+    move |source| DaemonError::System { what, source }
+}

@@ -1,0 +1,216 @@
+//! The guard's one worker: carries out what may wait for a disk or a helper, one job after the other, so that the loop
+//! never does.
+//!
+//! The thread lives as long as the process: the postmaster gets its SIGQUIT when the thread that forked it ends.
+
+use crate::postgres::execute::{Ending, execute};
+use crate::postgres::start::{Spawned, start};
+use crate::postgres::{Context, Said, Upstream};
+use nix::sys::eventfd::EventFd;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use yoke_core::step::{Outcome, Step};
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// A step on files.
+    Step {
+        number: u64,
+        step: Step,
+        upstream: Option<Upstream>,
+        ending: Ending,
+    },
+    /// Start the postmaster.
+    Start {
+        number: u64,
+        cgroup: Option<RawFd>,
+        ending: Ending,
+    },
+    /// Tell the end of PostgreSQL's log from this position on.
+    ReadLog { from: u64 },
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Report {
+    Done { number: u64, outcome: Outcome },
+    Started { number: u64, result: Said<Spawned> },
+    Progress { number: u64, done: u64, total: u64 },
+    Log(String),
+}
+
+/// The loop's end of the worker.
+#[derive(Debug)]
+pub(super) struct Worker {
+    jobs: Sender<Job>,
+    reports: Receiver<Report>,
+    /// Readable when there is a report.
+    pub(super) wake: Arc<EventFd>,
+    /// The order under way, and how it is told to end.
+    current: Option<(u64, Ending)>,
+}
+
+impl Worker {
+    pub(super) fn spawn(context: Context) -> std::io::Result<Worker> {
+        let wake = Arc::new(EventFd::from_flags(
+            nix::sys::eventfd::EfdFlags::EFD_CLOEXEC | nix::sys::eventfd::EfdFlags::EFD_NONBLOCK,
+        )?);
+        let (jobs, to_do) = channel();
+        let (report, reports) = channel();
+        let bell = Arc::clone(&wake);
+        std::thread::Builder::new()
+            .name("worker".into())
+            .spawn(move || {
+                let tell = |said: Report| {
+                    // Both fail only when the process ends.
+                    let _ = report.send(said);
+                    let _ = bell.write(1);
+                };
+                for job in to_do {
+                    carry_out(&context, job, &tell);
+                }
+            })?;
+        Ok(Worker {
+            jobs,
+            reports,
+            wake,
+            current: None,
+        })
+    }
+
+    /// Begins an order's job.
+    pub(super) fn begin(&mut self, number: u64, job: impl FnOnce(Ending) -> Job) {
+        let ending = Ending::default();
+        self.current = Some((number, ending.clone()));
+        self.give(job(ending));
+    }
+
+    /// Gives it something that is no order.
+    pub(super) fn give(&self, job: Job) {
+        // The thread ends with the process only.
+        let _ = self.jobs.send(job);
+    }
+
+    /// Tells an order to end; it reports all the same.
+    pub(super) fn end(&self, number: u64) {
+        if let Some((current, ending)) = &self.current
+            && *current == number
+        {
+            ending.end();
+        }
+    }
+
+    /// Tells whatever is under way to end.
+    pub(super) fn end_all(&self) {
+        if let Some((_, ending)) = &self.current {
+            ending.end();
+        }
+    }
+
+    /// Whether the order was told to end.
+    pub(super) fn is_ended(&self, number: u64) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|(current, ending)| *current == number && ending.is_set())
+    }
+
+    /// What was reported.
+    pub(super) fn reports(&self) -> Vec<Report> {
+        // Empty it before looking: what comes in between rings again.
+        let _ = self.wake.read();
+        self.reports.try_iter().collect()
+    }
+}
+
+fn carry_out(context: &Context, job: Job, tell: &dyn Fn(Report)) {
+    match job {
+        Job::Step {
+            number,
+            step,
+            upstream,
+            ending,
+        } => {
+            let mut told = 0;
+            let mut progress = |done: u64, total: u64| {
+                // One in a hundred is enough.
+                if done == 0 || done >= total || done - told > total / 100 {
+                    told = done;
+                    tell(Report::Progress {
+                        number,
+                        done,
+                        total,
+                    });
+                }
+            };
+            let outcome = execute(context, &step, upstream, &ending, &mut progress);
+            tell(Report::Done { number, outcome });
+        }
+        Job::Start {
+            number,
+            cgroup,
+            ending,
+        } => tell(Report::Started {
+            number,
+            result: start(context, cgroup, &ending),
+        }),
+        Job::ReadLog { from } => {
+            let file = context.log_file();
+            let text = read_from(&file, from)
+                .map(|text| last_words(&text))
+                .unwrap_or_default();
+            tell(Report::Log(format!(
+                "PostgreSQL's last words in {}: {text}",
+                file.display()
+            )));
+        }
+    }
+}
+
+fn read_from(path: &std::path::Path, from: u64) -> std::io::Result<String> {
+    const MOST: u64 = 256 << 10;
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(from.max(length.saturating_sub(MOST))))?;
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The lines that tell why it ended.
+fn last_words(log: &str) -> String {
+    const GRAVE: [&str; 7] = [
+        "FATAL:",
+        "PANIC:",
+        "HINT:",
+        " error ",
+        "unrecognized",
+        "invalid",
+        "could not",
+    ];
+    let grave: Vec<&str> = log
+        .lines()
+        .filter(|line| GRAVE.iter().any(|word| line.contains(word)))
+        .collect();
+    let lines: Vec<&str> = if grave.is_empty() {
+        log.lines().collect()
+    } else {
+        grave
+    };
+    lines[lines.len().saturating_sub(3)..].join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grave_lines_are_told() {
+        assert_eq!(last_words("a\nb FATAL:  x\nc\n"), "b FATAL:  x");
+        assert_eq!(last_words("a\nb\nc\nd\n"), "b / c / d");
+        assert_eq!(last_words(""), "");
+    }
+}

@@ -1,0 +1,338 @@
+//! Reading the user's `postgresql.conf` as PostgreSQL does, and taking our keys out of `postgresql.auto.conf`, which
+//! PostgreSQL reads last.
+
+use crate::postgres::context::resolve;
+use crate::postgres::user::PgUser;
+use crate::postgres::{Said, files};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// PostgreSQL stops at the same depth.
+const DEEPEST_INCLUDE: u32 = 10;
+
+/// What the user's files set: names in lower case.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Conf {
+    values: BTreeMap<String, String>,
+}
+
+impl Conf {
+    /// The user's settings for a data directory: its `postgresql.conf`, and then what `ALTER SYSTEM` wrote.
+    ///
+    /// # Errors
+    /// A file that is named cannot be read.
+    pub fn of_data(data: &Path) -> Said<Conf> {
+        let mut conf = Conf::default();
+        if let Some(file) = user_file(data) {
+            conf.take_in(&file, 0)?;
+        }
+        if let Some(text) = files::read_optional(&auto_file(data))? {
+            conf.take_in_text(&text, data, 0)?;
+        }
+        Ok(conf)
+    }
+
+    /// What a name is set to.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// Every name that is set.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// Whether a switch is set to on or off; none: not set, or no switch.
+    pub fn switch(&self, name: &str) -> Option<bool> {
+        let value = self.get(name)?.to_ascii_lowercase();
+        let is = |word: &str, shortest: usize| value.len() >= shortest && word.starts_with(&value);
+        if is("on", 2) || is("true", 1) || is("yes", 1) || value == "1" {
+            Some(true)
+        } else if is("off", 2) || is("false", 1) || is("no", 1) || value == "0" {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    /// A file that the user names, relative to the data directory as PostgreSQL takes it; else its usual place.
+    pub fn file(&self, name: &str, data: &Path, usual: &str) -> PathBuf {
+        match self.get(name) {
+            Some(path) if !path.is_empty() => data.join(path),
+            _ => data.join(usual),
+        }
+    }
+
+    fn take_in(&mut self, file: &Path, depth: u32) -> Said<()> {
+        let text = files::read_optional(file)?
+            .ok_or_else(|| format!("the configuration file {} is missing", file.display()))?;
+        self.take_in_text(&text, file.parent().unwrap_or(Path::new("/")), depth)
+    }
+
+    fn take_in_text(&mut self, text: &str, folder: &Path, depth: u32) -> Said<()> {
+        if depth > DEEPEST_INCLUDE {
+            return Err(format!(
+                "configuration files in {} include each other too deeply",
+                folder.display()
+            ));
+        }
+        for (name, value) in text.lines().filter_map(setting) {
+            match name.as_str() {
+                "include" => self.take_in(&folder.join(value), depth + 1)?,
+                "include_if_exists" => {
+                    let file = folder.join(value);
+                    if file.exists() {
+                        self.take_in(&file, depth + 1)?;
+                    }
+                }
+                "include_dir" => {
+                    for file in conf_files(&folder.join(value))? {
+                        self.take_in(&file, depth + 1)?;
+                    }
+                }
+                _ => {
+                    self.values.insert(name, value);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The files that `include_dir` takes in, in its order.
+fn conf_files(folder: &Path) -> Said<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)
+        .map_err(|e| format!("cannot read the included folder {}: {e}", folder.display()))?;
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            name.ends_with(".conf") && !name.starts_with('.') && path.is_file()
+        })
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// The user's `postgresql.conf`: in the data directory, or, if that has none, where Debian keeps the cluster's.
+pub fn user_file(data: &Path) -> Option<PathBuf> {
+    let inside = data.join("postgresql.conf");
+    if inside.is_file() {
+        return Some(inside);
+    }
+    let folders = |path: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(path)
+            .map(|entries| entries.filter_map(|e| Some(e.ok()?.path())).collect())
+            .unwrap_or_default()
+    };
+    folders(Path::new("/etc/postgresql"))
+        .iter()
+        .flat_map(|version| folders(version))
+        .map(|cluster| cluster.join("postgresql.conf"))
+        .find(|file| {
+            let Ok(Some(text)) = files::read_optional(file) else {
+                return false;
+            };
+            text.lines()
+                .filter_map(setting)
+                .any(|(name, value)| name == "data_directory" && resolve(Path::new(&value)) == data)
+        })
+}
+
+/// What `ALTER SYSTEM` writes.
+fn auto_file(data: &Path) -> PathBuf {
+    data.join("postgresql.auto.conf")
+}
+
+/// Takes our keys out of `postgresql.auto.conf`: it is read last, so `ALTER SYSTEM` would open the gate.
+///
+/// # Errors
+/// The file cannot be read or replaced.
+pub fn clean_auto_conf(data: &Path, user: &PgUser) -> Said<()> {
+    let file = auto_file(data);
+    let Some(text) = files::read_optional(&file)? else {
+        return Ok(());
+    };
+    match without_our_keys(&text) {
+        Some(clean) => files::replace(&file, clean.as_bytes(), user),
+        None => Ok(()),
+    }
+}
+
+/// Whether our file sets this key, and nobody else may.
+fn is_ours(name: &str) -> bool {
+    matches!(
+        name,
+        "synchronous_standby_names"
+            | "primary_conninfo"
+            | "primary_slot_name"
+            | "promote_trigger_file"
+    ) || name.starts_with("recovery_target")
+        || name.starts_with("yoke.")
+}
+
+/// The text without our keys; none: it has none of them.
+fn without_our_keys(text: &str) -> Option<String> {
+    let keep = |line: &&str| setting(line).is_none_or(|(name, _)| !is_ours(&name));
+    let kept: Vec<&str> = text.lines().filter(keep).collect();
+    (kept.len() != text.lines().count()).then(|| kept.join("\n") + "\n")
+}
+
+/// The setting in one line: `name = 'value' # comment`, the equals sign and the quotes optional.
+fn setting(line: &str) -> Option<(String, String)> {
+    let line = line.trim();
+    let end = line
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '$'))
+        .unwrap_or(line.len());
+    let (name, rest) = line.split_at(end);
+    if name.is_empty() {
+        return None;
+    }
+    let rest = rest.trim_start();
+    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start();
+    let value = match rest.strip_prefix('\'') {
+        Some(quoted) => unquote(quoted)?,
+        None => {
+            let end = rest
+                .find(|c: char| c.is_whitespace() || c == '#')
+                .unwrap_or(rest.len());
+            rest[..end].to_owned()
+        }
+    };
+    Some((name.to_ascii_lowercase(), value))
+}
+
+/// What stands before the closing quote.
+fn unquote(text: &str) -> Option<String> {
+    let mut value = String::new();
+    let mut chars = text.chars().peekable();
+    loop {
+        match chars.next()? {
+            '\'' if chars.peek() == Some(&'\'') => {
+                chars.next();
+                value.push('\'');
+            }
+            '\'' => return Some(value),
+            '\\' => value.push(match chars.next()? {
+                'n' => '\n',
+                't' => '\t',
+                'r' => '\r',
+                other => other,
+            }),
+            other => value.push(other),
+        }
+    }
+}
+
+/// A string as PostgreSQL's configuration files want it.
+pub fn quote(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// A size with its unit in bytes: `64MB`; without a unit, in `unit` bytes.
+pub fn bytes(value: &str, unit: u64) -> Option<u64> {
+    let value = value.trim();
+    let digits = value
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(value.len());
+    let number: u64 = value[..digits].parse().ok()?;
+    let unit = match value[digits..].trim() {
+        "" => unit,
+        "B" => 1,
+        "kB" => 1 << 10,
+        "MB" => 1 << 20,
+        "GB" => 1 << 30,
+        "TB" => 1 << 40,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+/// Refuses what cannot be kept available: each with what to do.
+///
+/// # Errors
+/// The first setting that is refused.
+pub fn refuse(conf: &Conf) -> Said<()> {
+    if conf.switch("fsync") == Some(false) {
+        return Err(
+            "fsync is off: a crash would lose acknowledged writes; set fsync = on in postgresql.conf"
+                .into(),
+        );
+    }
+    let delay = conf.get("recovery_min_apply_delay").unwrap_or("0");
+    if delay.starts_with(|c: char| ('1'..='9').contains(&c)) {
+        return Err(format!(
+            "recovery_min_apply_delay is {delay}: a delayed standby cannot take over; remove it from postgresql.conf"
+        ));
+    }
+    let is_target = |name: &&str| {
+        name.starts_with("recovery_target")
+            && !matches!(
+                *name,
+                "recovery_target_timeline" | "recovery_target_action" | "recovery_target_inclusive"
+            )
+    };
+    match conf
+        .names()
+        .find(|name| is_target(name) && conf.get(name).is_some_and(|v| !v.is_empty()))
+    {
+        Some(name) => Err(format!(
+            "{name} is set: a standby would stop replaying there; remove it from postgresql.conf"
+        )),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_postgresql_reads_them() {
+        let read = |line| setting(line).map(|(n, v)| format!("{n}={v}"));
+        assert_eq!(read("Port = 5432 # x").as_deref(), Some("port=5432"));
+        assert_eq!(read("a 'it''s' # x").as_deref(), Some("a=it's"));
+        assert_eq!(read("a=b").as_deref(), Some("a=b"));
+        assert_eq!(
+            read("yoke.generation = '7'").as_deref(),
+            Some("yoke.generation=7")
+        );
+        assert_eq!(read("# a = b"), None);
+        assert_eq!(read(""), None);
+        assert_eq!(read("a = 'torn"), None);
+    }
+
+    #[test]
+    fn our_keys_leave_auto_conf_and_others_stay() {
+        let text = "# Do not edit this file manually!\nwork_mem = '8MB'\nsynchronous_standby_names = ''\nRecovery_Target_Time = 'x'\n";
+        assert_eq!(
+            without_our_keys(text).as_deref(),
+            Some("# Do not edit this file manually!\nwork_mem = '8MB'\n")
+        );
+        assert_eq!(without_our_keys("work_mem = '8MB'\n"), None);
+    }
+
+    #[test]
+    fn sizes_and_switches() {
+        assert_eq!(bytes("2GB", 1 << 20), Some(2 << 30));
+        assert_eq!(bytes("64", 1 << 20), Some(64 << 20));
+        assert_eq!(bytes("x", 1), None);
+        for (text, refused) in [
+            ("fsync = off", true),
+            ("fsync = 'f'", true),
+            ("fsync = on", false),
+            ("recovery_min_apply_delay = 5min", true),
+            ("recovery_min_apply_delay = 0", false),
+            ("recovery_target_lsn = '0/1'", true),
+            ("recovery_target_timeline = 'latest'", false),
+        ] {
+            let mut conf = Conf::default();
+            conf.take_in_text(text, Path::new("/"), 0)
+                .expect("no includes");
+            assert_eq!(refuse(&conf).is_err(), refused, "{text}");
+        }
+    }
+}

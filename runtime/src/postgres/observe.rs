@@ -1,0 +1,168 @@
+//! The step `Observe`: everything that a running server says of itself, in one question.
+
+use crate::postgres::control::{self, parse_lsn};
+use crate::postgres::session::Rows;
+use crate::postgres::settings::Written;
+use crate::postgres::{Context, Said, names, roles};
+use yoke_core::member::MemberId;
+use yoke_core::postgres::{Lsn, Timeline};
+use yoke_core::step::Walsender;
+
+/// The two statements of the question. `canary`: the process whose wait is asked for.
+pub(crate) fn sql(canary: Option<i32>) -> String {
+    // In the order of the columns: the startup process's wait is looked at before the position, so that a drained one's
+    // position is the end. Whether it is a standby is asked once, in a subquery that is not folded into the rest.
+    format!(
+        "SELECT s.recovering,
+           n.sourcefile,
+           n.setting,
+           (SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup' LIMIT 1),
+           CASE WHEN s.recovering THEN pg_is_wal_replay_paused() END,
+           CASE WHEN s.recovering THEN coalesce(pg_last_wal_replay_lsn(),
+             (SELECT greatest(c.redo_lsn, r.min_recovery_end_lsn) FROM pg_control_checkpoint() c, pg_control_recovery() r))
+             ELSE pg_current_wal_flush_lsn() END,
+           CASE WHEN NOT s.recovering THEN pg_walfile_name(pg_current_wal_insert_lsn()) END,
+           r.status, r.sender_host, r.sender_port,
+           (SELECT wait_event FROM pg_stat_activity WHERE pid = {}),
+           ({})
+         FROM (SELECT pg_is_in_recovery() AS recovering OFFSET 0) s
+           LEFT JOIN pg_settings n ON n.name = 'synchronous_standby_names'
+           LEFT JOIN pg_stat_wal_receiver r ON true;
+         SELECT application_name, state, flush_lsn, sync_priority FROM pg_stat_replication",
+        canary.unwrap_or(0),
+        roles::count_sql(),
+    )
+}
+
+/// The question of a fresh session: which settings the postmaster has read, and whether it could read the access rules.
+pub(crate) const FRESH_SQL: &str = "SELECT current_setting('yoke.generation', true), (SELECT min(line_number || ': ' || error) FROM pg_hba_file_rules WHERE error IS NOT NULL)";
+
+/// The answer, not yet judged.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) in_recovery: bool,
+    pub(crate) gate_file: Option<String>,
+    pub(crate) gate: String,
+    pub(crate) drained: bool,
+    pub(crate) replay_paused: bool,
+    pub(crate) position: Lsn,
+    pub(crate) timeline: Option<Timeline>,
+    pub(crate) receiver: Option<Receiver>,
+    pub(crate) canary_waits_for: Option<String>,
+    pub(crate) has_roles: bool,
+    pub(crate) walsenders: Vec<Walsender>,
+    pub(crate) strangers_in_gate: u32,
+}
+
+/// The walreceiver that streams.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    host: String,
+    port: String,
+}
+
+impl Answer {
+    /// Reads the rows of both statements.
+    pub(crate) fn read(context: &Context, answers: &[Rows]) -> Said<Answer> {
+        let [status, replication, ..] = answers else {
+            return Err("the database gave fewer answers than questions".into());
+        };
+        let row = status
+            .first()
+            .ok_or("the database gave no answer to the first question")?;
+        let column = |i: usize| row.get(i).and_then(|v| v.as_deref());
+        let in_recovery = column(0) == Some("t");
+        let position = column(5)
+            .and_then(parse_lsn)
+            .ok_or("the database names no position in its log")?;
+        let timeline = column(6)
+            .and_then(|file| u32::from_str_radix(file.get(..8)?, 16).ok())
+            .map(Timeline);
+        if !in_recovery && timeline.is_none() {
+            return Err("the database names no timeline".into());
+        }
+        let receiver = match (column(7), column(8), column(9)) {
+            (Some("streaming"), Some(host), Some(port)) => Some(Receiver {
+                host: host.to_owned(),
+                port: port.to_owned(),
+            }),
+            _ => None,
+        };
+        let mut answer = Answer {
+            in_recovery,
+            gate_file: column(1).map(str::to_owned),
+            gate: column(2).unwrap_or_default().to_owned(),
+            drained: in_recovery
+                && matches!(
+                    column(3),
+                    Some("RecoveryRetrieveRetryInterval" | "RecoveryWalStream")
+                ),
+            replay_paused: column(4) == Some("t"),
+            position,
+            timeline,
+            receiver,
+            canary_waits_for: column(10).map(str::to_owned),
+            has_roles: column(11) == Some("2"),
+            walsenders: Vec::new(),
+            strangers_in_gate: 0,
+        };
+        for row in replication {
+            answer.take_walsender(context, row);
+        }
+        answer
+            .walsenders
+            .sort_unstable_by_key(|w| (w.copy, w.flushed));
+        Ok(answer)
+    }
+
+    fn take_walsender(&mut self, context: &Context, row: &[Option<String>]) {
+        let column = |i: usize| row.get(i).and_then(|v| v.as_deref());
+        let priority: u32 = column(3).and_then(|p| p.parse().ok()).unwrap_or(0);
+        match column(0).and_then(|name| names::to_copy(context, name)) {
+            Some(copy) => self.walsenders.push(Walsender {
+                copy,
+                streaming: column(1) == Some("streaming"),
+                flushed: column(2).and_then(parse_lsn).unwrap_or_default(),
+                priority,
+            }),
+            None if priority > 0 => self.strangers_in_gate += 1,
+            None => {}
+        }
+    }
+
+    /// Whom it streams from: the member that it is set to follow, if the receiver is connected there.
+    pub(crate) fn streaming_from(&self, written: Option<&Written>) -> Option<MemberId> {
+        let written = written?;
+        let (receiver, upstream) = (self.receiver.as_ref()?, written.upstream.as_ref()?);
+        let fits = receiver.host == upstream.host && receiver.port == upstream.port.to_string();
+        written.settings.follow.filter(|_| self.in_recovery && fits)
+    }
+
+    /// Whether the gate comes from our file, and is what was written there once that is in force.
+    pub(crate) fn gate_is_ours(
+        &self,
+        context: &Context,
+        written: Option<&Written>,
+        in_force: u64,
+    ) -> bool {
+        let from_ours = self
+            .gate_file
+            .as_deref()
+            .is_some_and(|file| context.conf_file() == std::path::Path::new(file));
+        from_ours
+            && written.is_none_or(|w| {
+                w.settings.generation != in_force
+                    || names::gate_value(context, w.settings.gate.as_deref()) == self.gate
+            })
+    }
+}
+
+/// Where the timeline begins that a primary writes.
+pub(crate) fn timeline_start(context: &Context, timeline: Timeline) -> Said<Lsn> {
+    control::timeline_start(&context.real_data_dir(), timeline)?.ok_or_else(|| {
+        format!(
+            "the history file of timeline {timeline} is missing in {}/pg_wal",
+            context.data_dir.display()
+        )
+    })
+}

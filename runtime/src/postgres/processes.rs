@@ -1,0 +1,146 @@
+//! Finding every process of a database: those whose working directory is the data directory and whose program is
+//! `postgres`. That finds the orphans of a dead postmaster too, which `postmaster.pid` knows nothing of
+//! (research/postgres.md 5). Reads `/proc` only: it never waits for the disk that the database is on.
+
+use crate::postgres::user::PgUser;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Gid, Pid, Uid, setfsgid, setfsuid};
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// One database's processes.
+#[derive(Clone, Debug)]
+pub struct Processes {
+    data: PathBuf,
+    user: PgUser,
+}
+
+impl Processes {
+    /// Those of the data directory at `data` (symbolic links resolved), which run as `user`.
+    pub fn of(data: PathBuf, user: PgUser) -> Processes {
+        Processes { data, user }
+    }
+
+    /// Everyone alive. A zombie is not: it has given up its memory, files and working directory.
+    pub fn find(&self) -> Vec<Pid> {
+        pids()
+            .filter(|pid| self.is_one(*pid).unwrap_or(false))
+            .collect()
+    }
+
+    /// Sends SIGKILL to everyone, the postmaster first so that it forks no more; says how many were found.
+    ///
+    /// Never the postmaster alone: its children go on for as long as they compute (research/postgres.md 5).
+    pub fn kill(&self, postmaster: Option<Pid>) -> usize {
+        if let Some(pid) = postmaster {
+            // It is our child and not reaped yet: the number is still its own. An error means that it ended.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        let found = self.find();
+        for pid in &found {
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+        found.len()
+    }
+
+    fn is_one(&self, pid: Pid) -> std::io::Result<bool> {
+        let link = |name: &str| self.read_link(pid, name);
+        Ok(without_deleted(&link("cwd")?) == self.data.as_os_str()
+            && Path::new(without_deleted(&link("exe")?)).file_name()
+                == Some(OsStr::new("postgres")))
+    }
+
+    /// Root in a container may lack the right to look at other users' processes; as PostgreSQL's user it may look at
+    /// that user's.
+    fn read_link(&self, pid: Pid, name: &str) -> std::io::Result<PathBuf> {
+        let path = format!("/proc/{pid}/{name}");
+        match std::fs::read_link(&path) {
+            Err(e)
+                if e.kind() == ErrorKind::PermissionDenied
+                    && self.user.switch
+                    && std::fs::metadata(format!("/proc/{pid}"))?.uid()
+                        == self.user.uid.as_raw() =>
+            {
+                setfsgid(self.user.gid);
+                setfsuid(self.user.uid);
+                let target = std::fs::read_link(&path);
+                setfsuid(Uid::effective());
+                setfsgid(Gid::effective());
+                target
+            }
+            other => other,
+        }
+    }
+}
+
+/// The postmaster that runs on a data directory, if somebody else than a guard of ours started it: its command line
+/// does not name our configuration file.
+pub fn foreign_postmaster(processes: &Processes, conf_file: &Path) -> Option<Pid> {
+    let text = std::fs::read_to_string(processes.data.join("postmaster.pid")).ok()?;
+    let pid = Pid::from_raw(text.lines().next()?.trim().parse().ok()?);
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let wanted = conf_file.as_os_str().as_bytes();
+    let is_ours = command
+        .windows(wanted.len().max(1))
+        .any(|part| part == wanted);
+    (!is_ours && processes.is_one(pid).unwrap_or(false)).then_some(pid)
+}
+
+/// The zombies among our children that were processes of a database: their postmaster is gone, so we have to reap them.
+pub fn orphaned_zombies() -> Vec<Pid> {
+    let me = nix::unistd::getpid().as_raw();
+    pids()
+        .filter(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| is_zombie_of(&stat, me))
+        })
+        .collect()
+}
+
+/// Reads `17 (postgres) Z 16 …`.
+fn is_zombie_of(stat: &str, parent: i32) -> bool {
+    let Some((_, rest)) = stat.split_once("(postgres) ") else {
+        return false;
+    };
+    let mut fields = rest.split(' ');
+    fields.next() == Some("Z") && fields.next().and_then(|p| p.parse().ok()) == Some(parent)
+}
+
+fn pids() -> impl Iterator<Item = Pid> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .map(Pid::from_raw)
+}
+
+/// The kernel says so of what was removed or replaced (a package upgrade) under a running process.
+fn without_deleted(path: &Path) -> &OsStr {
+    let bytes = path.as_os_str().as_bytes();
+    OsStr::from_bytes(bytes.strip_suffix(b" (deleted)").unwrap_or(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zombies_are_told_from_others() {
+        assert!(is_zombie_of("17 (postgres) Z 16 17", 16));
+        assert!(!is_zombie_of("17 (postgres) S 16 17", 16));
+        assert!(!is_zombie_of("17 (postgres) Z 15 17", 16));
+        assert!(!is_zombie_of("17 (pg_basebackup) Z 16 17", 16));
+    }
+
+    #[test]
+    fn an_upgraded_program_is_still_found() {
+        assert_eq!(
+            without_deleted(Path::new("/usr/bin/postgres (deleted)")),
+            "/usr/bin/postgres"
+        );
+        assert_eq!(without_deleted(Path::new("/a b")), "/a b");
+    }
+}

@@ -1,0 +1,277 @@
+//! The daemon's steps: looking at the disk, and SQL. Everything has a deadline; every failure is a sentence.
+
+use crate::postgres::canary::CanaryCommit;
+use crate::postgres::observe::{self, Answer, FRESH_SQL};
+use crate::postgres::session::{APPLICATION, Session, within};
+use crate::postgres::settings::Written;
+use crate::postgres::user::PgUser;
+use crate::postgres::{Context, Said, control, inspect, names, roles, settings};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use yoke_core::postgres::{Lsn, RunId, Timeline};
+use yoke_core::step::{Canary, Outcome, Server, Step};
+
+/// Longer than that and a server does not answer.
+const OBSERVE: Duration = Duration::from_secs(1);
+/// A disk that takes longer for a few small files hangs.
+const INSPECT: Duration = Duration::from_secs(10);
+/// A checkpoint writes all that is in memory.
+const CHECKPOINT: Duration = Duration::from_secs(600);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The daemon's connections to its own server, and what is known of its present run.
+pub struct Sessions {
+    context: Context,
+    run: Option<RunId>,
+    kept: Option<Session>,
+    canary: Option<CanaryCommit>,
+    /// The generation that a fresh session saw.
+    in_force: u64,
+    /// Where the timeline begins that this run writes.
+    timeline: Option<(Timeline, Lsn)>,
+    roles_noted: bool,
+    /// Rules that the server could not read were told of already.
+    rules_told: Option<String>,
+    disk: Option<JoinHandle<()>>,
+}
+
+impl Sessions {
+    /// No connection yet.
+    pub fn new(context: Context) -> Sessions {
+        Sessions {
+            context,
+            run: None,
+            kept: None,
+            canary: None,
+            in_force: 0,
+            timeline: None,
+            roles_noted: false,
+            rules_told: None,
+            disk: None,
+        }
+    }
+
+    /// Carries out one of the daemon's steps on this run of the server. May be dropped at any await: what it was doing
+    /// then counts as failed.
+    pub async fn run(&mut self, step: &Step, run: Option<RunId>) -> Outcome {
+        if self.run != run {
+            // Nothing that was seen of an older run counts for this one.
+            let disk = self.disk.take();
+            *self = Sessions::new(self.context.clone());
+            self.disk = disk;
+            self.run = run;
+        }
+        let health = Duration::from_micros(self.context.health_timeout.0);
+        let outcome = match step {
+            Step::Inspect => within(INSPECT, "looking at the data directory", self.inspect())
+                .await
+                .map(Outcome::Inspected),
+            Step::Observe => within(OBSERVE, "the database's answer", self.observe())
+                .await
+                .map(|server| Outcome::Observed(Box::new(server))),
+            Step::EndSessions => within(health, "ending the sessions", self.end_sessions())
+                .await
+                .map(|()| Outcome::Done),
+            Step::Canary => within(health, "beginning the canary", self.begin_canary())
+                .await
+                .map(|()| Outcome::Done),
+            Step::Nudge => within(health, "a small write", self.nudge())
+                .await
+                .map(Outcome::Wrote),
+            Step::Checkpoint => within(CHECKPOINT, "the checkpoint", self.checkpoint())
+                .await
+                .map(|()| Outcome::Done),
+            _ => Err("this step is the guard's".into()),
+        };
+        outcome.unwrap_or_else(Outcome::Failed)
+    }
+
+    /// The kept connection, taken out: whoever does not give it back (an error, a deadline) has it closed.
+    async fn take(&mut self) -> Said<Session> {
+        match self.kept.take().filter(Session::is_open) {
+            Some(session) => Ok(session),
+            None => self.open().await,
+        }
+    }
+
+    async fn open(&mut self) -> Said<Session> {
+        if self.run.is_none() {
+            return Err("the database is not running".into());
+        }
+        Session::open(&self.context, &PgUser::of(&self.context)?).await
+    }
+
+    /// Reads the disk on another thread. One at a time: a hung disk must not gather threads.
+    async fn off_thread<T: Send + 'static>(
+        &mut self,
+        job: impl FnOnce(&Context) -> Said<T> + Send + 'static,
+    ) -> Said<T> {
+        if let Some(earlier) = &mut self.disk {
+            // It was abandoned at its deadline, and what it would say is old by now.
+            let _ = earlier.await;
+        }
+        let context = self.context.clone();
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        self.disk = Some(tokio::task::spawn_blocking(move || {
+            // Whoever asked may have gone.
+            let _ = sender.send(job(&context));
+        }));
+        let answer = answer.await;
+        self.disk = None;
+        answer.unwrap_or_else(|_| Err("reading the disk ended with a panic".into()))
+    }
+
+    async fn inspect(&mut self) -> Said<yoke_core::step::Inspection> {
+        self.off_thread(inspect::inspect).await
+    }
+
+    async fn observe(&mut self) -> Said<Server> {
+        let run = self.run.ok_or("the database is not running")?;
+        let written = self.off_thread(settings::read).await?;
+        // Before the kept session is asked: the postmaster has told it to read the files again before it forked the fresh
+        // one. The other way about, an old gate would be taken for somebody else's.
+        self.see_generation(written.as_ref()).await?;
+        let session = self.take().await?;
+        let question = observe::sql(self.canary.as_ref().map(|c| c.pid));
+        let answer = Answer::read(&self.context, &session.query(&question).await?)?;
+        self.look_after_roles(&session, &answer).await;
+        self.kept = Some(session);
+        let timeline = match answer.timeline {
+            Some(timeline) => (timeline, self.timeline_start(timeline).await?),
+            None => (Timeline(0), Lsn(0)),
+        };
+        let canary = self.canary.as_ref().map_or(Canary::None, |canary| {
+            canary.state(answer.canary_waits_for.as_deref())
+        });
+        Ok(Server {
+            run,
+            in_recovery: answer.in_recovery,
+            settings: self.in_force,
+            gate_is_ours: answer.gate_is_ours(&self.context, written.as_ref(), self.in_force),
+            position: answer.position,
+            drained: answer.drained,
+            replay_paused: answer.replay_paused,
+            streaming_from: answer.streaming_from(written.as_ref()),
+            timeline,
+            walsenders: answer.walsenders,
+            strangers_in_gate: answer.strangers_in_gate,
+            canary,
+        })
+    }
+
+    /// Asks a fresh session which settings are in force, if they may be older than what was written: only a process that
+    /// the postmaster forked after it had read them shows that it has (research/postgres.md 3).
+    async fn see_generation(&mut self, written: Option<&Written>) -> Said<()> {
+        if written.is_none_or(|w| w.settings.generation <= self.in_force) {
+            return Ok(());
+        }
+        // No fresh session to be had (all connections are taken): nothing new is known, but the server does answer.
+        let Ok(fresh) = self.open().await else {
+            return Ok(());
+        };
+        let answers = fresh.query(FRESH_SQL).await?;
+        let row = answers.first().and_then(|rows| rows.first());
+        let column = |i: usize| row.and_then(|r| r.get(i)?.clone());
+        if let Some(error) = column(1) {
+            // The postmaster keeps the old doors then, whatever the settings say.
+            if self.rules_told.as_ref() != Some(&error) {
+                tracing::warn!(
+                    "the access rules in {} are not in force: line {error}; correct your pg_hba.conf",
+                    self.context.hba_file().display()
+                );
+                self.rules_told = Some(error);
+            }
+            return Ok(());
+        }
+        self.in_force = column(0).and_then(|g| g.parse().ok()).unwrap_or(0);
+        Ok(())
+    }
+
+    async fn timeline_start(&mut self, timeline: Timeline) -> Said<Lsn> {
+        if let Some((known, start)) = self.timeline
+            && known == timeline
+        {
+            return Ok(start);
+        }
+        let start = self
+            .off_thread(move |context| observe::timeline_start(context, timeline))
+            .await?;
+        self.timeline = Some((timeline, start));
+        Ok(start)
+    }
+
+    /// Makes our roles where they are missing and it can be written, and notes once that they are there.
+    async fn look_after_roles(&mut self, session: &Session, answer: &Answer) {
+        if self.roles_noted {
+            return;
+        }
+        let done = if answer.has_roles {
+            let note = |context: &Context| {
+                roles::note_roles(&context.real_data_dir(), &PgUser::of(context)?)
+            };
+            self.off_thread(note)
+                .await
+                .map(|()| self.roles_noted = true)
+        } else if answer.in_recovery {
+            Ok(())
+        } else {
+            session.query(&roles::make_sql()).await.map(|_| ())
+        };
+        if let Err(why) = done {
+            tracing::warn!("the roles of yoke are not made yet: {why}");
+        }
+    }
+
+    async fn end_sessions(&mut self) -> Said<()> {
+        let session = self.take().await?;
+        let first = PgUser::of(&self.context)?.name.replace('\'', "''");
+        let sql = format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+             AND NOT (coalesce(usename, '') = '{}' OR coalesce(usename, '') = '{first}' AND application_name = '{APPLICATION}')",
+            names::ROLE
+        );
+        // They end some time after they are told.
+        loop {
+            let answers = session.query(&sql).await?;
+            let left = answers
+                .first()
+                .and_then(|rows| rows.first()?.first()?.clone());
+            if left.as_deref() == Some("0") {
+                self.kept = Some(session);
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn begin_canary(&mut self) -> Said<()> {
+        if let Some(previous) = self.canary.take() {
+            let session = self.take().await?;
+            session
+                .query(&format!("SELECT pg_terminate_backend({})", previous.pid))
+                .await?;
+            self.kept = Some(session);
+        }
+        self.canary = Some(CanaryCommit::begin(self.open().await?));
+        Ok(())
+    }
+
+    async fn nudge(&mut self) -> Said<Lsn> {
+        let session = self.take().await?;
+        let answers = session
+            .query("SELECT pg_logical_emit_message(true, 'yoke', '')")
+            .await?;
+        self.kept = Some(session);
+        answers
+            .first()
+            .and_then(|rows| control::parse_lsn(rows.first()?.first()?.as_deref()?))
+            .ok_or_else(|| "the database names no position for what it wrote".into())
+    }
+
+    async fn checkpoint(&mut self) -> Said<()> {
+        // On a connection of its own, without the others' time limit.
+        let session = self.open().await?;
+        session.query("SET statement_timeout = 0").await?;
+        session.query("CHECKPOINT").await.map(|_| ())
+    }
+}

@@ -1,0 +1,287 @@
+use super::cluster::{Answers, merge};
+use super::table::render;
+use crate::admin::Report;
+use crate::admin::protocol::MemberEntry;
+use std::sync::Arc;
+use yoke_core::Instant;
+use yoke_core::member::{MemberId, MemberKind};
+use yoke_core::postgres::{
+    Doors, Fault, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, RunId, SystemId, Timeline,
+};
+use yoke_core::record::{Copy, CopyId, History, Promotion, Record, RecordKey, Term};
+use yoke_core::view::{ClusterView, RoleView};
+
+type Answer = Result<Report, String>;
+
+fn copy(member: u8) -> Copy {
+    Copy {
+        member: MemberId(member),
+        id: CopyId(0xA0 + u64::from(member)),
+    }
+}
+
+fn history() -> History {
+    History::from(vec![Promotion {
+        timeline: Timeline(2),
+        start: Lsn(0x200_0000),
+        term: Term(3),
+        n: 1,
+    }])
+}
+
+fn record(in_sync: Vec<Copy>) -> Arc<Record> {
+    Arc::new(Record {
+        key: RecordKey {
+            term: Term(3),
+            version: 7,
+        },
+        primary: MemberId(0),
+        in_sync,
+        promotions: history(),
+        system_id: SystemId(1),
+    })
+}
+
+fn report(me: u8, role: RoleView, state: PgState, record: Option<Arc<Record>>) -> Report {
+    let entry = |name: &str, kind, port| MemberEntry {
+        name: name.to_owned(),
+        kind,
+        address: ([127, 0, 0, 1], port).into(),
+    };
+    let has_data = state != PgState::NoData;
+    Report {
+        version: "0.1.0".to_owned(),
+        cluster: "yoke".to_owned(),
+        members: vec![
+            entry("data1", MemberKind::Data, 4401),
+            entry("data2", MemberKind::Data, 4402),
+            entry("monitor", MemberKind::Witness, 4403),
+        ],
+        now: Instant(9_000_000),
+        view: ClusterView {
+            me: MemberId(me),
+            role,
+            term: Term(3),
+            leader: (role == RoleView::Follower && record.is_some()).then_some(MemberId(0)),
+            record,
+            committed: None,
+            postgres: PgStatus {
+                target: 1,
+                run: RunId(1),
+                system_id: has_data.then_some(SystemId(1)),
+                copy: has_data.then_some(copy(me).id),
+                stamped: true,
+                history: history(),
+                state,
+                end: Lsn(if has_data { 0x300_0060 } else { 0 }),
+                fault: None,
+            },
+            lease_left: None,
+            growing: Vec::new(),
+            stays_out: None,
+        },
+    }
+}
+
+fn primary(names: Vec<Copy>) -> PgState {
+    PgState::Primary(PrimaryStatus {
+        promoted_in: Term(3),
+        recovery_end: Lsn(0x200_0060),
+        gate: GateStatus::Open {
+            names,
+            since: Lsn(0x200_0100),
+        },
+        doors: Doors::Open,
+        standbys: Vec::new(),
+        wrote_at: Instant(8_000_000),
+    })
+}
+
+fn standby() -> PgState {
+    PgState::Standby {
+        of: Some(MemberId(0)),
+        streaming: true,
+        replay_paused: false,
+        drained: true,
+    }
+}
+
+/// A whole cluster in which data2 is in sync.
+fn whole() -> Vec<Answer> {
+    let record = Some(record(vec![copy(0), copy(1)]));
+    vec![
+        Ok(report(
+            0,
+            RoleView::Leader,
+            primary(vec![copy(1)]),
+            record.clone(),
+        )),
+        Ok(report(1, RoleView::Follower, standby(), record.clone())),
+        Ok(report(2, RoleView::Follower, PgState::NoData, record)),
+    ]
+}
+
+/// The same after data2 has left.
+fn lone() -> Vec<Answer> {
+    let record = Some(record(vec![copy(0)]));
+    vec![
+        Ok(report(0, RoleView::Leader, primary(vec![]), record.clone())),
+        Ok(report(1, RoleView::Follower, standby(), record.clone())),
+        Ok(report(2, RoleView::Follower, PgState::NoData, record)),
+    ]
+}
+
+fn with(mut each: Vec<Answer>, place: usize, change: impl FnOnce(&mut Report)) -> Vec<Answer> {
+    change(each[place].as_mut().unwrap());
+    each
+}
+
+fn without(mut each: Vec<Answer>, places: &[usize]) -> Vec<Answer> {
+    for place in places {
+        each[*place] = Err("127.0.0.1:4400 did not answer within 1 s".to_owned());
+    }
+    each
+}
+
+fn text(each: &[Answer]) -> String {
+    let first = each.iter().flatten().next().unwrap();
+    render(&merge(&Answers { first, each }))
+}
+
+fn summary(each: &[Answer]) -> (bool, String) {
+    let first = each.iter().flatten().next().unwrap();
+    let cluster = merge(&Answers { first, each });
+    (cluster.failover_possible, cluster.summary)
+}
+
+#[test]
+fn a_whole_cluster() {
+    insta::assert_snapshot!(text(&whole()), @r"
+    Cluster yoke: data1 leads, term 3, version 7
+    A failover now would lose nothing: data2 is in sync.
+
+    | Member  | Kind    | Address        | Role    | Database           | Timeline |  Position | Lag (bytes) | In sync |
+    |---------|---------|----------------|---------|--------------------|----------|-----------|-------------|---------|
+    | data1   | data    | 127.0.0.1:4401 | primary | serves             |        2 | 0/3000060 |             | yes     |
+    | data2   | data    | 127.0.0.1:4402 | standby | streams from data1 |        2 | 0/3000060 |           0 | yes     |
+    | monitor | witness | 127.0.0.1:4403 | witness |                    |          |           |             |         |
+    ");
+}
+
+#[test]
+fn a_broken_cluster() {
+    let each = with(lone(), 1, |r| {
+        r.view.postgres.state = PgState::Rewriting {
+            done: 430,
+            total: 1000,
+        };
+        r.view.postgres.copy = None;
+        r.view.postgres.fault = Some(Fault("cannot copy from m0: the disk is full".to_owned()));
+    });
+    insta::assert_snapshot!(text(&without(each, &[2])), @r"
+    Cluster yoke: data1 leads, term 3, version 7
+    No failover is possible: data1 serves alone, data2: being made anew, 43 %.
+
+    | Member  | Kind    | Address        | Role      | Database              | Timeline |  Position | Lag (bytes) | In sync |
+    |---------|---------|----------------|-----------|-----------------------|----------|-----------|-------------|---------|
+    | data1   | data    | 127.0.0.1:4401 | primary   | serves alone          |        2 | 0/3000060 |             | yes     |
+    | data2   | data    | 127.0.0.1:4402 | rejoining | being made anew, 43 % |          |           |             | no      |
+    | monitor | witness | 127.0.0.1:4403 | unknown   | does not answer       |          |           |             |         |
+
+    data2: cannot copy from data1: the disk is full
+    monitor: 127.0.0.1:4400 did not answer within 1 s
+    ");
+}
+
+#[test]
+fn what_a_failover_would_lose() {
+    assert_eq!(
+        summary(&whole()),
+        (
+            true,
+            "A failover now would lose nothing: data2 is in sync.".to_owned()
+        )
+    );
+    let cases = [
+        (
+            with(lone(), 1, |r| r.view.postgres.end = Lsn(0x300_0060 - 1234)),
+            "No failover is possible: data1 serves alone, data2 is catching up (1234 bytes behind).",
+        ),
+        (
+            without(lone(), &[1]),
+            "No failover is possible: data1 serves alone, data2 does not answer.",
+        ),
+        (
+            with(lone(), 1, |r| {
+                r.view.postgres.state = PgState::Stopped {
+                    shutdown_checkpoint: None,
+                }
+            }),
+            "No failover is possible: data1 serves alone, data2: stopped.",
+        ),
+        (
+            without(whole(), &[1]),
+            "No failover is possible: data2 is in sync but does not answer.",
+        ),
+        (
+            with(whole(), 1, |r| r.view.postgres.state = PgState::Starting),
+            "No failover is possible: data2 is in sync, but its database: starting.",
+        ),
+        (
+            with(whole(), 1, |r| r.view.postgres.copy = Some(CopyId(9))),
+            "No failover is possible: data2 has lost the copy that is in sync.",
+        ),
+        (
+            without(whole(), &[2]),
+            "No failover is possible: data2 is in sync, but without data1 and monitor there is no majority.",
+        ),
+        (
+            with(whole(), 0, |r| r.view.postgres.state = PgState::Promoting),
+            "data1 leads, but its database does not serve yet: being promoted.",
+        ),
+        (
+            without(whole(), &[0]),
+            "What a failover would lose is not known: data1 leads, but does not answer here.",
+        ),
+        (
+            without(with(whole(), 2, |r| r.view.leader = None), &[0, 1]),
+            "No leader: only 1 of 3 members answer, and a majority is 2.",
+        ),
+    ];
+    for (each, expected) in cases {
+        assert_eq!(summary(&each), (false, expected.to_owned()));
+    }
+}
+
+#[test]
+fn why_there_is_no_leader() {
+    let nobody = |role: RoleView| -> Vec<Answer> {
+        let stopped = || PgState::Stopped {
+            shutdown_checkpoint: None,
+        };
+        let mut each = vec![
+            Ok(report(0, role, stopped(), None)),
+            Ok(report(1, RoleView::Follower, stopped(), None)),
+            Ok(report(2, RoleView::Follower, PgState::NoData, None)),
+        ];
+        for report in each.iter_mut().flatten() {
+            let report: &mut Report = report;
+            report.view.leader = None;
+        }
+        each
+    };
+    let cases = [
+        (RoleView::Candidate, "No leader: an election is under way."),
+        (
+            RoleView::WithoutState,
+            "No leader: data1 has no state and has to hear from all others first.",
+        ),
+        (
+            RoleView::Follower,
+            "No leader: nobody stands for election (data1: stopped, data2: stopped).",
+        ),
+    ];
+    for (role, expected) in cases {
+        assert_eq!(summary(&nobody(role)), (false, expected.to_owned()));
+    }
+}

@@ -1,0 +1,322 @@
+//! The member's state on disk (R1): one file, checksummed, replaced as a whole, never taken for absent when it is torn.
+
+use crate::codec::{self, CodecError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use yoke_core::HardState;
+
+const STATE: &str = "yoke.state";
+const STATE_NEW: &str = "yoke.state.new";
+const LOCK: &str = "yoke.lock";
+const MAGIC: &[u8; 8] = b"YOKESTAT";
+/// Counts the forms of the file. Another form is refused, not guessed at.
+const VERSION: u32 = 1;
+/// Magic, version, length, checksum.
+const HEADER: usize = 8 + 4 + 4 + 4;
+
+/// The directory of the daemon's own files, locked for one daemon at a time (R16).
+#[derive(Debug)]
+pub struct StatusDir {
+    path: PathBuf,
+    /// Held, not read: the lock ends with the process. The file is never replaced.
+    _lock: File,
+}
+
+/// Why the state cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The directory or a file in it cannot be made, read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another daemon runs.
+    #[error(
+        "another yoke daemon runs with the status directory {}: stop it first, or give this one its own status_dir",
+        .0.display()
+    )]
+    Locked(PathBuf),
+    /// It is not what was written.
+    #[error(
+        "{} is damaged ({what}): it holds this member's votes, and without them it could help to lose data. \
+         Restore nothing from a backup. If the disk is sound otherwise, move the file away and start again: \
+         the member then asks all others what they know before it takes part",
+        .path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// A newer or older Yoke wrote it.
+    #[error("{} has form {found}, this yoke reads form {VERSION}: use the version of yoke that wrote it", .path.display())]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        found: u32,
+    },
+    /// It was written under a configuration with other members (R13).
+    #[error(
+        "{} was written by a cluster of {}, the configuration names {}: the members of a cluster cannot be changed by \
+         editing files host by host. Correct primary, secondary and monitor in the configuration",
+        .path.display(), .written.join(", "), .configured.join(", ")
+    )]
+    Members {
+        /// Which file.
+        path: PathBuf,
+        /// The members that it names.
+        written: Vec<String>,
+        /// The configuration's.
+        configured: Vec<String>,
+    },
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StateError {
+    let path = path.to_owned();
+    move |source| StateError::Io { path, source }
+}
+
+impl StatusDir {
+    /// Makes the directory if it is missing, and locks it.
+    ///
+    /// # Errors
+    /// Another daemon holds the lock, or the directory cannot be used.
+    pub fn lock(path: &Path) -> Result<Self, StateError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755) // PostgreSQL's account reads its settings from here
+            .create(path)
+            .map_err(io_error(path))?;
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(io_error(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(StatusDir {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(StateError::Locked(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(io_error(&lock_path)(source)),
+        }
+    }
+
+    /// The state as last written; none if there never was any.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged, or belongs to a cluster with other members.
+    pub fn load(&self, members: &[String]) -> Result<Option<HardState>, StateError> {
+        let path = self.path.join(STATE);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(io_error(&path)(e)),
+        };
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file)
+            .take((HEADER + codec::MAX_BYTES + 1) as u64)
+            .read_to_end(&mut bytes)
+            .map_err(io_error(&path))?;
+        let state = unwrap(&path, &bytes)?;
+        if *state.members != *members {
+            return Err(StateError::Members {
+                path,
+                written: state.members.to_vec(),
+                configured: members.to_vec(),
+            });
+        }
+        Ok(Some(state))
+    }
+
+    /// Makes the state durable: when this returns, it survives a loss of power; until then the old one does.
+    ///
+    /// # Errors
+    /// The disk refuses. The old state is still whole.
+    pub fn store(&self, state: &HardState) -> Result<(), StateError> {
+        let path = self.path.join(STATE);
+        let new = self.path.join(STATE_NEW);
+        let bytes = wrap(state).map_err(|e| StateError::Io {
+            path: path.clone(),
+            source: io::Error::other(e),
+        })?;
+        let write = || -> io::Result<()> {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600)
+                .open(&new)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&new, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(io_error(&path))
+    }
+}
+
+/// The file's bytes.
+fn wrap(state: &HardState) -> Result<Vec<u8>, CodecError> {
+    let payload = codec::encode(state)?;
+    let mut bytes = Vec::with_capacity(HEADER + payload.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+    bytes.extend_from_slice(&payload);
+    Ok(bytes)
+}
+
+/// The state that the file's bytes are.
+fn unwrap(path: &Path, bytes: &[u8]) -> Result<HardState, StateError> {
+    let damaged = |what: &str| StateError::Damaged {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    };
+    let number = |at: usize| -> Option<u32> {
+        let four = bytes.get(at..at + 4)?;
+        four.try_into().ok().map(u32::from_le_bytes)
+    };
+    if !bytes.starts_with(MAGIC) {
+        return Err(damaged("it does not begin like a state file"));
+    }
+    let (Some(version), Some(length), Some(checksum)) = (number(8), number(12), number(16)) else {
+        return Err(damaged("it ends within its header"));
+    };
+    if version != VERSION {
+        return Err(StateError::Version {
+            path: path.to_owned(),
+            found: version,
+        });
+    }
+    let payload = &bytes[HEADER..];
+    if payload.len() != length as usize {
+        return Err(damaged("its length is not the one written"));
+    }
+    if crc32fast::hash(payload) != checksum {
+        return Err(damaged("its checksum does not fit"));
+    }
+    codec::decode(payload).map_err(|e| damaged(&e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use yoke_core::Duration;
+    use yoke_core::member::MemberId;
+    use yoke_core::record::Term;
+
+    fn members() -> Vec<String> {
+        ["data1", "data2", "monitor"].map(str::to_owned).to_vec()
+    }
+
+    fn state(term: u64) -> HardState {
+        HardState {
+            members: members().into(),
+            term: Term(term),
+            voted_for: Some(MemberId(1)),
+            record: None,
+            longest_promise: Duration::secs(5),
+            stamped: true,
+        }
+    }
+
+    fn dir() -> (tempfile::TempDir, StatusDir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = StatusDir::lock(&temp.path().join("a/b")).unwrap();
+        (temp, dir)
+    }
+
+    #[test]
+    fn what_was_stored_is_loaded() {
+        let (_temp, dir) = dir();
+        assert_eq!(dir.load(&members()).unwrap(), None);
+        dir.store(&state(3)).unwrap();
+        dir.store(&state(4)).unwrap();
+        assert_eq!(dir.load(&members()).unwrap(), Some(state(4)));
+    }
+
+    #[test]
+    fn a_half_written_successor_changes_nothing() {
+        let (_temp, dir) = dir();
+        dir.store(&state(3)).unwrap();
+        std::fs::write(dir.path.join(STATE_NEW), b"YOKES").unwrap();
+        assert_eq!(dir.load(&members()).unwrap(), Some(state(3)));
+    }
+
+    #[test]
+    fn every_torn_or_changed_file_is_an_error() {
+        let (_temp, dir) = dir();
+        dir.store(&state(3)).unwrap();
+        let path = dir.path.join(STATE);
+        let whole = std::fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert!(dir.load(&members()).is_err(), "cut to {length} bytes");
+        }
+        for place in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 0x10;
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(dir.load(&members()).is_err(), "byte {place} changed");
+        }
+        std::fs::write(&path, [whole.as_slice(), b"x"].concat()).unwrap();
+        let error = dir.load(&members()).unwrap_err().to_string();
+        assert!(error.contains("is damaged (its length"), "{error}");
+    }
+
+    #[test]
+    fn another_form_is_named() {
+        let (_temp, dir) = dir();
+        let mut bytes = wrap(&state(3)).unwrap();
+        bytes[8] = 9;
+        std::fs::write(dir.path.join(STATE), &bytes).unwrap();
+        let error = dir.load(&members()).unwrap_err();
+        assert!(
+            matches!(error, StateError::Version { found: 9, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn r13_a_configuration_with_other_members_is_refused() {
+        let (_temp, dir) = dir();
+        dir.store(&state(3)).unwrap();
+        let mut others = members();
+        others[1] = "beta".to_owned();
+        let error = dir.load(&others).unwrap_err().to_string();
+        assert!(
+            error.contains("data1, data2, monitor") && error.contains("data1, beta, monitor"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn r16_one_daemon_at_a_time() {
+        let (_temp, dir) = dir();
+        let second = StatusDir::lock(&dir.path).unwrap_err();
+        assert!(matches!(second, StateError::Locked(_)), "{second}");
+        let path = dir.path.clone();
+        drop(dir);
+        assert!(StatusDir::lock(&path).is_ok());
+    }
+
+    /// These bytes are on people's disks. A test that fails here means: count `VERSION` up and read both forms.
+    #[test]
+    fn the_files_bytes_are_these() {
+        let bytes = wrap(&state(3)).unwrap();
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        insta::assert_snapshot!(hex, @"594f4b4553544154010000001f00000098f0d12503056461746131056461746132076d6f6e69746f7203010100fc404b4c0001");
+    }
+}

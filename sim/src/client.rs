@@ -1,0 +1,179 @@
+//! Clients: write, remember what was acknowledged, reconnect. One of them stays at a host whatever that is, so that its
+//! session is there when a standby is promoted. A prober, in runs that measure gaps, tries everything all the time.
+
+use crate::choices::About;
+use crate::postgres::instance::{DbEv, Phase};
+use crate::world::{Ev, World};
+use yoke_core::postgres::Doors;
+
+/// The prober's number.
+const PROBER: usize = usize::MAX;
+
+/// One client.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    /// Takes any host, and stays.
+    roams: bool,
+    session: u64,
+    at: Option<usize>,
+}
+
+/// What happens to a client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ClientEv {
+    /// It goes on.
+    Wake,
+    /// Its statement got no answer for long.
+    GivesUp,
+}
+
+impl Client {
+    pub(crate) fn new(roams: bool) -> Self {
+        Client { roams, session: 0, at: None }
+    }
+}
+
+impl World {
+    /// Whether clients can come in at a host, and whether they can write there.
+    fn admits(&self, h: usize) -> Option<bool> {
+        let host = &self.hosts[h];
+        let server = host.server.as_ref()?;
+        let answers = host.up && !host.paused(self.now) && !server.killed && !server.hung;
+        let open = server.read.doors == Doors::Open;
+        match server.phase {
+            Phase::Standby | Phase::Promoting if answers && open => Some(false),
+            Phase::Primary if answers && open => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Something happens to a client.
+    pub(crate) fn on_client(&mut self, client: usize, session: u64, ev: ClientEv) {
+        if self.clients[client].session != session {
+            return;
+        }
+        match (ev, self.clients[client].at) {
+            (ClientEv::Wake, None) => self.client_connects(client),
+            (ClientEv::Wake, Some(h)) => self.client_writes(client, h),
+            (ClientEv::GivesUp, Some(h)) => {
+                if let Some(server) = &mut self.hosts[h].server {
+                    server.sessions.retain(|s| *s != (client, session));
+                }
+                self.client_lost(client, session);
+            }
+            (ClientEv::GivesUp, None) => {}
+        }
+    }
+
+    fn client_connects(&mut self, client: usize) {
+        let count = self.hosts.len();
+        let first = self.choices.bits(About::ClientHost, client, 0) as usize % count;
+        let roams = self.clients[client].roams;
+        let found = (0..count)
+            .map(|i| (first + i) % count)
+            .find(|h| self.admits(*h).is_some_and(|writes| writes || roams));
+        self.clients[client].session += 1;
+        let session = self.clients[client].session;
+        self.clients[client].at = found;
+        if let Some(h) = found
+            && let Some(server) = &mut self.hosts[h].server
+        {
+            server.sessions.push((client, session));
+            self.client_writes(client, h);
+        } else {
+            self.client_later(client, 10_000, 60_000);
+        }
+    }
+
+    fn client_later(&mut self, client: usize, low: u64, high: u64) {
+        let session = self.clients[client].session;
+        let delay = self.choices.within(About::ClientThink, client, 0, low, high);
+        self.after(delay, Ev::Client { client, session, ev: ClientEv::Wake });
+    }
+
+    fn client_writes(&mut self, client: usize, h: usize) {
+        let session = self.clients[client].session;
+        self.begin_write(client, session, h);
+        self.after(6_000_000, Ev::Client { client, session, ev: ClientEv::GivesUp });
+    }
+
+    fn begin_write(&mut self, client: usize, session: u64, h: usize) {
+        self.next_write += 1;
+        let write = self.next_write;
+        let time = self.choices.skewed(About::Flush, h, 0, (300, 6_000), 10, (10_000, 100_000));
+        if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
+            self.db_in(time, h, run, DbEv::Commit { client, session, write });
+        }
+    }
+
+    /// The server says COMMIT.
+    pub(crate) fn client_acknowledged(&mut self, h: usize, client: usize, session: u64) {
+        if client == PROBER {
+            if let Some(server) = &mut self.hosts[h].server {
+                server.sessions.retain(|s| *s != (client, session));
+            }
+            return;
+        }
+        self.client_goes_on(h, client, session);
+    }
+
+    /// The server says that it is read-only.
+    pub(crate) fn client_refused(&mut self, client: usize, session: u64) {
+        if client != PROBER
+            && self.clients[client].session == session
+            && let Some(h) = self.clients[client].at
+        {
+            self.client_goes_on(h, client, session);
+        }
+    }
+
+    /// A statement has ended: the session's number changes with each, so that an old give-up is not taken for a new one.
+    fn client_goes_on(&mut self, h: usize, client: usize, session: u64) {
+        if self.clients[client].session != session {
+            return;
+        }
+        self.clients[client].session += 1;
+        let next = self.clients[client].session;
+        if let Some(server) = &mut self.hosts[h].server {
+            for s in &mut server.sessions {
+                if *s == (client, session) {
+                    s.1 = next;
+                }
+            }
+        }
+        let think = self.scenario.clients.1;
+        self.client_later(client, 1_000, think);
+    }
+
+    /// The connection is gone; what became of the statement is unknown.
+    pub(crate) fn client_lost(&mut self, client: usize, session: u64) {
+        if client != PROBER && self.clients[client].session == session {
+            self.clients[client].at = None;
+            self.clients[client].session += 1;
+            self.client_later(client, 10_000, 60_000);
+        }
+    }
+
+    /// The host is gone without a word.
+    pub(crate) fn client_times_out(&mut self, client: usize, session: u64) {
+        if client != PROBER && self.clients[client].session == session {
+            self.clients[client].at = None;
+            self.clients[client].session += 1;
+            self.client_later(client, 300_000, 1_000_000);
+        }
+    }
+
+    /// Tries every host, each time on a connection of its own.
+    pub(crate) fn probe(&mut self) {
+        for h in 0..self.hosts.len() {
+            if self.admits(h) == Some(true) {
+                let session = self.fresh_uid();
+                if let Some(server) = &mut self.hosts[h].server {
+                    server.sessions.push((PROBER, session));
+                }
+                self.begin_write(PROBER, session, h);
+            }
+        }
+        self.after(20_000, Ev::Probe);
+    }
+}

@@ -1,0 +1,119 @@
+//! What a run went through, so that a simulator in which nothing happens shows.
+
+use crate::scenario::Single;
+use std::fmt;
+use yoke_core::record::Record;
+
+/// Counts of one run, or of many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Terms that somebody led.
+    pub elections: u64,
+    /// Promotions of another member than the last, not ordered by an operator.
+    pub failovers: u64,
+    /// The same while an operator's order was young.
+    pub hand_overs: u64,
+    /// Orders to hand over.
+    pub orders_to_hand_over: u64,
+    /// Clones that came to their end.
+    pub clones: u64,
+    /// Acknowledged writes.
+    pub acknowledged: u64,
+    /// Daemons started again.
+    pub restarts: u64,
+    /// Fences by a guard.
+    pub fences: u64,
+    /// What nodes asked for.
+    pub actions: u64,
+    /// Runs with acknowledged writes under two primaries.
+    pub two_primaries: u64,
+    /// The same, while each was lone.
+    pub two_lone: u64,
+    /// The same, while each had another copy in sync.
+    pub two_in_sync: u64,
+    /// Of each kind of single fault: runs, sum and maximum of the longest gap.
+    pub gaps: [(u64, u64, u64); 6],
+    last_primary: Option<usize>,
+    acked_lone: u8,
+    acked_in_sync: u8,
+}
+
+impl Coverage {
+    pub(crate) fn acknowledged(&mut self, h: usize, committed: Option<&Record>) {
+        self.acknowledged += 1;
+        if committed.is_some_and(Record::is_lone) {
+            self.acked_lone |= 1 << h;
+        } else {
+            self.acked_in_sync |= 1 << h;
+        }
+    }
+
+    pub(crate) fn promoted(&mut self, h: usize, by_hand: bool) {
+        if self.last_primary.is_some_and(|last| last != h) {
+            if by_hand {
+                self.hand_overs += 1;
+            } else {
+                self.failovers += 1;
+            }
+        }
+        self.last_primary = Some(h);
+    }
+
+    pub(crate) fn gap(&mut self, single: Single, gap: u64) {
+        let of = &mut self.gaps[single as usize];
+        *of = (of.0 + 1, of.1 + gap, of.2.max(gap));
+    }
+
+    /// Adds a run's counts.
+    pub fn add(&mut self, run: &Coverage) {
+        self.elections += run.elections;
+        self.failovers += run.failovers;
+        self.hand_overs += run.hand_overs;
+        self.orders_to_hand_over += run.orders_to_hand_over;
+        self.clones += run.clones;
+        self.acknowledged += run.acknowledged;
+        self.restarts += run.restarts;
+        self.fences += run.fences;
+        self.actions += run.actions;
+        self.two_primaries += u64::from((run.acked_lone | run.acked_in_sync).count_ones() > 1);
+        self.two_lone += u64::from(run.acked_lone.count_ones() > 1);
+        self.two_in_sync += u64::from(run.acked_in_sync.count_ones() > 1);
+        for (sum, one) in self.gaps.iter_mut().zip(run.gaps) {
+            *sum = (sum.0 + one.0, sum.1 + one.1, sum.2.max(one.2));
+        }
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = [
+            ("elections", self.elections),
+            ("failovers", self.failovers),
+            ("hand-overs (of those ordered below)", self.hand_overs),
+            ("hand-overs ordered", self.orders_to_hand_over),
+            ("clones", self.clones),
+            ("acknowledged writes", self.acknowledged),
+            ("daemons started again", self.restarts),
+            ("fences", self.fences),
+            ("seeds with acknowledged writes under two primaries", self.two_primaries),
+            ("  each with another copy in sync", self.two_in_sync),
+            ("  each lone", self.two_lone),
+        ];
+        for (name, count) in rows {
+            writeln!(f, "  {name:<52} {count:>10}")?;
+        }
+        let names = ["primary's host", "primary's database", "hand-over", "witness", "secondary", "daemon"];
+        for (name, (runs, sum, most)) in names.iter().zip(self.gaps) {
+            if runs > 0 {
+                let mean = sum / runs / 1000;
+                writeln!(
+                    f,
+                    "  {:<52} {runs:>10} runs, longest gap: mean {mean} ms, at most {} ms",
+                    format!("single fault: {name}"),
+                    most / 1000
+                )?;
+            }
+        }
+        Ok(())
+    }
+}

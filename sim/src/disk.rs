@@ -1,0 +1,32 @@
+//! The daemon's state file: what is written is durable only some time later, and a crash may come before.
+
+use std::sync::Arc;
+use yoke_core::HardState;
+
+/// The state file of one host.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk {
+    /// What a daemon that starts now reads.
+    pub(crate) durable: Option<Arc<HardState>>,
+    /// Being synced.
+    pub(crate) under_way: Option<(u64, Arc<HardState>)>,
+    /// To be written after that; a later one replaces it.
+    pub(crate) next: Option<(u64, Arc<HardState>)>,
+    /// Tells syncs apart.
+    pub(crate) token: u64,
+    /// Until when each sync takes long.
+    pub(crate) slow_until: u64,
+}
+
+impl Disk {
+    /// The daemon or the host ends. `lands`: the sync under way is carried out all the same.
+    pub(crate) fn crash(&mut self, lands: bool) {
+        if let Some((_, state)) = self.under_way.take()
+            && lands
+        {
+            self.durable = Some(state);
+        }
+        self.next = None;
+        self.token += 1;
+    }
+}

@@ -1,0 +1,29 @@
+//! The simulator: Yoke's real node, steward and guard on simulated hosts, networks, disks, clocks, databases and clients,
+//! with every promise judged after every event.
+//!
+//! A seed makes a [`Scenario`], which is data; small choices come from a hash of what they are about ([`choices`]), so
+//! that a changed scenario keeps all choices that it does not touch. Integers only, one queue, no hash maps: equal seeds,
+//! equal digests, whatever the build and the number of threads.
+
+mod choices;
+mod client;
+mod clock;
+mod coverage;
+mod digest;
+mod disk;
+mod generate;
+mod host;
+mod network;
+mod operator;
+mod oracle;
+mod postgres;
+mod run;
+pub mod scenario;
+mod trace;
+mod world;
+
+pub use coverage::Coverage;
+pub use generate::scenario as scenario_of;
+pub use run::{How, Report, catch_panics, run, run_bytes, run_many};
+pub use scenario::Scenario;
+pub use world::Violation;

@@ -1,0 +1,243 @@
+//! Carries out the scenario: faults, healing, and what operators do.
+
+use crate::choices::About;
+use crate::host::Input;
+use crate::scenario::{Kind, Target, Trigger, What};
+use crate::world::{Ev, World};
+use yoke_core::operator::Command;
+
+impl World {
+    /// Whom a fault meets.
+    fn meets(&self, target: Target) -> usize {
+        let serving = |h: &usize| self.hosts[*h].server.as_ref().is_some_and(|s| s.serving && !s.killed);
+        let count = self.hosts.len();
+        match target {
+            Target::Member(member) => member % count,
+            Target::Primary => (0..count).find(serving).unwrap_or(0),
+            Target::Standby => (0..count)
+                .filter(|h| self.scenario.members[*h])
+                .find(|h| !serving(h))
+                .unwrap_or(1),
+        }
+    }
+
+    /// The cluster is ready: the scenario's time begins.
+    pub(crate) fn is_ready(&mut self) {
+        self.ready = Some(self.now);
+        self.trace.say(self.now, None, || "the cluster is ready".into());
+        for (number, fault) in self.scenario.faults.clone().into_iter().enumerate() {
+            if !fault.early {
+                self.after(fault.at, Ev::Fault(number));
+            }
+        }
+        self.after(self.scenario.heal_after, Ev::Heal);
+    }
+
+    /// A fault comes.
+    pub(crate) fn fault(&mut self, number: usize) {
+        if self.healed {
+            return;
+        }
+        let what = self.scenario.faults[number].what;
+        let now = self.now;
+        self.trace.say(now, None, || format!("FAULT {what}"));
+        match what {
+            What::Daemon(target, trigger, down) => {
+                let h = self.meets(target);
+                self.arm(h, trigger, false, down);
+            }
+            What::Host(target, trigger, down) => {
+                let h = self.meets(target);
+                self.arm(h, trigger, true, down);
+            }
+            What::Guard(target) => {
+                let h = self.meets(target);
+                self.guard_dies(h);
+            }
+            What::Database(target) => {
+                let h = self.meets(target);
+                if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
+                    self.on_dead(h, run);
+                    let gone = self.choices.within(About::GoneTime, h, 1, 5_000, 100_000);
+                    self.after(gone, Ev::Gone { h, run });
+                }
+            }
+            What::PowerLoss(down) => {
+                for h in 0..self.hosts.len() {
+                    self.host_dies(h);
+                    let away = self.choices.within(About::Restart, h, 2, 50_000, down.max(50_001));
+                    self.after(away, Ev::BootHost { h });
+                }
+            }
+            What::PauseDaemon(target, time) => {
+                let h = self.meets(target);
+                if let Some(daemon) = &mut self.hosts[h].daemon {
+                    daemon.paused_until = daemon.paused_until.max(now + time);
+                    self.after(time, Ev::Resume { h });
+                }
+            }
+            What::PauseHost(target, time) => {
+                let h = self.meets(target);
+                let host = &mut self.hosts[h];
+                host.paused_until = host.paused_until.max(now + time);
+                self.after(time, Ev::Resume { h });
+            }
+            What::HangDatabase(target, time) => {
+                let h = self.meets(target);
+                let host = &mut self.hosts[h];
+                host.hung_until = host.hung_until.max(now + time);
+                if let Some(server) = &mut host.server {
+                    server.hung = true;
+                }
+                self.after(time, Ev::Resume { h });
+            }
+            What::HangDisk(target, time) => {
+                let h = self.meets(target);
+                let host = &mut self.hosts[h];
+                host.stalled_until = host.stalled_until.max(now + time);
+                if let Some(server) = &mut host.server {
+                    server.stalled = true;
+                }
+                self.after(time, Ev::Resume { h });
+            }
+            What::SlowDisk(target, time) => {
+                let h = self.meets(target);
+                self.hosts[h].disk.slow_until = now + time;
+            }
+            What::Cut(from, to, links, time) => {
+                let (from, to) = (self.meets(from), self.meets(to));
+                if from != to {
+                    self.net.cut(from, to, links, now + time);
+                }
+            }
+            What::Isolate(target, links, time) => {
+                let h = self.meets(target);
+                for other in (0..self.hosts.len()).filter(|other| *other != h) {
+                    self.net.cut(h, other, links, now + time);
+                    self.net.cut(other, h, links, now + time);
+                }
+            }
+            What::Hold(from, to, links, time) => {
+                let (from, to) = (self.meets(from), self.meets(to));
+                if from != to {
+                    self.net.hold(from, to, links, now + time);
+                }
+            }
+            What::Loss(share, time) => self.net.loss = (share, now + time),
+            What::Demote(target) => {
+                let h = self.meets(target);
+                self.coverage.orders_to_hand_over += 1;
+                self.oracles.handing_over_until = now + 4 * self.scenario.decision_timeout;
+                if self.hosts[h].up {
+                    let request = self.fresh_uid();
+                    self.daemon_gets(h, Input::Operator(request, Command::Demote));
+                }
+            }
+            What::StopDaemon(target, down) => {
+                let h = self.meets(target);
+                if self.hosts[h].up {
+                    self.hosts[h].away = down;
+                    self.oracles.handing_over_until = now + 4 * self.scenario.decision_timeout;
+                    self.daemon_gets(h, Input::Stop);
+                }
+            }
+        }
+    }
+
+    fn arm(&mut self, h: usize, trigger: Trigger, whole_host: bool, down: u64) {
+        if !self.hosts[h].up || self.hosts[h].daemon.is_none() {
+            return;
+        }
+        self.hosts[h].armed = Some((trigger, whole_host, down));
+        if trigger == Trigger::Actions(0) {
+            self.armed_strikes(h);
+        }
+    }
+
+    /// A pause or a hang may be over.
+    pub(crate) fn resume(&mut self, h: usize) {
+        let now = self.now;
+        let host = &mut self.hosts[h];
+        if host.up && host.paused_until > 0 && host.paused_until <= now {
+            host.paused_until = 0;
+            // Its guard needs a moment to have its turn.
+            host.excused_until = now + host.config.fencing().0;
+            let excused = host.config.fencing().0;
+            let backlog = std::mem::take(&mut host.backlog);
+            self.say(h, || "host: runs again".into());
+            self.after(excused, Ev::Recheck);
+            let (first, then) = backlog.into_iter().partition::<Vec<_>, _>(|ev| matches!(ev, Ev::GuardTimer { .. }));
+            for ev in first.into_iter().chain(then) {
+                self.happens(ev);
+            }
+        }
+        let host = &mut self.hosts[h];
+        if let Some(server) = host.server.as_mut().filter(|s| s.hung && host.hung_until <= now) {
+            server.hung = false;
+            let run = server.run;
+            let wires = std::mem::take(&mut server.wire_backlog);
+            let backlog = std::mem::take(&mut server.backlog);
+            self.say(h, || "postgres: runs again".into());
+            for ev in backlog {
+                self.after(1, Ev::Db { h, run, ev });
+            }
+            for (from, conn, wire) in wires {
+                self.after(2, Ev::Wire { from, to: h, conn, wire });
+            }
+        }
+        let host = &mut self.hosts[h];
+        if let Some(server) = host.server.as_mut().filter(|s| s.stalled && host.stalled_until <= now) {
+            server.stalled = false;
+            let run = server.run;
+            for ev in std::mem::take(&mut server.backlog) {
+                self.after(1, Ev::Db { h, run, ev });
+            }
+        }
+        let Some(daemon) = &mut self.hosts[h].daemon else {
+            return;
+        };
+        if daemon.paused_until > 0 && daemon.paused_until <= now {
+            daemon.paused_until = 0;
+            let backlog = std::mem::take(&mut daemon.backlog);
+            self.say(h, || "daemon: runs again".into());
+            for input in backlog {
+                self.daemon_gets(h, input);
+            }
+        }
+    }
+
+    /// Everything heals; nothing goes wrong any more.
+    pub(crate) fn heal(&mut self) {
+        if self.healed {
+            return;
+        }
+        self.trace.say(self.now, None, || "EVERYTHING HEALS".into());
+        self.healed = true;
+        self.heal_at = Some(self.now);
+        self.net.heal();
+        self.scenario.network = (0, 0, 0);
+        self.scenario.failures = 0;
+        let now = self.now;
+        for h in 0..self.hosts.len() {
+            let host = &mut self.hosts[h];
+            host.armed = None;
+            host.disk.slow_until = 0;
+            host.hung_until = 0;
+            host.stalled_until = 0;
+            if host.paused_until > now {
+                host.paused_until = now;
+            }
+            if let Some(daemon) = &mut host.daemon
+                && daemon.paused_until > now
+            {
+                daemon.paused_until = now;
+            }
+            self.resume(h);
+            let away = self.choices.within(About::Restart, h, 3, 10_000, 300_000);
+            self.after(away, if self.hosts[h].up { Ev::StartDaemon { h } } else { Ev::BootHost { h } });
+        }
+        if self.scenario.kind == Kind::Unbounded {
+            self.after(3_000_000, Ev::Heal);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! L: once faults have stopped, there is a primary that acknowledges, and then a second copy in sync. Where nothing but
+//! one fault happened, the longest gap between two acknowledgements has a bound, and the role moves only if it must.
+
+use crate::scenario::{Kind, Single};
+use crate::world::World;
+
+/// What liveness needs to know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Liveness {
+    last: Option<u64>,
+    /// The longest gap since the cluster was ready, and when it ended.
+    pub(crate) gap: (u64, u64),
+    /// Since when everything is as it should be after healing.
+    well_since: Option<u64>,
+}
+
+/// A cluster that meets no fault is ready by then.
+const GENESIS: u64 = 60_000_000;
+
+impl World {
+    /// A write was acknowledged.
+    pub(crate) fn acknowledged_for_liveness(&mut self) {
+        let now = self.now;
+        if self.ready.is_none() {
+            self.note_ready();
+            return;
+        }
+        let liveness = &mut self.oracles.liveness;
+        if let Some(last) = liveness.last
+            && now - last > liveness.gap.0
+        {
+            liveness.gap = (now - last, now);
+        }
+        liveness.last = Some(now);
+        if self.all_in_sync() && self.heal_at.is_some() {
+            self.oracles.liveness.well_since.get_or_insert(now);
+        }
+    }
+
+    fn all_in_sync(&self) -> bool {
+        let copies = self.scenario.members.iter().filter(|data| **data).count();
+        self.oracles.newest_record.committed.as_ref().is_some_and(|record| record.in_sync.len() == copies)
+    }
+
+    /// Whether the cluster has come together for the first time.
+    pub(crate) fn note_ready(&mut self) {
+        if self.ready.is_none() && self.all_in_sync() && !self.oracles.lost_write.acked.is_empty() {
+            self.is_ready();
+        }
+    }
+
+    /// After every event.
+    pub(crate) fn check_liveness(&mut self) {
+        let now = self.now;
+        let bounded = self.scenario.kind != Kind::Unbounded;
+        let Some(heal_at) = self.heal_at else {
+            if self.ready.is_none() && now > GENESIS {
+                if bounded && !self.scenario.faults.iter().any(|f| f.early) {
+                    self.violated("liveness", "a new cluster is not in sync after a minute".into());
+                }
+                self.is_ready();
+            }
+            return;
+        };
+        if !bounded {
+            self.finished = now > heal_at + 2_000_000;
+            return;
+        }
+        let d = self.scenario.decision_timeout;
+        let writable_by = heal_at + 4 * d + 15_000_000;
+        if now > writable_by && self.oracles.liveness.last.is_none_or(|last| last < heal_at) {
+            self.violated("liveness", format!("nothing was acknowledged within {} s of healing", (writable_by - heal_at) / 1_000_000));
+        }
+        let in_sync_by = heal_at + 150_000_000;
+        if now > in_sync_by && self.oracles.liveness.well_since.is_none() {
+            self.violated("liveness", "the other copy is not in sync long after healing".into());
+        }
+        if self.oracles.liveness.well_since.is_some_and(|since| now > since + 1_000_000) {
+            self.finished = true;
+            if let Kind::Single(single) = self.scenario.kind {
+                self.check_single(single);
+            }
+        }
+    }
+
+    fn check_single(&mut self, single: Single) {
+        let d = self.scenario.decision_timeout;
+        let second = 1_000_000;
+        let bound = match single {
+            Single::PrimaryHost => d * 102 / 100 + second,
+            Single::PrimaryDatabase => second,
+            Single::HandOver => second * 3 / 2,
+            Single::Witness | Single::Daemon => second / 2,
+            Single::Secondary => self.scenario.sync_timeout + second,
+        };
+        let (gap, at) = self.oracles.liveness.gap;
+        self.coverage.gap(single, gap);
+        if gap > bound {
+            self.violated(
+                "liveness",
+                format!("{single}: nothing was acknowledged for {gap} us until {at}; the bound is {bound} us"),
+            );
+        }
+        let moves = self.coverage.failovers + self.coverage.hand_overs;
+        let wanted = match single {
+            Single::PrimaryHost | Single::PrimaryDatabase | Single::HandOver => 1,
+            Single::Witness | Single::Secondary | Single::Daemon => 0,
+        };
+        if moves != wanted {
+            self.violated("liveness", format!("{single}: the role moved {moves} times instead of {wanted}"));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! S1: no acknowledged write is ever lost, and no database acknowledges a write that the database of a later term lacks.
+
+use crate::postgres::directory::DataDir;
+use crate::world::World;
+use yoke_core::record::Term;
+
+/// One write that a client was told of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Acked {
+    pub(crate) write: u64,
+    /// Where it is in the log of whoever acknowledged it, and so of everybody who has that history.
+    pub(crate) index: usize,
+    pub(crate) by: usize,
+}
+
+/// What was acknowledged, and by which database the newest term is served.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LostWrite {
+    pub(crate) acked: Vec<Acked>,
+    newest: Option<(Term, usize, u64)>,
+}
+
+/// The first acknowledged write that a directory lacks.
+pub(crate) fn first_missing(acked: &[Acked], dir: &mut DataDir) -> Option<Acked> {
+    for one in &acked[dir.verified.min(acked.len())..] {
+        if !dir.wal.holds(one.write, one.index) {
+            return Some(*one);
+        }
+        dir.verified += 1;
+    }
+    None
+}
+
+impl World {
+    /// A database says COMMIT.
+    pub(crate) fn on_acknowledged(&mut self, h: usize, write: u64, index: usize) {
+        self.say(h, || format!("ACKNOWLEDGES w{write}"));
+        self.digest.note((self.now, "ack", h, write));
+        self.oracles.lost_write.acked.push(Acked { write, index, by: h });
+        self.coverage.acknowledged(h, self.oracles.newest_record.committed.as_deref());
+        let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
+        self.check_holds_all(h, term, "acknowledges");
+        // The write of a deposed primary is in the newer one's log.
+        if let Some((newest, other, uid)) = self.oracles.lost_write.newest
+            && term < newest
+            && other != h
+            && let Some(dir) = self.hosts[other].storage.directory.as_ref().filter(|d| d.uid == uid)
+            && !dir.wal.holds(write, index)
+        {
+            self.violated(
+                "lost_write",
+                format!("m{h}, primary of term {term}, acknowledges w{write}, which m{other}, primary of term {newest}, lacks"),
+            );
+        }
+        self.check_gate(h, write, index);
+        self.acknowledged_for_liveness();
+    }
+
+    /// The database of the highest term holds everything acknowledged so far.
+    pub(crate) fn check_holds_all(&mut self, h: usize, term: Term, does: &str) {
+        let lost_write = &mut self.oracles.lost_write;
+        if term < self.oracles.one_leader.highest() || lost_write.newest.is_some_and(|(newest, ..)| term < newest) {
+            return;
+        }
+        let Some(dir) = &mut self.hosts[h].storage.directory else {
+            return;
+        };
+        lost_write.newest = Some((term, h, dir.uid));
+        if let Some(lost) = first_missing(&lost_write.acked, dir) {
+            self.violated(
+                "lost_write",
+                format!("m{h}, primary of term {term}, {does} without w{}, which m{} acknowledged", lost.write, lost.by),
+            );
+        }
+    }
+
+    /// A promotion has ended.
+    pub(crate) fn on_promoted(&mut self, h: usize) {
+        let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
+        let by_hand = self.now < self.oracles.handing_over_until;
+        self.coverage.promoted(h, by_hand);
+        self.check_holds_all(h, term, "is promoted");
+        if self.hosts[h].server.as_ref().is_some_and(|s| !s.flag) {
+            self.on_gate_opened(h);
+        }
+    }
+
+    /// From now on commits wait for nobody.
+    pub(crate) fn on_gate_opened(&mut self, h: usize) {
+        let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
+        self.check_holds_all(h, term, "opens its gate");
+    }
+
+    /// Nothing acknowledged is missing in the last primary, nor in all databases together.
+    pub(crate) fn at_the_end(&mut self) {
+        let primary = (0..self.hosts.len())
+            .filter(|h| self.hosts[*h].server.as_ref().is_some_and(|s| s.writable()))
+            .max_by_key(|h| self.hosts[*h].server.as_ref().map(|s| s.term));
+        if let Some(h) = primary {
+            let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
+            self.check_holds_all(h, term, "is the last primary");
+        }
+        let vanished = self.oracles.lost_write.acked.iter().find(|a| {
+            !self.hosts.iter().any(|host| {
+                let storage = &host.storage;
+                storage.directory.iter().chain(&storage.set_aside).any(|dir| dir.wal.holds(a.write, a.index))
+            })
+        });
+        if let Some(lost) = vanished.copied() {
+            self.violated("lost_write", format!("w{} is in no database any more", lost.write));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What is promised, judged from outside after every event: one file a promise. They see everything: directories, true
+//! identities of histories, and the views of all nodes.
+
+pub(crate) mod gate;
+pub(crate) mod liveness;
+pub(crate) mod lost_write;
+pub(crate) mod newest_record;
+pub(crate) mod one_leader;
+pub(crate) mod two_primaries;
+
+use crate::world::World;
+use yoke_core::view::{ClusterView, RoleView};
+
+/// What the oracles remember.
+#[derive(Clone, Debug)]
+pub(crate) struct Oracles {
+    pub(crate) lost_write: lost_write::LostWrite,
+    pub(crate) one_leader: one_leader::OneLeader,
+    pub(crate) newest_record: newest_record::NewestRecord,
+    pub(crate) liveness: liveness::Liveness,
+    /// An operator's hand-over may be under way until then.
+    pub(crate) handing_over_until: u64,
+}
+
+impl Oracles {
+    /// Nothing seen yet.
+    pub(crate) fn new(_members: usize) -> Self {
+        Oracles {
+            lost_write: lost_write::LostWrite::default(),
+            one_leader: one_leader::OneLeader::default(),
+            newest_record: newest_record::NewestRecord::default(),
+            liveness: liveness::Liveness::default(),
+            handing_over_until: 0,
+        }
+    }
+}
+
+impl World {
+    /// A node has handled something: this is what it says now.
+    pub(crate) fn on_view(&mut self, h: usize, view: &ClusterView) {
+        if view.role != RoleView::Leader {
+            return;
+        }
+        // The leader's database, if it still serves, serves in this term.
+        if let Some(server) = self.hosts[h].server.as_mut().filter(|s| s.serving)
+            && server.term < view.term
+        {
+            server.term = view.term;
+        }
+        self.check_one_leader(h, view);
+        if self.check_newest_record(view) {
+            self.check_in_sync();
+            self.note_ready();
+        }
+    }
+}

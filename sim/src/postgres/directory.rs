@@ -1,0 +1,129 @@
+//! What lies on a host's disk and outlives every process.
+
+use crate::postgres::wal::{Entry, Kind, Lineage, Wal};
+use yoke_core::postgres::{Lsn, SystemId, Timeline};
+use yoke_core::step::{ClusterState, Inspection, Directory, Settings, Stamp};
+
+/// A data directory.
+#[derive(Clone, Debug)]
+pub(crate) struct DataDir {
+    /// Tells directories apart; the core cannot see it.
+    pub(crate) uid: u64,
+    pub(crate) system_id: SystemId,
+    pub(crate) stamp: Option<Stamp>,
+    pub(crate) wal: Wal,
+    /// The timelines that its WAL went through.
+    pub(crate) lineage: Lineage,
+    /// The history files in `pg_wal`: of each, the lineage that it tells. Some may lead away from its own.
+    pub(crate) files: Vec<Lineage>,
+    pub(crate) cluster: ClusterState,
+    /// The control file's checkpoint; lags behind a promotion.
+    pub(crate) checkpoint: Lsn,
+    pub(crate) checkpoint_timeline: Timeline,
+    pub(crate) never_used: bool,
+    /// How many of the acknowledged writes were seen to be in it (for the oracles).
+    pub(crate) verified: usize,
+}
+
+/// Everything of one host's disk that concerns its database.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Storage {
+    pub(crate) directory: Option<DataDir>,
+    pub(crate) rewriting: bool,
+    pub(crate) settings: Option<Settings>,
+    pub(crate) set_aside: Vec<DataDir>,
+}
+
+impl DataDir {
+    /// What `initdb` makes.
+    pub(crate) fn fresh(uid: u64, system_id: SystemId) -> Self {
+        let mut wal = Wal::default();
+        let first = wal.append(Kind::ShutdownCheckpoint, 120);
+        DataDir {
+            uid,
+            system_id,
+            stamp: None,
+            wal,
+            lineage: vec![(Timeline(1), Lsn(0))],
+            files: vec![],
+            cluster: ClusterState::ShutDown,
+            checkpoint: first.start,
+            checkpoint_timeline: Timeline(1),
+            never_used: true,
+            verified: 0,
+        }
+    }
+
+    /// The timeline that its WAL ends on.
+    pub(crate) fn timeline(&self) -> (Timeline, Lsn) {
+        self.lineage.last().copied().unwrap_or((Timeline(1), Lsn(0)))
+    }
+
+    /// The newest timeline that history files or control file show, and where it begins.
+    pub(crate) fn newest_timeline(&self) -> (Timeline, Lsn) {
+        let file = self.files.iter().filter_map(|file| file.last().copied());
+        let own = self.lineage.iter().copied().find(|(t, _)| *t == self.checkpoint_timeline);
+        file.chain(own).max_by_key(|(timeline, _)| *timeline).unwrap_or((Timeline(1), Lsn(0)))
+    }
+
+    /// The number that a promotion takes: the next one that is free *here*.
+    pub(crate) fn next_timeline(&self) -> Timeline {
+        let known = self.newest_timeline().0.max(self.timeline().0);
+        Timeline(known.0 + 1)
+    }
+
+    /// Takes in history files that it has not got yet; those that it has it keeps.
+    pub(crate) fn fetch_files(&mut self, theirs: &Lineage) {
+        for length in 2..=theirs.len() {
+            let file = &theirs[..length];
+            let number = file[length - 1].0;
+            if !self.files.iter().any(|f| f.last().is_some_and(|(t, _)| *t == number)) {
+                self.files.push(file.to_vec());
+            }
+        }
+    }
+
+    /// Appends what came by streaming from a server with this lineage.
+    pub(crate) fn receive(&mut self, entries: &[Entry], theirs: &Lineage) {
+        self.wal.entries.extend_from_slice(entries);
+        let end = self.wal.end();
+        let mine = self.timeline().0;
+        let from = theirs.iter().position(|(t, _)| *t == mine).map_or(0, |at| at + 1);
+        for (timeline, begin) in theirs.iter().skip(from) {
+            if *begin < end {
+                self.lineage.push((*timeline, *begin));
+            }
+        }
+    }
+
+    /// Drops everything from a position on.
+    pub(crate) fn truncate(&mut self, position: Lsn) {
+        let keep = self.wal.up_to(position);
+        if keep < self.wal.entries.len() {
+            self.wal.entries.truncate(keep);
+            self.verified = 0;
+        }
+    }
+}
+
+impl Storage {
+    /// What `Step::Inspect` shows.
+    pub(crate) fn inspect(&self) -> Inspection {
+        Inspection {
+            rewriting: self.rewriting,
+            directory: match &self.directory {
+                None => Directory::Absent,
+                Some(dir) => Directory::Data(Box::new(yoke_core::step::DataDirectory {
+                    system_id: dir.system_id,
+                    cluster: dir.cluster,
+                    checkpoint: dir.checkpoint,
+                    checkpoint_timeline: dir.checkpoint_timeline,
+                    newest_timeline: dir.newest_timeline(),
+                    never_used: dir.never_used,
+                    stamp: dir.stamp.clone(),
+                })),
+            },
+            written: self.settings.clone(),
+        }
+    }
+}
