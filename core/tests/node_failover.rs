@@ -10,7 +10,9 @@ use yoke_core::operator::CommandOutcome;
 fn the_primarys_host_dies() {
     let mut cluster = Cluster::in_sync();
     cluster.power_off(DATA1);
-    cluster.run_until("data2 serves", D + secs(1), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("data2 serves", D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
     let record = cluster.committed(DATA2).unwrap();
     assert!(record.is_lone(), "{record}");
     insta::assert_snapshot!(cluster.trace());
@@ -23,7 +25,9 @@ fn the_primarys_host_dies_at_any_moment() {
         let mut cluster = Cluster::in_sync();
         cluster.run_for(ms(10 * moment));
         cluster.power_off(DATA1);
-        cluster.run_until("data2 serves", D + secs(1), |c| c.served_by() == Some(DATA2));
+        cluster.run_until("data2 serves", D + secs(1), |c| {
+            c.served_by() == Some(DATA2)
+        });
         cluster.over();
     }
 }
@@ -34,7 +38,9 @@ fn the_primarys_host_dies_on_a_slow_network() {
     cluster.wire_time = ms(25);
     let mut cluster = cluster.settled();
     cluster.power_off(DATA1);
-    cluster.run_until("data2 serves", D + secs(1), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("data2 serves", D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
     cluster.over();
 }
 
@@ -109,7 +115,10 @@ fn the_standby_comes_back() {
     cluster.run_until("in sync again", secs(10), Cluster::is_in_sync);
     insta::assert_snapshot!(cluster.trace());
     let gap = cluster.longest_gap();
-    assert!(gap <= ms(200), "writes waited {gap} for the standby's return");
+    assert!(
+        gap <= ms(200),
+        "writes waited {gap} for the standby's return"
+    );
     assert_eq!(cluster.db(DATA2).discarded, 0);
     cluster.over();
 }
@@ -234,8 +243,14 @@ fn every_daemon_in_turn_is_killed_and_replaced() {
 fn the_primarys_daemon_stays_dead() {
     let mut cluster = Cluster::in_sync();
     cluster.kill_daemon(DATA1);
-    cluster.run_until("data2 serves", D + secs(1), |c| c.served_by() == Some(DATA2));
-    assert_eq!(cluster.db(DATA1).role(), DbRole::Down, "fenced by its guard");
+    cluster.run_until("data2 serves", D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
+    assert_eq!(
+        cluster.db(DATA1).role(),
+        DbRole::Down,
+        "fenced by its guard"
+    );
     cluster.over();
 }
 
@@ -320,7 +335,9 @@ fn a_new_primary_cannot_be_promoted_another_takes_over() {
     );
     cluster.power_off(DATA1);
     let third = MONITOR;
-    cluster.run_until("data3 serves", D + D + secs(2), |c| c.served_by() == Some(third));
+    cluster.run_until("data3 serves", D + D + secs(2), |c| {
+        c.served_by() == Some(third)
+    });
     cluster.over();
 }
 
@@ -341,7 +358,9 @@ fn everything_loses_its_power_the_former_primary_is_preferred() {
             cluster.start(m);
             cluster.run_for(ms(200));
         }
-        cluster.run_until("data1 serves", D + secs(1), |c| c.served_by() == Some(DATA1));
+        cluster.run_until("data1 serves", D + secs(1), |c| {
+            c.served_by() == Some(DATA1)
+        });
         cluster.run_until("in sync", secs(20), Cluster::is_in_sync);
         cluster.over();
     }
@@ -356,6 +375,8 @@ fn everything_loses_its_power_the_former_primary_does_not_return() {
     cluster.run_for(secs(1));
     cluster.start(MONITOR);
     cluster.start(DATA2);
-    cluster.run_until("data2 serves", D + D + secs(1), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("data2 serves", D + D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
     cluster.over();
 }

@@ -79,7 +79,9 @@ fn the_successor_dies_after_the_release_and_the_old_primary_serves_on() {
     cluster.demote(DATA1);
     cluster.run_until("released", secs(1), |c| c.said(DATA1, "releases its term"));
     cluster.power_off(DATA2);
-    cluster.run_until("data1 serves alone", secs(4), |c| c.served_by() == Some(DATA1));
+    cluster.run_until("data1 serves alone", secs(4), |c| {
+        c.served_by() == Some(DATA1)
+    });
     assert_eq!(cluster.replies(DATA1), [CommandOutcome::TakenBack]);
     cluster.over();
 }
@@ -93,7 +95,9 @@ fn the_successor_dies_after_its_commit_and_the_old_primary_serves_on() {
     });
     cluster.power_off(DATA2);
     // It waits for the monitor's promise to data2.
-    cluster.run_until("data1 serves", D + secs(1), |c| c.served_by() == Some(DATA1));
+    cluster.run_until("data1 serves", D + secs(1), |c| {
+        c.served_by() == Some(DATA1)
+    });
     cluster.over();
 }
 
@@ -103,7 +107,9 @@ fn the_successor_cannot_be_promoted_and_the_old_primary_serves_on() {
     cluster.trouble(DATA2, unpromotable());
     cluster.demote(DATA1);
     cluster.run_for(secs(1));
-    cluster.run_until("data1 serves", D + secs(1), |c| c.served_by() == Some(DATA1));
+    cluster.run_until("data1 serves", D + secs(1), |c| {
+        c.served_by() == Some(DATA1)
+    });
     cluster.over();
 }
 
@@ -190,7 +196,9 @@ fn the_stopping_primary_finds_nobody_to_hand_over_to_and_releases_all_the_same()
     cluster.cut(DATA1, DATA2);
     cluster.run_for(secs(1));
     cluster.stop(DATA1);
-    cluster.run_until("data2 serves", D + secs(1), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("data2 serves", D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
     cluster.over();
 }
 

@@ -33,7 +33,10 @@ fn r18_doors_stay_closed_until_the_gate_is_proven_and_recovery_has_arrived() {
             }
             let db = cluster.db(m);
             assert!(
-                matches!(db.gate(), Some(GateStatus::Open { .. } | GateStatus::Unproven)),
+                matches!(
+                    db.gate(),
+                    Some(GateStatus::Open { .. } | GateStatus::Unproven)
+                ),
                 "doors open, gate {:?}",
                 db.gate()
             );
@@ -89,7 +92,9 @@ fn r19_a_primary_that_cannot_start_gives_way_although_it_does_not_see_the_other(
     cluster.cut(DATA1, DATA2);
     cluster.run_for(ms(800));
     cluster.kill_database(DATA1);
-    cluster.run_until("data2 serves", D + D + secs(1), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("data2 serves", D + D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
     cluster.over();
 }
 
@@ -108,7 +113,9 @@ fn r19_a_primary_that_cannot_be_promoted_gives_way_although_it_does_not_see_the_
     }
     cluster.cut(DATA1, DATA2);
     // Silence after the start, D of promotion, D of promises.
-    cluster.run_until("data2 serves", D + D + D + secs(1), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("data2 serves", D + D + D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
     cluster.over();
 }
 

@@ -41,9 +41,7 @@ pub fn watch(inputs: mpsc::Sender<Input>) -> io::Result<()> {
             _ = interrupt.recv() => "a second signal",
             () = sleep(PATIENCE) => "no orderly end within 60 s",
         };
-        warn!(
-            "{why}: the daemon ends as it is, and its guard ends the database"
-        );
+        warn!("{why}: the daemon ends as it is, and its guard ends the database");
         std::process::exit(1);
     });
     Ok(())

@@ -29,7 +29,11 @@ pub(crate) enum ClientEv {
 
 impl Client {
     pub(crate) fn new(roams: bool) -> Self {
-        Client { roams, session: 0, at: None }
+        Client {
+            roams,
+            session: 0,
+            at: None,
+        }
     }
 }
 
@@ -87,22 +91,49 @@ impl World {
 
     fn client_later(&mut self, client: usize, low: u64, high: u64) {
         let session = self.clients[client].session;
-        let delay = self.choices.within(About::ClientThink, client, 0, low, high);
-        self.after(delay, Ev::Client { client, session, ev: ClientEv::Wake });
+        let delay = self
+            .choices
+            .within(About::ClientThink, client, 0, low, high);
+        self.after(
+            delay,
+            Ev::Client {
+                client,
+                session,
+                ev: ClientEv::Wake,
+            },
+        );
     }
 
     fn client_writes(&mut self, client: usize, h: usize) {
         let session = self.clients[client].session;
         self.begin_write(client, session, h);
-        self.after(6_000_000, Ev::Client { client, session, ev: ClientEv::GivesUp });
+        self.after(
+            6_000_000,
+            Ev::Client {
+                client,
+                session,
+                ev: ClientEv::GivesUp,
+            },
+        );
     }
 
     fn begin_write(&mut self, client: usize, session: u64, h: usize) {
         self.next_write += 1;
         let write = self.next_write;
-        let time = self.choices.skewed(About::Flush, h, 0, (300, 6_000), 10, (10_000, 100_000));
+        let time = self
+            .choices
+            .skewed(About::Flush, h, 0, (300, 6_000), 10, (10_000, 100_000));
         if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
-            self.db_in(time, h, run, DbEv::Commit { client, session, write });
+            self.db_in(
+                time,
+                h,
+                run,
+                DbEv::Commit {
+                    client,
+                    session,
+                    write,
+                },
+            );
         }
     }
 

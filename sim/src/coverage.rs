@@ -95,14 +95,24 @@ impl fmt::Display for Coverage {
             ("acknowledged writes", self.acknowledged),
             ("daemons started again", self.restarts),
             ("fences", self.fences),
-            ("seeds with acknowledged writes under two primaries", self.two_primaries),
+            (
+                "seeds with acknowledged writes under two primaries",
+                self.two_primaries,
+            ),
             ("  each with another copy in sync", self.two_in_sync),
             ("  each lone", self.two_lone),
         ];
         for (name, count) in rows {
             writeln!(f, "  {name:<52} {count:>10}")?;
         }
-        let names = ["primary's host", "primary's database", "hand-over", "witness", "secondary", "daemon"];
+        let names = [
+            "primary's host",
+            "primary's database",
+            "hand-over",
+            "witness",
+            "secondary",
+            "daemon",
+        ];
         for (name, (runs, sum, most)) in names.iter().zip(self.gaps) {
             if runs > 0 {
                 let mean = sum / runs / 1000;

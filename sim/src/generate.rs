@@ -40,12 +40,16 @@ pub fn scenario(seed: u64) -> Scenario {
         0..=3 => single(&mut bits, &mut s),
         4..=6 => {
             s.kind = Kind::Unbounded;
-            s.rates = (0..3).map(|_| bits.pick(&[200, 400, 700, 1000, 1500, 2500, 5000])).collect();
+            s.rates = (0..3)
+                .map(|_| bits.pick(&[200, 400, 700, 1000, 1500, 2500, 5000]))
+                .collect();
             conditions(&mut bits, &mut s);
             chaos(&mut bits, &mut s);
         }
         _ => {
-            s.rates = (0..3).map(|_| bits.pick(&[900, 950, 1000, 1000, 1050, 1100])).collect();
+            s.rates = (0..3)
+                .map(|_| bits.pick(&[900, 950, 1000, 1000, 1050, 1100]))
+                .collect();
             conditions(&mut bits, &mut s);
             chaos(&mut bits, &mut s);
         }
@@ -61,14 +65,24 @@ fn conditions(bits: &mut Bits, s: &mut Scenario) {
     s.sync_timeout = s.decision_timeout * 2 / 5;
     s.health_timeout = s.decision_timeout * 3 / 5;
     s.own_database = bits.one_in(4);
-    s.delay = bits.pick(&[(100, 400), (100, 800), (100, 5_000), (2_000, 30_000), (10_000, 60_000)]);
+    s.delay = bits.pick(&[
+        (100, 400),
+        (100, 800),
+        (100, 5_000),
+        (2_000, 30_000),
+        (10_000, 60_000),
+    ]);
     s.network = (
         bits.pick(&[0, 0, 0, 5, 20, 100]),
         bits.pick(&[0, 0, 10, 100]),
         bits.pick(&[0, 0, 2, 20, 100]),
     );
     s.clients = (bits.within(1, 3), bits.pick(&[50_000, 200_000, 500_000]));
-    s.clone_time = bits.pick(&[(300_000, SECOND), (500_000, 3 * SECOND), (SECOND, 10 * SECOND)]);
+    s.clone_time = bits.pick(&[
+        (300_000, SECOND),
+        (500_000, 3 * SECOND),
+        (SECOND, 10 * SECOND),
+    ]);
     s.failures = bits.pick(&[0, 0, 2, 10]);
 }
 
@@ -100,7 +114,11 @@ fn single(bits: &mut Bits, s: &mut Scenario) {
             bits.within(100_000, 500_000),
         ),
     };
-    s.faults.push(Fault { at, early: false, what });
+    s.faults.push(Fault {
+        at,
+        early: false,
+        what,
+    });
     s.heal_after = at + down + SECOND;
 }
 
@@ -120,7 +138,11 @@ fn chaos(bits: &mut Bits, s: &mut Scenario) {
         };
         let kind = bits.pick(&kinds);
         let what = one(bits, s, kind);
-        s.faults.push(Fault { at, early: false, what });
+        s.faults.push(Fault {
+            at,
+            early: false,
+            what,
+        });
     }
     s.heal_after = at + bits.time(SECOND, 3 * s.decision_timeout);
     if bits.one_in(10) {
@@ -128,7 +150,14 @@ fn chaos(bits: &mut Bits, s: &mut Scenario) {
             let early_at = bits.time(100_000, 2 * s.decision_timeout);
             let kind = bits.within(0, 17);
             let what = one(bits, s, kind);
-            s.faults.insert(0, Fault { at: early_at, early: true, what });
+            s.faults.insert(
+                0,
+                Fault {
+                    at: early_at,
+                    early: true,
+                    what,
+                },
+            );
         }
     }
 }

@@ -17,8 +17,8 @@ use yoke_core::operator::Command;
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::postgres::{GateStatus, PgState, PgStatus};
 use yoke_core::record::Copy;
-use yoke_core::steward::{StewardAction, StewardEvent};
 use yoke_core::step::{Order, Outcome, Step};
+use yoke_core::steward::{StewardAction, StewardEvent};
 use yoke_core::{Action, Config, Message, Node, Steward};
 
 /// One host.
@@ -271,7 +271,10 @@ impl World {
                 if !daemon.timer.comes(token) {
                     return;
                 }
-                vec![Inner::Node(Event::Timeout), Inner::Steward(StewardEvent::Timeout)]
+                vec![
+                    Inner::Node(Event::Timeout),
+                    Inner::Steward(StewardEvent::Timeout),
+                ]
             }
             Input::Received(from, message) => vec![Inner::Node(Event::Received {
                 from: MemberId(from as u8),
@@ -292,10 +295,20 @@ impl World {
                 self.digest.note((h, number, &outcome));
                 vec![Inner::Steward(StewardEvent::Outcome { number, outcome })]
             }
-            Input::Progress { number, done, total } => {
-                vec![Inner::Steward(StewardEvent::Progress { number, done, total })]
+            Input::Progress {
+                number,
+                done,
+                total,
+            } => {
+                vec![Inner::Steward(StewardEvent::Progress {
+                    number,
+                    done,
+                    total,
+                })]
             }
-            Input::Operator(request, command) => vec![Inner::Node(Event::Operator { request, command })],
+            Input::Operator(request, command) => {
+                vec![Inner::Node(Event::Operator { request, command })]
+            }
             Input::Stop => vec![Inner::Node(Event::Stop)],
         };
         self.daemon_handles(h, inner);
@@ -311,7 +324,8 @@ impl World {
         let fresh = queue.is_empty();
         let mut alive = true;
         if fresh {
-            alive = self.node_drains(h, &mut daemon, &mut queue) && self.steward_drains(h, &mut daemon, &mut queue);
+            alive = self.node_drains(h, &mut daemon, &mut queue)
+                && self.steward_drains(h, &mut daemon, &mut queue);
         }
         while alive && let Some(inner) = queue.pop_front() {
             alive = match inner {
@@ -325,12 +339,22 @@ impl World {
                 }
             };
         }
-        let due = [daemon.node.next_timeout(), daemon.steward.next_timeout()].into_iter().flatten().min();
+        let due = [daemon.node.next_timeout(), daemon.steward.next_timeout()]
+            .into_iter()
+            .flatten()
+            .min();
         if let Some(due) = due {
             let at = self.hosts[h].clock.real(due).max(self.now + 1);
             if let Some(token) = daemon.timer.set(at) {
                 let run = self.hosts[h].daemon_runs;
-                self.after(at - self.now, Ev::ToDaemon { h, daemon: run, input: Input::Timer(token) });
+                self.after(
+                    at - self.now,
+                    Ev::ToDaemon {
+                        h,
+                        daemon: run,
+                        input: Input::Timer(token),
+                    },
+                );
             }
         }
         let view = alive.then(|| daemon.node.view());
@@ -362,11 +386,18 @@ impl World {
                 Action::Persist { seq, state } => self.persist(h, seq, Arc::new(*state)),
                 Action::Send { to, message } => self.send(h, usize::from(to.0), message),
                 Action::Postgres(target) => {
-                    self.say(h, || format!("target {} term {}: {:?}", target.seq, target.term, target.want));
+                    self.say(h, || {
+                        format!(
+                            "target {} term {}: {:?}",
+                            target.seq, target.term, target.want
+                        )
+                    });
                     queue.push_back(Inner::Steward(StewardEvent::Target(target)));
                 }
                 Action::Guard(permission) => self.to_guard(h, ToGuard::Permission(permission)),
-                Action::Reply { request, outcome } => self.say(h, || format!("operator {request}: {outcome:?}")),
+                Action::Reply { request, outcome } => {
+                    self.say(h, || format!("operator {request}: {outcome:?}"))
+                }
                 Action::Explain(reason) => self.say(h, || format!("node: {reason}")),
                 Action::Exit => {
                     self.say(h, || "daemon: exits".into());
@@ -382,7 +413,12 @@ impl World {
         true
     }
 
-    fn steward_drains(&mut self, h: usize, daemon: &mut Daemon, queue: &mut VecDeque<Inner>) -> bool {
+    fn steward_drains(
+        &mut self,
+        h: usize,
+        daemon: &mut Daemon,
+        queue: &mut VecDeque<Inner>,
+    ) -> bool {
         while let Some(action) = daemon.steward.poll_action() {
             let mut trigger = None;
             match action {
@@ -435,7 +471,10 @@ impl World {
     fn persist(&mut self, h: usize, seq: u64, state: Arc<yoke_core::HardState>) {
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());
-            format!("persist {seq}: term {} voted {:?} record {record}", state.term, state.voted_for)
+            format!(
+                "persist {seq}: term {} voted {:?} record {record}",
+                state.term, state.voted_for
+            )
         });
         let disk = &mut self.hosts[h].disk;
         if disk.under_way.is_some() {
@@ -447,7 +486,9 @@ impl World {
     }
 
     fn sync_begins(&mut self, h: usize) {
-        let mut time = self.choices.skewed(About::StateSync, h, 0, (200, 6_000), 10, (10_000, 200_000));
+        let mut time =
+            self.choices
+                .skewed(About::StateSync, h, 0, (200, 6_000), 10, (10_000, 200_000));
         let disk = &mut self.hosts[h].disk;
         if disk.slow_until > self.now {
             time += 200_000 + time * 40;
@@ -492,7 +533,14 @@ impl World {
 
     /// How far a clone is.
     pub(crate) fn clone_progress(&mut self, h: usize, number: u64, done: u64, total: u64) {
-        self.to_daemon(h, Input::Progress { number, done, total });
+        self.to_daemon(
+            h,
+            Input::Progress {
+                number,
+                done,
+                total,
+            },
+        );
     }
 
     /// The guard hears its daemon.
@@ -537,7 +585,9 @@ impl World {
                     self.coverage.fences += 1;
                     self.kill(h, run);
                 }
-                GuardAction::Answer { number, outcome } => self.to_daemon(h, Input::Outcome { number, outcome }),
+                GuardAction::Answer { number, outcome } => {
+                    self.to_daemon(h, Input::Outcome { number, outcome })
+                }
                 GuardAction::View(view) => self.to_daemon(h, Input::Guard(view)),
                 GuardAction::Explain(reason) => self.say(h, || format!("guard: {reason}")),
             }
@@ -550,7 +600,9 @@ impl World {
             if let Some(token) = self.hosts[h].guard_timer.set(at) {
                 // It is woken a little late.
                 let most = self.scenario.decision_timeout / 50;
-                let late = self.choices.skewed(About::GuardWakes, h, 0, (50, 2_000), 20, (2_000, most));
+                let late =
+                    self.choices
+                        .skewed(About::GuardWakes, h, 0, (50, 2_000), 20, (2_000, most));
                 let guard = self.hosts[h].guard_runs;
                 self.after(at + late - self.now, Ev::GuardTimer { h, guard, token });
             }
@@ -561,16 +613,30 @@ impl World {
 /// A status in a few words, without what changes all the time.
 fn status_in_words(status: &PgStatus) -> String {
     let copy = status.copy.map_or("-".into(), |c| c.to_string());
-    let fault = status.fault.as_ref().map_or(String::new(), |f| format!(" FAULT {f}"));
+    let fault = status
+        .fault
+        .as_ref()
+        .map_or(String::new(), |f| format!(" FAULT {f}"));
     let state = match &status.state {
-        PgState::Standby { of, streaming, .. } => format!("standby of {of:?}{}", if *streaming { ", streams" } else { "" }),
+        PgState::Standby { of, streaming, .. } => format!(
+            "standby of {of:?}{}",
+            if *streaming { ", streams" } else { "" }
+        ),
         PgState::Primary(primary) => {
-            let standbys: Vec<Copy> = primary.standbys.iter().filter(|s| s.streaming).map(|s| s.copy).collect();
+            let standbys: Vec<Copy> = primary
+                .standbys
+                .iter()
+                .filter(|s| s.streaming)
+                .map(|s| s.copy)
+                .collect();
             let gate = match &primary.gate {
                 GateStatus::Open { names, since } => format!("open {names:?} since {since}"),
                 other => format!("{other:?}"),
             };
-            format!("primary since term {}, gate {gate}, doors {:?}, streaming {standbys:?}", primary.promoted_in, primary.doors)
+            format!(
+                "primary since term {}, gate {gate}, doors {:?}, streaming {standbys:?}",
+                primary.promoted_in, primary.doors
+            )
         }
         other => format!("{other:?}"),
     };

@@ -52,7 +52,10 @@ enum Command {
 
 fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("a range is written A..B")?;
-    let number = |word: &str| word.parse::<u64>().map_err(|_| format!("{word:?} is no number"));
+    let number = |word: &str| {
+        word.parse::<u64>()
+            .map_err(|_| format!("{word:?} is no number"))
+    };
     Ok(number(from)?..number(to)?)
 }
 
@@ -66,7 +69,10 @@ fn main() -> ExitCode {
     let mutant = cli.mutant;
     #[cfg(not(feature = "mutants"))]
     let mutant = None;
-    let how = How { trace: cli.trace, mutant };
+    let how = How {
+        trace: cli.trace,
+        mutant,
+    };
     #[cfg(feature = "mutants")]
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
@@ -123,20 +129,28 @@ fn many(cli: &Cli, seeds: std::ops::Range<u64>, jobs: usize, how: How) -> ExitCo
     let (mut events, mut length, mut failures) = (0, 0, vec![]);
     let mut digests = BTreeMap::new();
     let mut same = vec![];
-    sim::run_many(seeds.clone(), jobs, How { trace: false, ..how }, |seed, report| {
-        coverage.add(&report.coverage);
-        events += report.events;
-        length += report.length;
-        if cli.digests {
-            println!("{seed} {:016x}", report.digest);
-        }
-        if let Some(other) = digests.insert(report.digest, seed) {
-            same.push((other, seed));
-        }
-        if report.violation.is_some() {
-            failures.push((seed, report));
-        }
-    });
+    sim::run_many(
+        seeds.clone(),
+        jobs,
+        How {
+            trace: false,
+            ..how
+        },
+        |seed, report| {
+            coverage.add(&report.coverage);
+            events += report.events;
+            length += report.length;
+            if cli.digests {
+                println!("{seed} {:016x}", report.digest);
+            }
+            if let Some(other) = digests.insert(report.digest, seed) {
+                same.push((other, seed));
+            }
+            if report.violation.is_some() {
+                failures.push((seed, report));
+            }
+        },
+    );
     let seconds = began.elapsed().as_millis().max(1);
     println!(
         "seeds {}..{}: {} events, {} simulated hours, {} s, {} events/s",
@@ -153,19 +167,32 @@ fn many(cli: &Cli, seeds: std::ops::Range<u64>, jobs: usize, how: How) -> ExitCo
     }
     if failures.is_empty() {
         println!("no promise was broken");
-        return if same.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return if same.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     }
     let mut by_oracle: BTreeMap<&str, u64> = BTreeMap::new();
     for (_, report) in &failures {
-        *by_oracle.entry(report.violation.as_ref().map_or("", |v| v.oracle)).or_default() += 1;
+        *by_oracle
+            .entry(report.violation.as_ref().map_or("", |v| v.oracle))
+            .or_default() += 1;
     }
     println!("{} seeds broke a promise: {by_oracle:?}", failures.len());
-    for (seed, report) in failures.iter().skip(1).take(if cli.keep_going { 1000 } else { 9 }) {
+    for (seed, report) in failures
+        .iter()
+        .skip(1)
+        .take(if cli.keep_going { 1000 } else { 9 })
+    {
         print_violation(&format!("--seed {seed}"), report);
     }
     if let Some((seed, report)) = failures.first() {
         if !cli.keep_going {
-            print_end(&sim::run(&sim::scenario_of(*seed), How { trace: true, ..how }));
+            print_end(&sim::run(
+                &sim::scenario_of(*seed),
+                How { trace: true, ..how },
+            ));
         }
         print_violation(&format!("--seed {seed}"), report);
     }

@@ -20,7 +20,10 @@ pub(crate) fn run_all(seeds: std::ops::Range<u64>, jobs: usize) -> ExitCode {
     for (number, mutant) in Mutant::ALL.iter().enumerate() {
         let (mut found, mut first) = (0u64, None);
         let mut oracles: BTreeMap<&str, u64> = BTreeMap::new();
-        let how = How { trace: false, mutant: Some(number) };
+        let how = How {
+            trace: false,
+            mutant: Some(number),
+        };
         sim::run_many(seeds.clone(), jobs, how, |seed, report| {
             if let Some(violation) = report.violation {
                 *oracles.entry(violation.oracle).or_default() += 1;
@@ -33,7 +36,14 @@ pub(crate) fn run_all(seeds: std::ops::Range<u64>, jobs: usize) -> ExitCode {
         });
         all_found &= found > 0;
         let first = first.map_or("-".into(), |seed: u64| seed.to_string());
-        println!("{:<28} {found:>8} {first:>8}  {oracles:?}", mutant.to_string());
+        println!(
+            "{:<28} {found:>8} {first:>8}  {oracles:?}",
+            mutant.to_string()
+        );
     }
-    if all_found { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if all_found {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

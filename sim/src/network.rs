@@ -62,7 +62,11 @@ impl Network {
     pub(crate) fn heal(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         let newest = self.newest;
-        *self = Network { waiting, newest, ..Network::new() };
+        *self = Network {
+            waiting,
+            newest,
+            ..Network::new()
+        };
     }
 
     /// Whether both directions between two databases pass.
@@ -76,7 +80,11 @@ impl World {
     pub(crate) fn send(&mut self, from: usize, to: usize, message: Message) {
         let now = self.now;
         let (loss, double, late) = self.scenario.network;
-        let extra = if now < self.net.loss.1 { self.net.loss.0 } else { 0 };
+        let extra = if now < self.net.loss.1 {
+            self.net.loss.0
+        } else {
+            0
+        };
         if self.trace.is_on() {
             let text = in_words(&message);
             self.say(from, || format!("-> m{to} {text}"));
@@ -84,18 +92,31 @@ impl World {
         let copies = 1 + u64::from(self.choices.chance(About::Duplicate, from, to, double));
         for _ in 0..copies {
             let (low, high) = self.scenario.delay;
-            let mut delay = self.choices.skewed(About::Delay, from, to, (low, high), 10, (high, 5 * high));
+            let mut delay =
+                self.choices
+                    .skewed(About::Delay, from, to, (low, high), 10, (high, 5 * high));
             if self.choices.chance(About::Loss, from, to, loss + extra) {
                 // Lost; or, as an old message, delivered when everybody has forgotten it.
                 if !self.choices.chance(About::Late, from, to, 300) {
                     continue;
                 }
-                delay = self.choices.within(About::LateBy, from, to, 1_000_000, 20_000_000);
+                delay = self
+                    .choices
+                    .within(About::LateBy, from, to, 1_000_000, 20_000_000);
             } else if !self.healed && self.choices.chance(About::Late, from, to, late) {
-                delay = self.choices.within(About::LateBy, from, to, 100_000, 10_000_000);
+                delay = self
+                    .choices
+                    .within(About::LateBy, from, to, 100_000, 10_000_000);
             }
             let at = (now + delay).max(self.net.hold[from][to]);
-            self.after(at - now, Ev::Deliver { from, to, message: Box::new(message.clone()) });
+            self.after(
+                at - now,
+                Ev::Deliver {
+                    from,
+                    to,
+                    message: Box::new(message.clone()),
+                },
+            );
         }
     }
 
@@ -107,18 +128,37 @@ impl World {
     /// A database sends something over a connection.
     pub(crate) fn db_send(&mut self, from: usize, to: usize, conn: u64, wire: Wire) {
         let (low, high) = self.scenario.delay;
-        let delay = self.choices.within(About::WalDelay, from, to, low / 2, high);
+        let delay = self
+            .choices
+            .within(About::WalDelay, from, to, low / 2, high);
         let at = (self.now + delay).max(self.net.newest[from][to] + 1);
         self.net.newest[from][to] = at;
-        self.after(at - self.now, Ev::Wire { from, to, conn, wire });
+        self.after(
+            at - self.now,
+            Ev::Wire {
+                from,
+                to,
+                conn,
+                wire,
+            },
+        );
     }
 
     /// It arrives, unless the link is cut; then it comes when the link is whole again.
     pub(crate) fn on_wire_arrives(&mut self, from: usize, to: usize, conn: u64, wire: Wire) {
         let until = self.net.databases[from][to];
-        if until > self.now || self.net.waiting.iter().any(|(f, t, ..)| (*f, *t) == (from, to)) {
+        if until > self.now
+            || self
+                .net
+                .waiting
+                .iter()
+                .any(|(f, t, ..)| (*f, *t) == (from, to))
+        {
             self.net.waiting.push((from, to, conn, wire));
-            self.after(until.saturating_sub(self.now) + 1_000, Ev::LinkWhole { from, to });
+            self.after(
+                until.saturating_sub(self.now) + 1_000,
+                Ev::LinkWhole { from, to },
+            );
             return;
         }
         self.wire_lands(from, to, conn, wire);
@@ -146,7 +186,12 @@ impl World {
             return;
         }
         if host.paused(self.now) {
-            host.backlog.push_back(Ev::Wire { from, to, conn, wire });
+            host.backlog.push_back(Ev::Wire {
+                from,
+                to,
+                conn,
+                wire,
+            });
             return;
         }
         if let Some(server) = host.server.as_mut().filter(|s| s.hung && !s.killed) {

@@ -9,7 +9,12 @@ use yoke_core::operator::Command;
 impl World {
     /// Whom a fault meets.
     fn meets(&self, target: Target) -> usize {
-        let serving = |h: &usize| self.hosts[*h].server.as_ref().is_some_and(|s| s.serving && !s.killed);
+        let serving = |h: &usize| {
+            self.hosts[*h]
+                .server
+                .as_ref()
+                .is_some_and(|s| s.serving && !s.killed)
+        };
         let count = self.hosts.len();
         match target {
             Target::Member(member) => member % count,
@@ -24,7 +29,8 @@ impl World {
     /// The cluster is ready: the scenario's time begins.
     pub(crate) fn is_ready(&mut self) {
         self.ready = Some(self.now);
-        self.trace.say(self.now, None, || "the cluster is ready".into());
+        self.trace
+            .say(self.now, None, || "the cluster is ready".into());
         for (number, fault) in self.scenario.faults.clone().into_iter().enumerate() {
             if !fault.early {
                 self.after(fault.at, Ev::Fault(number));
@@ -65,7 +71,9 @@ impl World {
             What::PowerLoss(down) => {
                 for h in 0..self.hosts.len() {
                     self.host_dies(h);
-                    let away = self.choices.within(About::Restart, h, 2, 50_000, down.max(50_001));
+                    let away = self
+                        .choices
+                        .within(About::Restart, h, 2, 50_000, down.max(50_001));
                     self.after(away, Ev::BootHost { h });
                 }
             }
@@ -166,13 +174,19 @@ impl World {
             let backlog = std::mem::take(&mut host.backlog);
             self.say(h, || "host: runs again".into());
             self.after(excused, Ev::Recheck);
-            let (first, then) = backlog.into_iter().partition::<Vec<_>, _>(|ev| matches!(ev, Ev::GuardTimer { .. }));
+            let (first, then) = backlog
+                .into_iter()
+                .partition::<Vec<_>, _>(|ev| matches!(ev, Ev::GuardTimer { .. }));
             for ev in first.into_iter().chain(then) {
                 self.happens(ev);
             }
         }
         let host = &mut self.hosts[h];
-        if let Some(server) = host.server.as_mut().filter(|s| s.hung && host.hung_until <= now) {
+        if let Some(server) = host
+            .server
+            .as_mut()
+            .filter(|s| s.hung && host.hung_until <= now)
+        {
             server.hung = false;
             let run = server.run;
             let wires = std::mem::take(&mut server.wire_backlog);
@@ -182,11 +196,23 @@ impl World {
                 self.after(1, Ev::Db { h, run, ev });
             }
             for (from, conn, wire) in wires {
-                self.after(2, Ev::Wire { from, to: h, conn, wire });
+                self.after(
+                    2,
+                    Ev::Wire {
+                        from,
+                        to: h,
+                        conn,
+                        wire,
+                    },
+                );
             }
         }
         let host = &mut self.hosts[h];
-        if let Some(server) = host.server.as_mut().filter(|s| s.stalled && host.stalled_until <= now) {
+        if let Some(server) = host
+            .server
+            .as_mut()
+            .filter(|s| s.stalled && host.stalled_until <= now)
+        {
             server.stalled = false;
             let run = server.run;
             for ev in std::mem::take(&mut server.backlog) {
@@ -234,7 +260,14 @@ impl World {
             }
             self.resume(h);
             let away = self.choices.within(About::Restart, h, 3, 10_000, 300_000);
-            self.after(away, if self.hosts[h].up { Ev::StartDaemon { h } } else { Ev::BootHost { h } });
+            self.after(
+                away,
+                if self.hosts[h].up {
+                    Ev::StartDaemon { h }
+                } else {
+                    Ev::BootHost { h }
+                },
+            );
         }
         if self.scenario.kind == Kind::Unbounded {
             self.after(3_000_000, Ev::Heal);

@@ -47,7 +47,11 @@ pub fn catch_panics() {
             .payload()
             .downcast_ref::<String>()
             .cloned()
-            .or_else(|| info.payload().downcast_ref::<&str>().map(|s| (*s).to_owned()))
+            .or_else(|| {
+                info.payload()
+                    .downcast_ref::<&str>()
+                    .map(|s| (*s).to_owned())
+            })
             .unwrap_or_default();
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let core = !place.contains("sim/src");
@@ -88,7 +92,11 @@ fn run_with(scenario: &Scenario, choices: Choices, how: How) -> Report {
         let (what, _) = panicked.unwrap_or_default();
         return Report {
             digest: 0,
-            violation: Some(Violation { oracle: "start", what, at: 0 }),
+            violation: Some(Violation {
+                oracle: "start",
+                what,
+                at: 0,
+            }),
             coverage: Coverage::default(),
             events: 0,
             length: 0,
@@ -110,7 +118,12 @@ fn run_with(scenario: &Scenario, choices: Choices, how: How) -> Report {
 }
 
 /// Runs many seeds on several threads, and hands over each report in the order of the seeds.
-pub fn run_many(seeds: std::ops::Range<u64>, jobs: usize, how: How, mut each: impl FnMut(u64, Report)) {
+pub fn run_many(
+    seeds: std::ops::Range<u64>,
+    jobs: usize,
+    how: How,
+    mut each: impl FnMut(u64, Report),
+) {
     // A thread takes the next block of seeds; blocks are joined in order, so that nothing depends on the threads.
     const BLOCK: u64 = 16;
     let next = AtomicU64::new(seeds.start);

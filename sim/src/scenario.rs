@@ -251,7 +251,8 @@ struct Words<'a>(std::str::SplitWhitespace<'a>);
 impl Words<'_> {
     fn next<T: FromStr>(&mut self) -> Result<T, String> {
         let word = self.0.next().ok_or("a word is missing")?;
-        word.parse().map_err(|_| format!("{word:?} does not fit here"))
+        word.parse()
+            .map_err(|_| format!("{word:?} does not fit here"))
     }
     fn pair(&mut self) -> Result<(u64, u64), String> {
         Ok((self.next()?, self.next()?))
@@ -259,7 +260,10 @@ impl Words<'_> {
     fn rest<T: FromStr>(&mut self) -> Result<Vec<T>, String> {
         self.0
             .by_ref()
-            .map(|word| word.parse().map_err(|_| format!("{word:?} does not fit here")))
+            .map(|word| {
+                word.parse()
+                    .map_err(|_| format!("{word:?} does not fit here"))
+            })
             .collect()
     }
 }
@@ -303,16 +307,30 @@ impl fmt::Display for Scenario {
         for rate in &self.rates {
             write!(f, " {rate}")?;
         }
-        writeln!(f, "\ntimeouts {} {} {}", self.decision_timeout, self.sync_timeout, self.health_timeout)?;
+        writeln!(
+            f,
+            "\ntimeouts {} {} {}",
+            self.decision_timeout, self.sync_timeout, self.health_timeout
+        )?;
         writeln!(f, "own-database {}", self.own_database)?;
         writeln!(f, "delay {} {}", self.delay.0, self.delay.1)?;
-        writeln!(f, "network {} {} {}", self.network.0, self.network.1, self.network.2)?;
+        writeln!(
+            f,
+            "network {} {} {}",
+            self.network.0, self.network.1, self.network.2
+        )?;
         writeln!(f, "clients {} {}", self.clients.0, self.clients.1)?;
         writeln!(f, "clone-time {} {}", self.clone_time.0, self.clone_time.1)?;
         writeln!(f, "failures {}", self.failures)?;
         writeln!(f, "heal-after {}", self.heal_after)?;
         for fault in &self.faults {
-            writeln!(f, "{} {} {}", if fault.early { "early" } else { "at" }, fault.at, fault.what)?;
+            writeln!(
+                f,
+                "{} {} {}",
+                if fault.early { "early" } else { "at" },
+                fault.at,
+                fault.what
+            )?;
         }
         Ok(())
     }
@@ -376,7 +394,11 @@ impl Scenario {
                 };
             }
             "members" => {
-                self.members = w.rest::<String>()?.iter().map(|word| word == "data").collect();
+                self.members = w
+                    .rest::<String>()?
+                    .iter()
+                    .map(|word| word == "data")
+                    .collect();
             }
             "rates" => self.rates = w.rest()?,
             "timeouts" => {

@@ -29,7 +29,12 @@ impl Trace {
             match host {
                 // Each host has its column.
                 Some(host) => {
-                    let _ = write!(line, "{}m{host}{}  ", " .".repeat(host), " .".repeat(4usize.saturating_sub(host)));
+                    let _ = write!(
+                        line,
+                        "{}m{host}{}  ",
+                        " .".repeat(host),
+                        " .".repeat(4usize.saturating_sub(host))
+                    );
                 }
                 None => line.push_str("            "),
             }
@@ -47,10 +52,24 @@ impl Trace {
 /// A message in a few words.
 pub(crate) fn in_words(message: &Message) -> String {
     let mut text = match &message.body {
-        Body::PreVote(c) => format!("pre-vote? round {} copy {} record {}", c.round, c.copy, key(&c.record)),
-        Body::Vote(c) => format!("vote? round {} copy {} record {}", c.round, c.copy, key(&c.record)),
+        Body::PreVote(c) => format!(
+            "pre-vote? round {} copy {} record {}",
+            c.round,
+            c.copy,
+            key(&c.record)
+        ),
+        Body::Vote(c) => format!(
+            "vote? round {} copy {} record {}",
+            c.round,
+            c.copy,
+            key(&c.record)
+        ),
         Body::VoteReply(r) => match &r.refusal {
-            None => format!("{}granted round {}", if r.pre { "pre-" } else { "" }, r.round),
+            None => format!(
+                "{}granted round {}",
+                if r.pre { "pre-" } else { "" },
+                r.round
+            ),
             Some(refusal) => format!(
                 "{}refused round {}: {:?}, wait {}",
                 if r.pre { "pre-" } else { "" },

@@ -27,23 +27,80 @@ use yoke_core::{Config, Duration, Message};
 pub(crate) enum Ev {
     Fault(usize),
     Heal,
-    BootHost { h: usize },
-    StartDaemon { h: usize },
-    Resume { h: usize },
+    BootHost {
+        h: usize,
+    },
+    StartDaemon {
+        h: usize,
+    },
+    Resume {
+        h: usize,
+    },
     Recheck,
-    GuardTimer { h: usize, guard: u64, token: u64 },
-    ToGuard { h: usize, daemon: u64, what: ToGuard },
-    ToDaemon { h: usize, daemon: u64, input: Input },
-    Deliver { from: usize, to: usize, message: Box<Message> },
-    Synced { h: usize, token: u64 },
-    Exec { h: usize, guard: u64, number: u64 },
-    Sql { h: usize, daemon: u64, order: Box<Order>, run: Option<RunId>, given_up: bool },
-    Dead { h: usize, run: RunId },
-    Gone { h: usize, run: RunId },
-    Db { h: usize, run: RunId, ev: DbEv },
-    Wire { from: usize, to: usize, conn: u64, wire: Wire },
-    LinkWhole { from: usize, to: usize },
-    Client { client: usize, session: u64, ev: ClientEv },
+    GuardTimer {
+        h: usize,
+        guard: u64,
+        token: u64,
+    },
+    ToGuard {
+        h: usize,
+        daemon: u64,
+        what: ToGuard,
+    },
+    ToDaemon {
+        h: usize,
+        daemon: u64,
+        input: Input,
+    },
+    Deliver {
+        from: usize,
+        to: usize,
+        message: Box<Message>,
+    },
+    Synced {
+        h: usize,
+        token: u64,
+    },
+    Exec {
+        h: usize,
+        guard: u64,
+        number: u64,
+    },
+    Sql {
+        h: usize,
+        daemon: u64,
+        order: Box<Order>,
+        run: Option<RunId>,
+        given_up: bool,
+    },
+    Dead {
+        h: usize,
+        run: RunId,
+    },
+    Gone {
+        h: usize,
+        run: RunId,
+    },
+    Db {
+        h: usize,
+        run: RunId,
+        ev: DbEv,
+    },
+    Wire {
+        from: usize,
+        to: usize,
+        conn: u64,
+        wire: Wire,
+    },
+    LinkWhole {
+        from: usize,
+        to: usize,
+    },
+    Client {
+        client: usize,
+        session: u64,
+        ev: ClientEv,
+    },
     Probe,
 }
 
@@ -132,7 +189,12 @@ const MOST_EVENTS: u64 = 4_000_000;
 
 impl World {
     /// The world before anything happened. `mutate` may change each member's configuration.
-    pub(crate) fn new(scenario: Scenario, mut choices: Choices, trace: bool, mutate: &dyn Fn(&mut Config)) -> Self {
+    pub(crate) fn new(
+        scenario: Scenario,
+        mut choices: Choices,
+        trace: bool,
+        mutate: &dyn Fn(&mut Config),
+    ) -> Self {
         choices.tails = !matches!(scenario.kind, Kind::Single(_));
         let members: Arc<[Member]> = scenario
             .members
@@ -140,7 +202,11 @@ impl World {
             .enumerate()
             .map(|(h, data)| Member {
                 name: format!("m{h}"),
-                kind: if *data { MemberKind::Data } else { MemberKind::Witness },
+                kind: if *data {
+                    MemberKind::Data
+                } else {
+                    MemberKind::Witness
+                },
             })
             .collect();
         let mut next_uid = 1;
@@ -168,7 +234,9 @@ impl World {
                 Host::new(config, Clock::new(offset, scenario.rates[h]), storage)
             })
             .collect();
-        let clients = (0..=scenario.clients.0 as usize).map(|c| Client::new(c == 0)).collect();
+        let clients = (0..=scenario.clients.0 as usize)
+            .map(|c| Client::new(c == 0))
+            .collect();
         let mut world = World {
             now: 0,
             seq: 0,
@@ -213,7 +281,11 @@ impl World {
     #[cfg(test)]
     pub(crate) fn passes_by(&mut self, time: u64) {
         let end = self.now + time;
-        while self.queue.peek().is_some_and(|Reverse(next)| next.at <= end) {
+        while self
+            .queue
+            .peek()
+            .is_some_and(|Reverse(next)| next.at <= end)
+        {
             self.step();
         }
         self.now = end;
@@ -225,7 +297,14 @@ impl World {
             self.after(at, Ev::BootHost { h });
         }
         for client in 0..self.clients.len() {
-            self.after(1_000_000, Ev::Client { client, session: 0, ev: ClientEv::Wake });
+            self.after(
+                1_000_000,
+                Ev::Client {
+                    client,
+                    session: 0,
+                    ev: ClientEv::Wake,
+                },
+            );
         }
         if matches!(self.scenario.kind, Kind::Single(_)) {
             self.after(1_000_000, Ev::Probe);
@@ -240,7 +319,11 @@ impl World {
     /// Something will happen after so many microseconds.
     pub(crate) fn after(&mut self, delay: u64, ev: Ev) {
         self.seq += 1;
-        self.queue.push(Reverse(Scheduled { at: self.now + delay, seq: self.seq, ev }));
+        self.queue.push(Reverse(Scheduled {
+            at: self.now + delay,
+            seq: self.seq,
+            ev,
+        }));
     }
 
     /// One line of the trace of a host.
@@ -257,8 +340,13 @@ impl World {
     /// A promise was broken; the first one counts.
     pub(crate) fn violated(&mut self, oracle: &'static str, what: String) {
         if self.violation.is_none() {
-            self.trace.say(self.now, None, || format!("VIOLATION of {oracle}: {what}"));
-            self.violation = Some(Violation { oracle, what, at: self.now });
+            self.trace
+                .say(self.now, None, || format!("VIOLATION of {oracle}: {what}"));
+            self.violation = Some(Violation {
+                oracle,
+                what,
+                at: self.now,
+            });
         }
     }
 
@@ -336,10 +424,21 @@ impl World {
                     self.on_exec(h, number);
                 }
             }
-            Ev::Sql { h, daemon, order, run, given_up } => {
+            Ev::Sql {
+                h,
+                daemon,
+                order,
+                run,
+                given_up,
+            } => {
                 let outcome = self.on_sql(h, &order.step, run, given_up);
-                let back = self.choices.skewed(About::ObserveBack, h, 0, (20, 500), 20, (1_000, 20_000));
-                let input = Input::Outcome { number: order.number, outcome };
+                let back =
+                    self.choices
+                        .skewed(About::ObserveBack, h, 0, (20, 500), 20, (1_000, 20_000));
+                let input = Input::Outcome {
+                    number: order.number,
+                    outcome,
+                };
                 self.after(back, Ev::ToDaemon { h, daemon, input });
             }
             Ev::Dead { h, run } => self.on_dead(h, run),
@@ -351,9 +450,18 @@ impl World {
                 }
             }
             Ev::Db { h, run, ev } => self.on_db(h, run, ev),
-            Ev::Wire { from, to, conn, wire } => self.on_wire_arrives(from, to, conn, wire),
+            Ev::Wire {
+                from,
+                to,
+                conn,
+                wire,
+            } => self.on_wire_arrives(from, to, conn, wire),
             Ev::LinkWhole { from, to } => self.on_link_whole(from, to),
-            Ev::Client { client, session, ev } => self.on_client(client, session, ev),
+            Ev::Client {
+                client,
+                session,
+                ev,
+            } => self.on_client(client, session, ev),
             Ev::Probe => self.probe(),
         }
     }

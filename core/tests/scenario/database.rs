@@ -231,7 +231,9 @@ impl Database {
         if self.rewriting.is_some_and(|at| at <= now) {
             self.rewriting = None;
             self.discarded += 1;
-            self.copy = Some(CopyId(0xc0 + u64::from(self.me.0) + 16 * u64::from(self.discarded)));
+            self.copy = Some(CopyId(
+                0xc0 + u64::from(self.me.0) + 16 * u64::from(self.discarded),
+            ));
             self.stamped = true;
             self.say("its copy is whole again");
         }
@@ -339,7 +341,9 @@ impl Database {
                     self.stop(StopMode::Clean, now);
                 }
             }
-            Want::Standby { of, may_discard } => self.pursue_standby(target, *of, *may_discard, now),
+            Want::Standby { of, may_discard } => {
+                self.pursue_standby(target, *of, *may_discard, now)
+            }
             Want::Primary { gate, doors } => self.pursue_primary(target, gate, *doors, now),
         }
         let named = target
@@ -369,7 +373,11 @@ impl Database {
             clean: mode == StopMode::Clean,
             was_primary,
         };
-        self.say(if mode == StopMode::Clean { "stops" } else { "is killed" });
+        self.say(if mode == StopMode::Clean {
+            "stops"
+        } else {
+            "is killed"
+        });
         self.look_soon();
     }
 
@@ -520,7 +528,10 @@ impl Database {
         let end = self.primary().map_or(self.end, |p| p.wrote);
         PgStatus {
             target: target.map_or(0, |t| t.seq),
-            run: self.guard.run.unwrap_or(RunId(u64::from(self.me.0) * 1000 + self.runs)),
+            run: self
+                .guard
+                .run
+                .unwrap_or(RunId(u64::from(self.me.0) * 1000 + self.runs)),
             system_id: self.system_id,
             copy: self.copy,
             stamped: self.stamped,
@@ -550,7 +561,13 @@ impl Primary {
                 self.proven = GateStatus::Unproven;
                 // The names are written at once: from now on the new ones hold commits up.
                 if let (Some(old), Gate::Open(names)) = (&mut self.in_force, wanted) {
-                    old.extend(names.iter().filter(|c| !old.contains(c)).copied().collect::<Vec<_>>());
+                    old.extend(
+                        names
+                            .iter()
+                            .filter(|c| !old.contains(c))
+                            .copied()
+                            .collect::<Vec<_>>(),
+                    );
                 }
                 now
             }
@@ -561,9 +578,11 @@ impl Primary {
             self.changing = None;
             return;
         };
-        let all_stream = names
-            .iter()
-            .all(|c| self.standbys.iter().any(|(s, _)| s.copy == *c && s.streaming));
+        let all_stream = names.iter().all(|c| {
+            self.standbys
+                .iter()
+                .any(|(s, _)| s.copy == *c && s.streaming)
+        });
         if all_stream && now.since(begun) >= PROVE {
             self.in_force = Some(names.clone());
             *end = Lsn(end.0 + 1);

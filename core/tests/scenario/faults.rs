@@ -78,7 +78,13 @@ impl Cluster {
     pub(crate) fn demote(&mut self, m: MemberId) {
         self.note(m, "operator: demote");
         let command = Command::Demote;
-        self.handle(m, Event::Operator { request: 1, command });
+        self.handle(
+            m,
+            Event::Operator {
+                request: 1,
+                command,
+            },
+        );
     }
 
     pub(crate) fn stop(&mut self, m: MemberId) {

@@ -99,11 +99,10 @@ impl Cluster {
             #[cfg(feature = "mutants")]
             mutant: None,
         };
-        config.validate().expect("the tests' configuration is valid");
-        let hosts = config
-            .ids()
-            .map(|me| Host::new(me, &config))
-            .collect();
+        config
+            .validate()
+            .expect("the tests' configuration is valid");
+        let hosts = config.ids().map(|me| Host::new(me, &config)).collect();
         Cluster {
             now: Instant(1_000_000_000),
             zero: Instant(1_000_000_000),
@@ -214,7 +213,8 @@ impl Cluster {
                 stamped: true,
             });
             if self.config.is_data(m) {
-                self.db_mut(m).has_data(first_copy(m).id, SYSTEM, history.clone(), Lsn(1000));
+                self.db_mut(m)
+                    .has_data(first_copy(m).id, SYSTEM, history.clone(), Lsn(1000));
             }
         }
     }
@@ -259,8 +259,7 @@ impl Cluster {
     /// The member's record, if the member knows that it is committed.
     pub(crate) fn committed(&self, m: MemberId) -> Option<Arc<Record>> {
         let view = self.host(m).node.as_ref()?.view();
-        view.record
-            .filter(|r| view.committed == Some(r.key))
+        view.record.filter(|r| view.committed == Some(r.key))
     }
 
     pub(crate) fn copy_of(&self, m: MemberId) -> Option<Copy> {

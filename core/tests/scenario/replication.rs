@@ -14,7 +14,11 @@ const CLIENT: Duration = Duration::millis(10);
 
 impl Cluster {
     pub(super) fn replicate(&mut self) {
-        let data: Vec<MemberId> = self.config.ids().filter(|m| self.config.is_data(*m)).collect();
+        let data: Vec<MemberId> = self
+            .config
+            .ids()
+            .filter(|m| self.config.is_data(*m))
+            .collect();
         for p in &data {
             self.note_lost_standbys(*p);
             self.client_write(*p);
@@ -40,7 +44,12 @@ impl Cluster {
         let source = self.db(of);
         let sends = matches!(
             source.process,
-            Process::Primary(_) | Process::Stopping { clean: true, was_primary: true, .. }
+            Process::Primary(_)
+                | Process::Stopping {
+                    clean: true,
+                    was_primary: true,
+                    ..
+                }
         ) && !source.trouble.hangs;
         let refused = reached && !sends;
         let (history, end) = (source.history.clone(), source.end);
@@ -90,8 +99,8 @@ impl Cluster {
             .iter()
             .map(|(s, contact)| {
                 let m = s.copy.member;
-                let streams = self.db(m).streams_from() == Some(primary)
-                    && self.copy_of(m) == Some(s.copy);
+                let streams =
+                    self.db(m).streams_from() == Some(primary) && self.copy_of(m) == Some(s.copy);
                 let told = self.reaches(primary, m) && !streams;
                 !told && now.since(*contact) <= NOTICED
             })

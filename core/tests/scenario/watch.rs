@@ -97,7 +97,11 @@ impl Watch {
 impl Cluster {
     pub(super) fn watch_all(&mut self) {
         let now = self.now;
-        let data: Vec<MemberId> = self.config.ids().filter(|m| self.config.is_data(*m)).collect();
+        let data: Vec<MemberId> = self
+            .config
+            .ids()
+            .filter(|m| self.config.is_data(*m))
+            .collect();
         let mut serving = Vec::new();
         for m in data {
             let db = self.db(m);

@@ -37,7 +37,10 @@ impl World {
         for copy in &record.in_sync {
             let h = usize::from(copy.member.0);
             let lacks = self.hosts[h].storage.directory.as_ref().is_some_and(|dir| {
-                dir.stamp.as_ref().is_some_and(|stamp| stamp.copy == copy.id) && !dir.wal.holds(write, index)
+                dir.stamp
+                    .as_ref()
+                    .is_some_and(|stamp| stamp.copy == copy.id)
+                    && !dir.wal.holds(write, index)
             });
             if lacks {
                 let key = record.key;

@@ -39,7 +39,11 @@ impl World {
 
     fn all_in_sync(&self) -> bool {
         let copies = self.scenario.members.iter().filter(|data| **data).count();
-        self.oracles.newest_record.committed.as_ref().is_some_and(|record| record.in_sync.len() == copies)
+        self.oracles
+            .newest_record
+            .committed
+            .as_ref()
+            .is_some_and(|record| record.in_sync.len() == copies)
     }
 
     /// Whether the cluster has come together for the first time.
@@ -56,7 +60,10 @@ impl World {
         let Some(heal_at) = self.heal_at else {
             if self.ready.is_none() && now > GENESIS {
                 if bounded && !self.scenario.faults.iter().any(|f| f.early) {
-                    self.violated("liveness", "a new cluster is not in sync after a minute".into());
+                    self.violated(
+                        "liveness",
+                        "a new cluster is not in sync after a minute".into(),
+                    );
                 }
                 self.is_ready();
             }
@@ -69,13 +76,27 @@ impl World {
         let d = self.scenario.decision_timeout;
         let writable_by = heal_at + 4 * d + 15_000_000;
         if now > writable_by && self.oracles.liveness.last.is_none_or(|last| last < heal_at) {
-            self.violated("liveness", format!("nothing was acknowledged within {} s of healing", (writable_by - heal_at) / 1_000_000));
+            self.violated(
+                "liveness",
+                format!(
+                    "nothing was acknowledged within {} s of healing",
+                    (writable_by - heal_at) / 1_000_000
+                ),
+            );
         }
         let in_sync_by = heal_at + 150_000_000;
         if now > in_sync_by && self.oracles.liveness.well_since.is_none() {
-            self.violated("liveness", "the other copy is not in sync long after healing".into());
+            self.violated(
+                "liveness",
+                "the other copy is not in sync long after healing".into(),
+            );
         }
-        if self.oracles.liveness.well_since.is_some_and(|since| now > since + 1_000_000) {
+        if self
+            .oracles
+            .liveness
+            .well_since
+            .is_some_and(|since| now > since + 1_000_000)
+        {
             self.finished = true;
             if let Kind::Single(single) = self.scenario.kind {
                 self.check_single(single);
@@ -107,7 +128,10 @@ impl World {
             Single::Witness | Single::Secondary | Single::Daemon => 0,
         };
         if moves != wanted {
-            self.violated("liveness", format!("{single}: the role moved {moves} times instead of {wanted}"));
+            self.violated(
+                "liveness",
+                format!("{single}: the role moved {moves} times instead of {wanted}"),
+            );
         }
     }
 }

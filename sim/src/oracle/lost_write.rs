@@ -36,15 +36,24 @@ impl World {
     pub(crate) fn on_acknowledged(&mut self, h: usize, write: u64, index: usize) {
         self.say(h, || format!("ACKNOWLEDGES w{write}"));
         self.digest.note((self.now, "ack", h, write));
-        self.oracles.lost_write.acked.push(Acked { write, index, by: h });
-        self.coverage.acknowledged(h, self.oracles.newest_record.committed.as_deref());
+        self.oracles.lost_write.acked.push(Acked {
+            write,
+            index,
+            by: h,
+        });
+        self.coverage
+            .acknowledged(h, self.oracles.newest_record.committed.as_deref());
         let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
         self.check_holds_all(h, term, "acknowledges");
         // The write of a deposed primary is in the newer one's log.
         if let Some((newest, other, uid)) = self.oracles.lost_write.newest
             && term < newest
             && other != h
-            && let Some(dir) = self.hosts[other].storage.directory.as_ref().filter(|d| d.uid == uid)
+            && let Some(dir) = self.hosts[other]
+                .storage
+                .directory
+                .as_ref()
+                .filter(|d| d.uid == uid)
             && !dir.wal.holds(write, index)
         {
             self.violated(
@@ -59,7 +68,9 @@ impl World {
     /// The database of the highest term holds everything acknowledged so far.
     pub(crate) fn check_holds_all(&mut self, h: usize, term: Term, does: &str) {
         let lost_write = &mut self.oracles.lost_write;
-        if term < self.oracles.one_leader.highest() || lost_write.newest.is_some_and(|(newest, ..)| term < newest) {
+        if term < self.oracles.one_leader.highest()
+            || lost_write.newest.is_some_and(|(newest, ..)| term < newest)
+        {
             return;
         }
         let Some(dir) = &mut self.hosts[h].storage.directory else {
@@ -69,7 +80,10 @@ impl World {
         if let Some(lost) = first_missing(&lost_write.acked, dir) {
             self.violated(
                 "lost_write",
-                format!("m{h}, primary of term {term}, {does} without w{}, which m{} acknowledged", lost.write, lost.by),
+                format!(
+                    "m{h}, primary of term {term}, {does} without w{}, which m{} acknowledged",
+                    lost.write, lost.by
+                ),
             );
         }
     }
@@ -103,11 +117,18 @@ impl World {
         let vanished = self.oracles.lost_write.acked.iter().find(|a| {
             !self.hosts.iter().any(|host| {
                 let storage = &host.storage;
-                storage.directory.iter().chain(&storage.set_aside).any(|dir| dir.wal.holds(a.write, a.index))
+                storage
+                    .directory
+                    .iter()
+                    .chain(&storage.set_aside)
+                    .any(|dir| dir.wal.holds(a.write, a.index))
             })
         });
         if let Some(lost) = vanished.copied() {
-            self.violated("lost_write", format!("w{} is in no database any more", lost.write));
+            self.violated(
+                "lost_write",
+                format!("w{} is in no database any more", lost.write),
+            );
         }
     }
 }

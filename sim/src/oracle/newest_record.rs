@@ -20,16 +20,26 @@ impl World {
                 let (me, term, key) = (view.me, view.term, record.key);
                 self.violated(
                     "newest_record",
-                    format!("{me} leads term {term} with record {key}, but {} was committed", known.key),
+                    format!(
+                        "{me} leads term {term} with record {key}, but {} was committed",
+                        known.key
+                    ),
                 );
             }
             if known.key == record.key && known != record {
-                self.violated("newest_record", format!("two records are called {}: {known} and {record}", known.key));
+                self.violated(
+                    "newest_record",
+                    format!("two records are called {}: {known} and {record}", known.key),
+                );
             }
         }
         match (&view.record, view.committed) {
-            (Some(record), Some(key)) if record.key == key && known.as_ref().is_none_or(|k| k.key < key) => {
-                self.trace.say(self.now, Some(usize::from(view.me.0)), || format!("committed {record}"));
+            (Some(record), Some(key))
+                if record.key == key && known.as_ref().is_none_or(|k| k.key < key) =>
+            {
+                self.trace.say(self.now, Some(usize::from(view.me.0)), || {
+                    format!("committed {record}")
+                });
                 self.oracles.newest_record.committed = Some(Arc::clone(record));
                 true
             }

@@ -14,7 +14,9 @@ pub(crate) struct OneLeader {
 impl OneLeader {
     /// The highest term that anybody led.
     pub(crate) fn highest(&self) -> Term {
-        self.leaders.last_key_value().map_or(Term(0), |(term, _)| *term)
+        self.leaders
+            .last_key_value()
+            .map_or(Term(0), |(term, _)| *term)
     }
 }
 
@@ -27,7 +29,10 @@ impl World {
                 self.coverage.elections += 1;
             }
             Some(other) if other != h => {
-                self.violated("one_leader", format!("m{other} and m{h} both lead term {}", view.term));
+                self.violated(
+                    "one_leader",
+                    format!("m{other} and m{h} both lead term {}", view.term),
+                );
             }
             Some(_) => {}
         }

@@ -26,7 +26,10 @@ impl World {
             })
             .collect();
         if let [first, second, ..] = serving[..] {
-            self.violated("two_primaries", format!("the databases of m{first} and m{second} both serve as primary"));
+            self.violated(
+                "two_primaries",
+                format!("the databases of m{first} and m{second} both serve as primary"),
+            );
         }
     }
 }

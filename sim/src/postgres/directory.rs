@@ -2,7 +2,7 @@
 
 use crate::postgres::wal::{Entry, Kind, Lineage, Wal};
 use yoke_core::postgres::{Lsn, SystemId, Timeline};
-use yoke_core::step::{ClusterState, Inspection, Directory, Settings, Stamp};
+use yoke_core::step::{ClusterState, Directory, Inspection, Settings, Stamp};
 
 /// A data directory.
 #[derive(Clone, Debug)]
@@ -56,14 +56,23 @@ impl DataDir {
 
     /// The timeline that its WAL ends on.
     pub(crate) fn timeline(&self) -> (Timeline, Lsn) {
-        self.lineage.last().copied().unwrap_or((Timeline(1), Lsn(0)))
+        self.lineage
+            .last()
+            .copied()
+            .unwrap_or((Timeline(1), Lsn(0)))
     }
 
     /// The newest timeline that history files or control file show, and where it begins.
     pub(crate) fn newest_timeline(&self) -> (Timeline, Lsn) {
         let file = self.files.iter().filter_map(|file| file.last().copied());
-        let own = self.lineage.iter().copied().find(|(t, _)| *t == self.checkpoint_timeline);
-        file.chain(own).max_by_key(|(timeline, _)| *timeline).unwrap_or((Timeline(1), Lsn(0)))
+        let own = self
+            .lineage
+            .iter()
+            .copied()
+            .find(|(t, _)| *t == self.checkpoint_timeline);
+        file.chain(own)
+            .max_by_key(|(timeline, _)| *timeline)
+            .unwrap_or((Timeline(1), Lsn(0)))
     }
 
     /// The number that a promotion takes: the next one that is free *here*.
@@ -77,7 +86,11 @@ impl DataDir {
         for length in 2..=theirs.len() {
             let file = &theirs[..length];
             let number = file[length - 1].0;
-            if !self.files.iter().any(|f| f.last().is_some_and(|(t, _)| *t == number)) {
+            if !self
+                .files
+                .iter()
+                .any(|f| f.last().is_some_and(|(t, _)| *t == number))
+            {
                 self.files.push(file.to_vec());
             }
         }
@@ -88,7 +101,10 @@ impl DataDir {
         self.wal.entries.extend_from_slice(entries);
         let end = self.wal.end();
         let mine = self.timeline().0;
-        let from = theirs.iter().position(|(t, _)| *t == mine).map_or(0, |at| at + 1);
+        let from = theirs
+            .iter()
+            .position(|(t, _)| *t == mine)
+            .map_or(0, |at| at + 1);
         for (timeline, begin) in theirs.iter().skip(from) {
             if *begin < end {
                 self.lineage.push((*timeline, *begin));

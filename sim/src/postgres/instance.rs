@@ -24,7 +24,11 @@ pub(crate) enum Phase {
     Promoting,
     Primary,
     /// A clean stop: sessions are gone; `written`: the shutdown checkpoint is there. `half`: it had not come up yet.
-    Stopping { primary: bool, half: bool, written: bool },
+    Stopping {
+        primary: bool,
+        half: bool,
+        written: bool,
+    },
 }
 
 /// What the postmaster read.
@@ -100,10 +104,18 @@ pub(crate) enum DbEv {
     PromotionFile,
     Promoted,
     ControlFile,
-    Commit { client: usize, session: u64, write: u64 },
+    Commit {
+        client: usize,
+        session: u64,
+        write: u64,
+    },
     CanaryFlushed(u64),
     SendBatch(u64),
-    Flushed { conn: u64, entries: Vec<Entry>, ends_at: Lsn },
+    Flushed {
+        conn: u64,
+        entries: Vec<Entry>,
+        ends_at: Lsn,
+    },
     ReceiverTry(u64),
     Pulse(u64),
     StopWrites,
@@ -197,8 +209,12 @@ impl Server {
             .map(|w| (w.priority, w.flushed))
             .collect();
         candidates.sort_by_key(|(priority, _)| *priority);
-        (needed > 0 && candidates.len() >= needed)
-            .then(|| candidates[..needed].iter().map(|(_, flushed)| *flushed).min())?
+        (needed > 0 && candidates.len() >= needed).then(|| {
+            candidates[..needed]
+                .iter()
+                .map(|(_, flushed)| *flushed)
+                .min()
+        })?
     }
 }
 
@@ -238,7 +254,9 @@ impl World {
                 self.receiver_follows(h);
             }
             DbEv::StartFails => {
-                self.say(h, || "postgres: FATAL, the timeline is not a child of this server's history".into());
+                self.say(h, || {
+                    "postgres: FATAL, the timeline is not a child of this server's history".into()
+                });
                 self.database_ends(h, false);
             }
             DbEv::RereadPostmaster => self.reread_postmaster(h),
@@ -254,7 +272,9 @@ impl World {
                 file.push((timeline, start));
                 dir.files.push(file.clone());
                 dir.lineage = file;
-                self.say(h, || format!("postgres: writes the history file of {timeline:?} at {start}"));
+                self.say(h, || {
+                    format!("postgres: writes the history file of {timeline:?} at {start}")
+                });
             }
             DbEv::Promoted => {
                 if server.phase == Phase::Promoting {
@@ -266,9 +286,16 @@ impl World {
                 dir.checkpoint = dir.wal.end();
                 dir.checkpoint_timeline = timeline;
             }
-            DbEv::Commit { client, session, write } => self.commit(h, client, session, write),
+            DbEv::Commit {
+                client,
+                session,
+                write,
+            } => self.commit(h, client, session, write),
             DbEv::CanaryFlushed(number) => {
-                if server.canaries == number && server.phase == Phase::Primary && server.canary == Canary::Begun {
+                if server.canaries == number
+                    && server.phase == Phase::Primary
+                    && server.canary == Canary::Begun
+                {
                     let flag = server.flag;
                     let (entry, index) = self.append(h, Kind::Nudge);
                     let Some((server, _)) = self.server(h, run) else {
@@ -276,18 +303,31 @@ impl World {
                     };
                     if flag {
                         server.canary = Canary::Waiting;
-                        server.waiting.push(Waiting { who: Waiter::Canary, entry, index });
+                        server.waiting.push(Waiting {
+                            who: Waiter::Canary,
+                            entry,
+                            index,
+                        });
                     } else {
                         server.canary = Canary::Returned;
                     }
                 }
             }
             DbEv::SendBatch(conn) => self.send_batch(h, conn),
-            DbEv::Flushed { conn, entries, ends_at } => self.standby_flushed(h, conn, &entries, ends_at),
+            DbEv::Flushed {
+                conn,
+                entries,
+                ends_at,
+            } => self.standby_flushed(h, conn, &entries, ends_at),
             DbEv::ReceiverTry(attempt) => self.receiver_try(h, attempt),
             DbEv::Pulse(conn) => self.pulse(h, conn),
             DbEv::StopWrites => {
-                if let Phase::Stopping { primary, half, written: false } = server.phase {
+                if let Phase::Stopping {
+                    primary,
+                    half,
+                    written: false,
+                } = server.phase
+                {
                     if primary {
                         let (entry, _) = self.append(h, Kind::ShutdownCheckpoint);
                         if let Some((_, dir)) = self.server(h, run) {
@@ -296,7 +336,11 @@ impl World {
                         }
                     }
                     if let Some((server, _)) = self.server(h, run) {
-                        server.phase = Phase::Stopping { primary, half, written: true };
+                        server.phase = Phase::Stopping {
+                            primary,
+                            half,
+                            written: true,
+                        };
                     }
                     self.db_in(TIMEOUT, h, run, DbEv::StopGivesUp);
                     self.stop_if_all_sent(h);
@@ -321,7 +365,11 @@ impl World {
             Kind::Checkpoint | Kind::ShutdownCheckpoint => 120,
         };
         let host = &mut self.hosts[h];
-        let dir = host.storage.directory.as_mut().expect("a server runs in its directory");
+        let dir = host
+            .storage
+            .directory
+            .as_mut()
+            .expect("a server runs in its directory");
         let entry = dir.wal.append(kind, length);
         let index = dir.wal.entries.len() - 1;
         let mut wake = vec![];
@@ -356,9 +404,13 @@ impl World {
         dir.never_used = false;
         let run = server.run;
         let term = server.term;
-        self.say(h, || format!("postgres: PRIMARY on {timeline:?} from {start}, promoted in term {term}"));
+        self.say(h, || {
+            format!("postgres: PRIMARY on {timeline:?} from {start}, promoted in term {term}")
+        });
         self.digest.note(("promoted", h, timeline, start));
-        let lag = self.choices.within(About::CheckpointLag, h, 0, 500_000, 20_000_000);
+        let lag = self
+            .choices
+            .within(About::CheckpointLag, h, 0, 500_000, 20_000_000);
         self.db_in(lag, h, run, DbEv::ControlFile);
         self.on_promoted(h);
     }
@@ -380,7 +432,13 @@ impl World {
         let (entry, index) = self.append(h, Kind::Write(write));
         let who = Waiter::Client { client, session };
         let waiting = Waiting { who, entry, index };
-        self.say(h, || format!("postgres: w{write} flushed at {}{}", entry.end, if flag { ", waits" } else { "" }));
+        self.say(h, || {
+            format!(
+                "postgres: w{write} flushed at {}{}",
+                entry.end,
+                if flag { ", waits" } else { "" }
+            )
+        });
         if flag {
             if let Some(server) = &mut self.hosts[h].server {
                 server.waiting.push(waiting);
@@ -432,7 +490,14 @@ impl World {
             return;
         };
         let run = server.run;
-        let time = self.choices.skewed(About::RereadPostmaster, h, 0, (500, 20_000), 20, (20_000, 300_000));
+        let time = self.choices.skewed(
+            About::RereadPostmaster,
+            h,
+            0,
+            (500, 20_000),
+            20,
+            (20_000, 300_000),
+        );
         self.db_in(time, h, run, DbEv::RereadPostmaster);
     }
 
@@ -445,15 +510,36 @@ impl World {
         server.read = read_of(host.storage.settings.as_ref());
         let (run, read) = (server.run, server.read.clone());
         let conns: Vec<u64> = server.walsenders.iter().map(|w| w.conn).collect();
-        self.say(h, || format!("postgres: postmaster reads settings {}: {}", read.generation, in_words(&read)));
-        let checkpointer =
-            self.choices.skewed(About::RereadCheckpointer, h, 0, (500, 40_000), 40, (100_000, 2_000_000));
+        self.say(h, || {
+            format!(
+                "postgres: postmaster reads settings {}: {}",
+                read.generation,
+                in_words(&read)
+            )
+        });
+        let checkpointer = self.choices.skewed(
+            About::RereadCheckpointer,
+            h,
+            0,
+            (500, 40_000),
+            40,
+            (100_000, 2_000_000),
+        );
         self.db_in(checkpointer, h, run, DbEv::RereadCheckpointer);
         for conn in conns {
-            let delay = self.choices.skewed(About::RereadWalsender, h, 0, (500, 40_000), 40, (100_000, 1_000_000));
+            let delay = self.choices.skewed(
+                About::RereadWalsender,
+                h,
+                0,
+                (500, 40_000),
+                40,
+                (100_000, 1_000_000),
+            );
             self.db_in(delay, h, run, DbEv::RereadWalsender(conn));
         }
-        let receiver = self.choices.within(About::RereadReceiver, h, 0, 500, 50_000);
+        let receiver = self
+            .choices
+            .within(About::RereadReceiver, h, 0, 500, 50_000);
         self.db_in(receiver, h, run, DbEv::RereadReceiver);
     }
 
@@ -467,12 +553,23 @@ impl World {
             return;
         }
         server.flag = flag;
-        self.say(h, || format!("postgres: checkpointer: commits {}", if flag { "wait" } else { "wait no more" }));
+        self.say(h, || {
+            format!(
+                "postgres: checkpointer: commits {}",
+                if flag { "wait" } else { "wait no more" }
+            )
+        });
         if !flag {
-            let primary = self.hosts[h].server.as_ref().is_some_and(|s| s.phase == Phase::Primary);
+            let primary = self.hosts[h]
+                .server
+                .as_ref()
+                .is_some_and(|s| s.phase == Phase::Primary);
             if primary {
                 self.on_gate_opened(h);
-                let released = self.hosts[h].server.as_mut().map(|s| std::mem::take(&mut s.waiting));
+                let released = self.hosts[h]
+                    .server
+                    .as_mut()
+                    .map(|s| std::mem::take(&mut s.waiting));
                 for waiting in released.unwrap_or_default() {
                     self.returned(h, waiting);
                 }
@@ -513,7 +610,11 @@ impl World {
             StopMode::Clean => {
                 let primary = server.phase == Phase::Primary;
                 let half = matches!(server.phase, Phase::Starting | Phase::Promoting);
-                server.phase = Phase::Stopping { primary, half, written: false };
+                server.phase = Phase::Stopping {
+                    primary,
+                    half,
+                    written: false,
+                };
                 server.canary = Canary::None;
                 self.end_sessions(h);
                 if let Some(server) = &mut self.hosts[h].server {
@@ -532,11 +633,18 @@ impl World {
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        if !matches!(server.phase, Phase::Stopping { written: true, .. }) || server.killed || server.hung {
+        if !matches!(server.phase, Phase::Stopping { written: true, .. })
+            || server.killed
+            || server.hung
+        {
             return;
         }
         let end = dir.wal.end();
-        if server.walsenders.iter().all(|w| !w.sending || w.flushed >= end) {
+        if server
+            .walsenders
+            .iter()
+            .all(|w| !w.sending || w.flushed >= end)
+        {
             self.clean_end(h);
         }
     }
@@ -546,8 +654,17 @@ impl World {
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        if let Phase::Stopping { primary, half: false, .. } = server.phase {
-            dir.cluster = if primary { ClusterState::ShutDown } else { ClusterState::ShutDownInRecovery };
+        if let Phase::Stopping {
+            primary,
+            half: false,
+            ..
+        } = server.phase
+        {
+            dir.cluster = if primary {
+                ClusterState::ShutDown
+            } else {
+                ClusterState::ShutDownInRecovery
+            };
         }
         self.database_ends(h, true);
     }
@@ -555,5 +672,8 @@ impl World {
 
 /// Settings in a few words.
 pub(crate) fn in_words(read: &Read) -> String {
-    format!("gate {:?} doors {:?} follows {:?} as {:?}", read.gate, read.doors, read.follow, read.copy)
+    format!(
+        "gate {:?} doors {:?} follows {:?} as {:?}",
+        read.gate, read.doors, read.follow, read.copy
+    )
 }

@@ -76,7 +76,10 @@ impl Receiver {
     fn conn(&self) -> Option<u64> {
         match self.link {
             Link::Off | Link::Trying => None,
-            Link::Asked(conn) | Link::Waiting(conn) | Link::Starting(conn) | Link::Streaming(conn) => Some(conn),
+            Link::Asked(conn)
+            | Link::Waiting(conn)
+            | Link::Starting(conn)
+            | Link::Streaming(conn) => Some(conn),
         }
     }
 }
@@ -84,11 +87,24 @@ impl Receiver {
 /// What goes over a connection between two databases.
 #[derive(Clone, Debug)]
 pub(crate) enum Wire {
-    Connect { copy: Option<Copy> },
-    Hello { system_id: SystemId, lineage: Lineage, end: Lsn },
-    Start { from: Lsn, previous: Lsn },
-    Data { entries: Vec<Entry> },
-    Ack { flushed: Lsn },
+    Connect {
+        copy: Option<Copy>,
+    },
+    Hello {
+        system_id: SystemId,
+        lineage: Lineage,
+        end: Lsn,
+    },
+    Start {
+        from: Lsn,
+        previous: Lsn,
+    },
+    Data {
+        entries: Vec<Entry>,
+    },
+    Ack {
+        flushed: Lsn,
+    },
     /// The connection has ended, or was refused.
     Fin,
 }
@@ -171,7 +187,10 @@ impl World {
         };
         let run = server.run;
         if let Some(at) = server.walsenders.iter().position(|w| w.conn == conn) {
-            let (peer, silent) = (server.walsenders[at].peer, now - server.walsenders[at].heard > TIMEOUT);
+            let (peer, silent) = (
+                server.walsenders[at].peer,
+                now - server.walsenders[at].heard > TIMEOUT,
+            );
             if silent {
                 server.walsenders.remove(at);
                 self.say(h, || format!("postgres: walsender for m{peer} times out"));
@@ -232,13 +251,20 @@ impl World {
                 }
                 self.db_in(PULSE, h, run, DbEv::Pulse(conn));
             }
-            Wire::Hello { system_id, lineage, end } => {
+            Wire::Hello {
+                system_id,
+                lineage,
+                end,
+            } => {
                 if server.receiver.link == Link::Asked(conn) {
                     server.receiver.heard = now;
                     self.on_hello(h, conn, system_id, lineage, end);
                 }
             }
-            Wire::Start { from: position, previous } => self.on_start(h, conn, position, previous),
+            Wire::Start {
+                from: position,
+                previous,
+            } => self.on_start(h, conn, position, previous),
             Wire::Data { entries } => {
                 if server.receiver.conn() != Some(conn) {
                     self.db_send(h, from, conn, Wire::Fin);
@@ -274,7 +300,14 @@ impl World {
     }
 
     /// PostgreSQL judges by timeline numbers and positions whether it can go on along what the primary has.
-    fn on_hello(&mut self, h: usize, conn: u64, system_id: SystemId, theirs: Lineage, their_end: Lsn) {
+    fn on_hello(
+        &mut self,
+        h: usize,
+        conn: u64,
+        system_id: SystemId,
+        theirs: Lineage,
+        their_end: Lsn,
+    ) {
         let now = self.now;
         let host = &mut self.hosts[h];
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
@@ -284,29 +317,47 @@ impl World {
         let mine = dir.timeline().0;
         let behind = theirs.last().is_none_or(|(timeline, _)| *timeline < mine);
         if dir.system_id != system_id || behind {
-            self.say(h, || "postgres: receiver FATAL: another system, or a timeline behind ours".into());
+            self.say(h, || {
+                "postgres: receiver FATAL: another system, or a timeline behind ours".into()
+            });
             self.receiver_ends(h);
             self.receiver_retries(h, 10 * RETRY);
             return;
         }
         dir.fetch_files(&theirs);
-        let replayed = if now >= server.replay_due { dir.wal.entries.len() } else { server.replayed };
-        let replayed_end = if replayed == 0 { dir.wal.end() } else { dir.wal.entries[replayed - 1].end };
+        let replayed = if now >= server.replay_due {
+            dir.wal.entries.len()
+        } else {
+            server.replayed
+        };
+        let replayed_end = if replayed == 0 {
+            dir.wal.end()
+        } else {
+            dir.wal.entries[replayed - 1].end
+        };
         if !continues(mine, dir.wal.end(), &theirs) {
             if !continues(mine, replayed_end, &theirs) {
                 server.receiver.link = Link::Waiting(conn);
-                self.say(h, || "postgres: the new timeline forked off before the current recovery point: waits".into());
+                self.say(h, || {
+                    "postgres: the new timeline forked off before the current recovery point: waits"
+                        .into()
+                });
                 return;
             }
             // Flushed, but not replayed: it is dropped with the switch to the other timeline.
-            let at = theirs.iter().position(|(t, _)| *t == mine).map_or(0, |at| at + 1);
+            let at = theirs
+                .iter()
+                .position(|(t, _)| *t == mine)
+                .map_or(0, |at| at + 1);
             if let Some((_, fork)) = theirs.get(at).copied() {
                 dir.truncate(fork);
             }
         }
         let from = dir.wal.end();
         if from > their_end {
-            self.say(h, || "postgres: the requested starting point is ahead of the primary's".into());
+            self.say(h, || {
+                "postgres: the requested starting point is ahead of the primary's".into()
+            });
             self.receiver_ends(h);
             self.receiver_retries(h, 10 * RETRY);
             return;
@@ -315,7 +366,12 @@ impl World {
         server.receiver.theirs = theirs;
         server.receiver.link = Link::Starting(conn);
         if let Some(upstream) = upstream {
-            self.db_send(h, usize::from(upstream.0), conn, Wire::Start { from, previous });
+            self.db_send(
+                h,
+                usize::from(upstream.0),
+                conn,
+                Wire::Start { from, previous },
+            );
         }
     }
 
@@ -330,8 +386,14 @@ impl World {
         };
         let peer = walsender.peer;
         let index = dir.wal.entries.partition_point(|e| e.start < position);
-        let starts = dir.wal.entries.get(index).map_or(dir.wal.end(), |e| e.start);
-        let before = index.checked_sub(1).map_or(Lsn(0), |i| dir.wal.entries[i].start);
+        let starts = dir
+            .wal
+            .entries
+            .get(index)
+            .map_or(dir.wal.end(), |e| e.start);
+        let before = index
+            .checked_sub(1)
+            .map_or(Lsn(0), |i| dir.wal.entries[i].start);
         if starts == position && before == previous {
             walsender.sending = true;
             walsender.woken = true;
@@ -340,7 +402,9 @@ impl World {
         } else {
             // No record begins there, or another one came before it: "record with incorrect prev-link", for ever.
             server.walsenders.retain(|w| w.conn != conn);
-            self.say(h, || format!("postgres: m{peer} asks for {position}, which does not continue its log"));
+            self.say(h, || {
+                format!("postgres: m{peer} asks for {position}, which does not continue its log")
+            });
             self.db_send(h, peer, conn, Wire::Fin);
         }
     }
@@ -374,31 +438,56 @@ impl World {
         };
         let run = server.run;
         let begin = now.max(server.flushing_until);
-        let first = begin + self.choices.skewed(About::Flush, h, 1, (100, 4_000), 10, (10_000, 100_000));
+        let first = begin
+            + self
+                .choices
+                .skewed(About::Flush, h, 1, (100, 4_000), 10, (10_000, 100_000));
         let mut done = first;
         if self.choices.chance(About::Partial, h, 0, 125) {
             // The last record arrives in two parts: for a while the position flushed lies inside it.
             entries.pop();
             let inside = Lsn(last.start.0 + (last.end.0 - last.start.0) / 2);
-            self.db_in(first - now, h, run, DbEv::Flushed { conn, entries, ends_at: inside });
+            self.db_in(
+                first - now,
+                h,
+                run,
+                DbEv::Flushed {
+                    conn,
+                    entries,
+                    ends_at: inside,
+                },
+            );
             done = first + self.choices.within(About::Flush, h, 2, 100, 4_000);
             entries = vec![last];
         }
         if let Some(server) = &mut self.hosts[h].server {
             server.flushing_until = done;
         }
-        self.db_in(done - now, h, run, DbEv::Flushed { conn, entries, ends_at: last.end });
+        self.db_in(
+            done - now,
+            h,
+            run,
+            DbEv::Flushed {
+                conn,
+                entries,
+                ends_at: last.end,
+            },
+        );
     }
 
     /// What was received is on disk.
     pub(crate) fn standby_flushed(&mut self, h: usize, conn: u64, entries: &[Entry], ends_at: Lsn) {
         let now = self.now;
-        let lag = self.choices.skewed(About::Replay, h, 0, (0, 3_000), 30, (10_000, 300_000));
+        let lag = self
+            .choices
+            .skewed(About::Replay, h, 0, (0, 3_000), 30, (10_000, 300_000));
         let host = &mut self.hosts[h];
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        if server.receiver.conn() != Some(conn) || entries.first().is_some_and(|e| e.start != dir.wal.end()) {
+        if server.receiver.conn() != Some(conn)
+            || entries.first().is_some_and(|e| e.start != dir.wal.end())
+        {
             return;
         }
         if now >= server.replay_due {
@@ -410,7 +499,12 @@ impl World {
         dir.never_used = false;
         server.receiver.theirs = theirs;
         if let Some(upstream) = server.receiver.target {
-            self.db_send(h, usize::from(upstream.0), conn, Wire::Ack { flushed: ends_at });
+            self.db_send(
+                h,
+                usize::from(upstream.0),
+                conn,
+                Wire::Ack { flushed: ends_at },
+            );
         }
     }
 }

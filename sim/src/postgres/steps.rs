@@ -8,7 +8,9 @@ use crate::postgres::wal::{Kind, continues};
 use crate::world::{Ev, World};
 use yoke_core::guard::GuardEvent;
 use yoke_core::postgres::{Lsn, RunId, StopMode};
-use yoke_core::step::{Canary, ClusterState, Order, Outcome, Server as Seen, Step, Walsender as SeenWalsender};
+use yoke_core::step::{
+    Canary, ClusterState, Order, Outcome, Server as Seen, Step, Walsender as SeenWalsender,
+};
 
 /// A step that the guard has under way.
 #[derive(Clone, Debug)]
@@ -28,9 +30,23 @@ const CLONE_PARTS: u64 = 4;
 impl World {
     /// The guard begins a step.
     pub(crate) fn step_begins(&mut self, h: usize, order: Order, run: Option<RunId>) {
-        self.say(h, || format!("step {} of term {}: {}", order.number, order.term, in_words(&order.step)));
+        self.say(h, || {
+            format!(
+                "step {} of term {}: {}",
+                order.number,
+                order.term,
+                in_words(&order.step)
+            )
+        });
         self.digest.note((h, &order));
-        let mut exec = Exec { order, run, ending: false, source: None, parts: 0, part_time: 0 };
+        let mut exec = Exec {
+            order,
+            run,
+            ending: false,
+            source: None,
+            parts: 0,
+            part_time: 0,
+        };
         let time = match &exec.order.step {
             Step::Clone { from } => {
                 let from = usize::from(from.0);
@@ -39,7 +55,11 @@ impl World {
                 exec.source = self.clone_source(h, from);
                 exec.parts = CLONE_PARTS;
                 exec.part_time = time / CLONE_PARTS;
-                if exec.source.is_some() { exec.part_time } else { 500_000 }
+                if exec.source.is_some() {
+                    exec.part_time
+                } else {
+                    500_000
+                }
             }
             Step::Stop(mode) => {
                 let mode = *mode;
@@ -61,7 +81,9 @@ impl World {
                 }
                 self.choices.within(About::StepTime, h, 3, 200, 5_000)
             }
-            _ => self.choices.skewed(About::StepTime, h, 0, (200, 8_000), 10, (20_000, 200_000)),
+            _ => self
+                .choices
+                .skewed(About::StepTime, h, 0, (200, 8_000), 10, (20_000, 200_000)),
         };
         let (guard, number) = (self.hosts[h].guard_runs, exec.order.number);
         self.hosts[h].execs.push(exec);
@@ -71,16 +93,26 @@ impl World {
     fn clone_source(&self, h: usize, from: usize) -> Option<(usize, RunId)> {
         let source = &self.hosts[from];
         let server = source.server.as_ref()?;
-        let reachable = from != h && source.up && !source.paused(self.now) && self.net.databases_linked(h, from, self.now);
-        (reachable && server.phase == Phase::Primary && !server.killed && !server.hung).then_some((from, server.run))
+        let reachable = from != h
+            && source.up
+            && !source.paused(self.now)
+            && self.net.databases_linked(h, from, self.now);
+        (reachable && server.phase == Phase::Primary && !server.killed && !server.hung)
+            .then_some((from, server.run))
     }
 
     /// A step's time is up.
     pub(crate) fn on_exec(&mut self, h: usize, number: u64) {
-        let Some(at) = self.hosts[h].execs.iter().position(|e| e.order.number == number) else {
+        let Some(at) = self.hosts[h]
+            .execs
+            .iter()
+            .position(|e| e.order.number == number)
+        else {
             return;
         };
-        if matches!(self.hosts[h].execs[at].order.step, Step::Clone { .. }) && !self.hosts[h].execs[at].ending {
+        if matches!(self.hosts[h].execs[at].order.step, Step::Clone { .. })
+            && !self.hosts[h].execs[at].ending
+        {
             if self.clone_goes_on(h, at) {
                 return;
             }
@@ -92,7 +124,10 @@ impl World {
                 self.quick_step_lands(h, &exec);
             }
             Outcome::Ended
-        } else if self.choices.chance(About::StepFails, h, 0, self.scenario.failures) {
+        } else if self
+            .choices
+            .chance(About::StepFails, h, 0, self.scenario.failures)
+        {
             if self.choices.chance(About::StepLands, h, 1, 300) {
                 self.quick_step_lands(h, &exec);
             }
@@ -100,8 +135,12 @@ impl World {
         } else {
             self.step_lands(h, &exec)
         };
-        self.say(h, || format!("step {number} ends: {}", outcome_in_words(&outcome)));
-        let run = exec.run.filter(|_| matches!(exec.order.step, Step::Start) && outcome != Outcome::Done);
+        self.say(h, || {
+            format!("step {number} ends: {}", outcome_in_words(&outcome))
+        });
+        let run = exec
+            .run
+            .filter(|_| matches!(exec.order.step, Step::Start) && outcome != Outcome::Done);
         self.guard_handles(h, GuardEvent::Outcome { number, outcome });
         if let Some(run) = run {
             // Nothing of the run that was to begin is there.
@@ -113,7 +152,11 @@ impl World {
     pub(crate) fn quick_step_lands(&mut self, h: usize, exec: &Exec) {
         let quick = matches!(
             exec.order.step,
-            Step::WriteStamp(_) | Step::MarkRewriting | Step::ClearMark | Step::SetAside | Step::WriteSettings(_)
+            Step::WriteStamp(_)
+                | Step::MarkRewriting
+                | Step::ClearMark
+                | Step::SetAside
+                | Step::WriteSettings(_)
         );
         if quick {
             self.step_lands(h, exec);
@@ -125,7 +168,9 @@ impl World {
         let Some((from, run)) = self.hosts[h].execs[at].source else {
             return false;
         };
-        let breaks = self.choices.chance(About::CloneBreaks, h, from, 2 * self.scenario.failures);
+        let breaks = self
+            .choices
+            .chance(About::CloneBreaks, h, from, 2 * self.scenario.failures);
         let alive = self.clone_source(h, from) == Some((from, run)) && !breaks;
         let exec = &mut self.hosts[h].execs[at];
         if !alive {
@@ -181,14 +226,37 @@ impl World {
                 let (newest, _) = dir.newest_timeline();
                 let (mine, end) = (dir.timeline().0, dir.wal.end());
                 let fits = newest <= mine
-                    || dir.files.iter().filter(|f| f.last().is_some_and(|(t, _)| *t == newest)).all(|f| continues(mine, end, f));
+                    || dir
+                        .files
+                        .iter()
+                        .filter(|f| f.last().is_some_and(|(t, _)| *t == newest))
+                        .all(|f| continues(mine, end, f));
                 let crashed = dir.cluster == ClusterState::Other;
                 dir.cluster = ClusterState::Other;
                 let entries = dir.wal.entries.len();
-                self.hosts[h].server = Some(Server::new(run, self.hosts[h].storage.settings.as_ref(), entries));
-                let range = if crashed { (200_000, 900_000) } else { (80_000, 300_000) };
-                let time = self.choices.skewed(About::StartTime, h, 0, range, 20, (1_000_000, 2_500_000));
-                self.db_in(time, h, run, if fits { DbEv::Started } else { DbEv::StartFails });
+                self.hosts[h].server = Some(Server::new(
+                    run,
+                    self.hosts[h].storage.settings.as_ref(),
+                    entries,
+                ));
+                let range = if crashed {
+                    (200_000, 900_000)
+                } else {
+                    (80_000, 300_000)
+                };
+                let time =
+                    self.choices
+                        .skewed(About::StartTime, h, 0, range, 20, (1_000_000, 2_500_000));
+                self.db_in(
+                    time,
+                    h,
+                    run,
+                    if fits {
+                        DbEv::Started
+                    } else {
+                        DbEv::StartFails
+                    },
+                );
             }
             Step::Reload => {
                 if !running {
@@ -206,8 +274,18 @@ impl World {
                 server.phase = Phase::Promoting;
                 let (run, replay) = (server.run, server.replay_due.saturating_sub(now));
                 self.receiver_ends(h);
-                let time = self.choices.skewed(About::PromoteTime, h, 0, (40_000, 180_000), 20, (200_000, 1_500_000));
-                let file = replay + self.choices.within(About::PromoteTime, h, 1, 10_000, time / 2);
+                let time = self.choices.skewed(
+                    About::PromoteTime,
+                    h,
+                    0,
+                    (40_000, 180_000),
+                    20,
+                    (200_000, 1_500_000),
+                );
+                let file = replay
+                    + self
+                        .choices
+                        .within(About::PromoteTime, h, 1, 10_000, time / 2);
                 self.db_in(file, h, run, DbEv::PromotionFile);
                 self.db_in(replay + time, h, run, DbEv::Promoted);
             }
@@ -252,29 +330,70 @@ impl World {
     pub(crate) fn daemon_step(&mut self, h: usize, order: Order) {
         self.digest.note((h, &order));
         if !matches!(order.step, Step::Observe | Step::Nudge) {
-            self.say(h, || format!("step {} by the daemon: {}", order.number, in_words(&order.step)));
+            self.say(h, || {
+                format!(
+                    "step {} by the daemon: {}",
+                    order.number,
+                    in_words(&order.step)
+                )
+            });
         }
         let host = &self.hosts[h];
         let run = host.server.as_ref().filter(|s| !s.killed).map(|s| s.run);
-        let dead = host.server.as_ref().is_none_or(|s| s.killed || s.phase == Phase::Starting);
+        let dead = host
+            .server
+            .as_ref()
+            .is_none_or(|s| s.killed || s.phase == Phase::Starting);
         let hung = host.server.as_ref().is_some_and(|s| s.hung)
-            || (host.server.as_ref().is_some_and(|s| s.stalled) && matches!(order.step, Step::Nudge | Step::Checkpoint));
+            || (host.server.as_ref().is_some_and(|s| s.stalled)
+                && matches!(order.step, Step::Nudge | Step::Checkpoint));
         let time = match order.step {
             Step::Inspect => self.choices.within(About::ObserveTime, h, 1, 1_000, 30_000),
             _ if dead => self.choices.within(About::ObserveTime, h, 2, 1_000, 10_000),
             // The answer does not come; the daemon gives up.
             _ if hung => 1_000_000,
-            Step::Checkpoint => self.choices.skewed(About::ObserveTime, h, 3, (10_000, 200_000), 50, (200_000, 2_000_000)),
-            Step::Nudge => self.choices.skewed(About::ObserveTime, h, 4, (300, 6_000), 10, (10_000, 100_000)),
-            _ => self.choices.skewed(About::ObserveTime, h, 0, (500, 6_000), 30, (6_000, 40_000)),
+            Step::Checkpoint => self.choices.skewed(
+                About::ObserveTime,
+                h,
+                3,
+                (10_000, 200_000),
+                50,
+                (200_000, 2_000_000),
+            ),
+            Step::Nudge => self.choices.skewed(
+                About::ObserveTime,
+                h,
+                4,
+                (300, 6_000),
+                10,
+                (10_000, 100_000),
+            ),
+            _ => self
+                .choices
+                .skewed(About::ObserveTime, h, 0, (500, 6_000), 30, (6_000, 40_000)),
         };
         let daemon = self.hosts[h].daemon_runs;
         let given_up = dead || hung;
-        self.after(time, Ev::Sql { h, daemon, order: Box::new(order), run, given_up });
+        self.after(
+            time,
+            Ev::Sql {
+                h,
+                daemon,
+                order: Box::new(order),
+                run,
+                given_up,
+            },
+        );
     }
 
     /// What the daemon's connection does, now; it happens whether or not the daemon still lives.
-    pub(crate) fn on_sql(&mut self, h: usize, step: &Step, run: Option<RunId>, given_up: bool) -> Outcome {
+    pub(crate) fn on_sql(
+        &mut self,
+        h: usize,
+        step: &Step,
+        run: Option<RunId>,
+        given_up: bool,
+    ) -> Outcome {
         let failed = || Outcome::Failed("no answer".into());
         if matches!(step, Step::Inspect) {
             return Outcome::Inspected(self.hosts[h].storage.inspect());
@@ -288,7 +407,8 @@ impl World {
         let Some((server, dir)) = self.server(h, run) else {
             return failed();
         };
-        if fails || server.hung || matches!(server.phase, Phase::Starting | Phase::Stopping { .. }) {
+        if fails || server.hung || matches!(server.phase, Phase::Starting | Phase::Stopping { .. })
+        {
             return failed();
         }
         match step {
@@ -301,7 +421,9 @@ impl World {
                 if server.phase != Phase::Primary {
                     return failed();
                 }
-                server.waiting.retain(|w| w.who != crate::postgres::instance::Waiter::Canary);
+                server
+                    .waiting
+                    .retain(|w| w.who != crate::postgres::instance::Waiter::Canary);
                 server.canaries += 1;
                 server.canary = Canary::Begun;
                 let number = server.canaries;
@@ -336,7 +458,11 @@ impl World {
     /// The guard tells a step to end.
     pub(crate) fn step_ends(&mut self, h: usize, number: u64) {
         let guard = self.hosts[h].guard_runs;
-        let Some(exec) = self.hosts[h].execs.iter_mut().find(|e| e.order.number == number) else {
+        let Some(exec) = self.hosts[h]
+            .execs
+            .iter_mut()
+            .find(|e| e.order.number == number)
+        else {
             return;
         };
         exec.ending = true;
@@ -361,7 +487,11 @@ impl World {
         server.killed = true;
         server.backlog.clear();
         server.waiting.clear();
-        let conns: Vec<(u64, usize)> = server.walsenders.drain(..).map(|w| (w.conn, w.peer)).collect();
+        let conns: Vec<(u64, usize)> = server
+            .walsenders
+            .drain(..)
+            .map(|w| (w.conn, w.peer))
+            .collect();
         self.say(h, || "postgres: killed".into());
         for (conn, peer) in conns {
             self.db_send(h, peer, conn, crate::postgres::standby::Wire::Fin);
@@ -377,7 +507,9 @@ impl World {
         };
         self.on_dead(h, run);
         self.hosts[h].server = None;
-        self.say(h, || format!("postgres: gone{}", if clean { ", cleanly" } else { "" }));
+        self.say(h, || {
+            format!("postgres: gone{}", if clean { ", cleanly" } else { "" })
+        });
         self.digest.note(("gone", h, run));
         self.guard_handles(h, GuardEvent::Gone { run });
         let stops: Vec<u64> = self.hosts[h]
@@ -388,7 +520,13 @@ impl World {
             .collect();
         for number in stops {
             self.hosts[h].execs.retain(|e| e.order.number != number);
-            self.guard_handles(h, GuardEvent::Outcome { number, outcome: Outcome::Done });
+            self.guard_handles(
+                h,
+                GuardEvent::Outcome {
+                    number,
+                    outcome: Outcome::Done,
+                },
+            );
         }
     }
 }
@@ -411,7 +549,9 @@ fn observe(server: &Server, dir: &DataDir, now: u64) -> Seen {
         position,
         drained,
         replay_paused: false,
-        streaming_from: matches!(server.receiver.link, Link::Streaming(_)).then_some(server.receiver.target).flatten(),
+        streaming_from: matches!(server.receiver.link, Link::Streaming(_))
+            .then_some(server.receiver.target)
+            .flatten(),
         timeline: dir.timeline(),
         walsenders: if in_recovery {
             vec![]
@@ -437,7 +577,10 @@ fn observe(server: &Server, dir: &DataDir, now: u64) -> Seen {
 /// A step in a few words.
 fn in_words(step: &Step) -> String {
     match step {
-        Step::WriteStamp(stamp) => format!("stamp copy {} history {} ordered {:?}", stamp.copy, stamp.history, stamp.ordered),
+        Step::WriteStamp(stamp) => format!(
+            "stamp copy {} history {} ordered {:?}",
+            stamp.copy, stamp.history, stamp.ordered
+        ),
         Step::WriteSettings(s) => format!(
             "write settings {}: gate {:?} doors {:?} follows {:?}",
             s.generation, s.gate, s.doors, s.follow

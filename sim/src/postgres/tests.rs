@@ -18,12 +18,18 @@ struct Bench {
 }
 
 fn copy(member: u8) -> Copy {
-    Copy { member: MemberId(member), id: CopyId(u64::from(member) + 1) }
+    Copy {
+        member: MemberId(member),
+        id: CopyId(u64::from(member) + 1),
+    }
 }
 
 impl Bench {
     fn new() -> Self {
-        Bench { world: World::still(), number: 0 }
+        Bench {
+            world: World::still(),
+            number: 0,
+        }
     }
 
     fn step(&mut self, h: usize, step: Step) {
@@ -32,7 +38,11 @@ impl Bench {
             Step::Start => Some(RunId(self.number)),
             _ => self.world.hosts[h].server.as_ref().map(|s| s.run),
         };
-        let order = Order { term: Term(1), number: self.number, step };
+        let order = Order {
+            term: Term(1),
+            number: self.number,
+            step,
+        };
         self.world.step_begins(h, order, run);
         while !self.world.hosts[h].execs.is_empty() {
             assert!(self.world.step(), "the step comes to an end");
@@ -41,13 +51,16 @@ impl Bench {
 
     fn settings(&mut self, h: usize, gate: Option<Vec<Copy>>, follow: Option<u8>) {
         let generation = self.number + 1;
-        self.step(h, Step::WriteSettings(Settings {
-            generation,
-            gate,
-            follow: follow.map(MemberId),
-            copy: Some(copy(h as u8)),
-            doors: Doors::Open,
-        }));
+        self.step(
+            h,
+            Step::WriteSettings(Settings {
+                generation,
+                gate,
+                follow: follow.map(MemberId),
+                copy: Some(copy(h as u8)),
+                doors: Doors::Open,
+            }),
+        );
     }
 
     fn start(&mut self, h: usize) {
@@ -62,7 +75,12 @@ impl Bench {
     }
 
     fn clone_from(&mut self, h: usize, from: u8) {
-        self.step(h, Step::Clone { from: MemberId(from) });
+        self.step(
+            h,
+            Step::Clone {
+                from: MemberId(from),
+            },
+        );
         assert!(self.world.hosts[h].storage.directory.is_some());
     }
 
@@ -75,27 +93,60 @@ impl Bench {
     }
 
     fn link(&self, h: usize) -> Link {
-        self.world.hosts[h].server.as_ref().expect("it runs").receiver.link
+        self.world.hosts[h]
+            .server
+            .as_ref()
+            .expect("it runs")
+            .receiver
+            .link
     }
 
     /// A client commits a write, flushed at once.
     fn commit(&mut self, h: usize, write: u64) {
         let run = self.run(h);
         let session = 1000 + write;
-        self.world.hosts[h].server.as_mut().expect("it runs").sessions.push((0, session));
-        self.world.on_db(h, run, DbEv::Commit { client: 0, session, write });
+        self.world.hosts[h]
+            .server
+            .as_mut()
+            .expect("it runs")
+            .sessions
+            .push((0, session));
+        self.world.on_db(
+            h,
+            run,
+            DbEv::Commit {
+                client: 0,
+                session,
+                write,
+            },
+        );
     }
 
     fn acknowledged(&self, write: u64) -> bool {
-        self.world.oracles.lost_write.acked.iter().any(|a| a.write == write)
+        self.world
+            .oracles
+            .lost_write
+            .acked
+            .iter()
+            .any(|a| a.write == write)
     }
 
     fn holds(&self, h: usize, write: u64) -> bool {
-        self.world.hosts[h].storage.directory.as_ref().is_some_and(|d| d.wal.holds(write, 0))
+        self.world.hosts[h]
+            .storage
+            .directory
+            .as_ref()
+            .is_some_and(|d| d.wal.holds(write, 0))
     }
 
     fn timeline(&self, h: usize) -> Timeline {
-        self.world.hosts[h].storage.directory.as_ref().expect("it has one").timeline().0
+        self.world.hosts[h]
+            .storage
+            .directory
+            .as_ref()
+            .expect("it has one")
+            .timeline()
+            .0
     }
 }
 
@@ -151,9 +202,18 @@ fn a_gate_closes_for_commits_only_when_the_checkpointer_has_looked() {
     bench.settings(0, None, None);
     let (run, generation) = (bench.run(0), bench.number);
     bench.world.on_db(0, run, DbEv::RereadPostmaster);
-    assert_eq!(bench.world.hosts[0].server.as_ref().map(|s| s.read.generation), Some(generation));
+    assert_eq!(
+        bench.world.hosts[0]
+            .server
+            .as_ref()
+            .map(|s| s.read.generation),
+        Some(generation)
+    );
     bench.commit(0, 1);
-    assert!(bench.acknowledged(1), "a fresh session shows the new setting, and yet nothing waits");
+    assert!(
+        bench.acknowledged(1),
+        "a fresh session shows the new setting, and yet nothing waits"
+    );
     bench.world.on_db(0, run, DbEv::RereadCheckpointer);
     bench.commit(0, 2);
     assert!(!bench.acknowledged(2));
@@ -170,7 +230,12 @@ fn a_walsender_releases_by_its_own_copy_of_the_names() {
     bench.commit(0, 1);
     bench.world.passes_by(100 * MS);
     assert!(bench.acknowledged(1));
-    let conn = bench.world.hosts[0].server.as_ref().expect("it runs").walsenders[0].conn;
+    let conn = bench.world.hosts[0]
+        .server
+        .as_ref()
+        .expect("it runs")
+        .walsenders[0]
+        .conn;
     bench.world.on_db(0, run, DbEv::RereadWalsender(conn));
     bench.commit(0, 2);
     bench.world.passes_by(5_000 * MS);
@@ -206,7 +271,10 @@ fn crash_recovery_reveals_what_nobody_was_told() {
     bench.start(0);
     bench.promote(0);
     assert!(bench.holds(0, 1) && !bench.acknowledged(1));
-    let waiting = bench.world.hosts[0].server.as_ref().map(|s| s.waiting.len());
+    let waiting = bench.world.hosts[0]
+        .server
+        .as_ref()
+        .map(|s| s.waiting.len());
     assert_eq!(waiting, Some(0), "and it does not wait any more");
 }
 
@@ -221,7 +289,11 @@ fn a_promotion_takes_the_next_number_that_is_free_locally() {
     bench.settings(0, None, None);
     bench.start(0);
     bench.promote(0);
-    assert_eq!(bench.timeline(0), Timeline(3), "another promotion of the same number");
+    assert_eq!(
+        bench.timeline(0),
+        Timeline(3),
+        "another promotion of the same number"
+    );
 }
 
 #[test]
@@ -236,7 +308,11 @@ fn a_promotion_that_crashed_leaves_its_history_file_behind() {
     assert_eq!(bench.phase(0), Some(Phase::Promoting));
     bench.step(0, Step::Stop(StopMode::Now));
     bench.world.passes_by(1_000 * MS);
-    let dir = bench.world.hosts[0].storage.directory.as_ref().expect("it has one");
+    let dir = bench.world.hosts[0]
+        .storage
+        .directory
+        .as_ref()
+        .expect("it has one");
     assert_eq!(dir.newest_timeline().0, Timeline(2));
     assert_eq!(dir.checkpoint_timeline, Timeline(1));
     bench.start(0);
@@ -248,7 +324,10 @@ fn a_promotion_that_crashed_leaves_its_history_file_behind() {
 fn a_standby_that_is_ahead_of_the_fork_waits_for_ever() {
     let mut bench = pair();
     // The standby is promoted; the old primary has one record more than it ever sent.
-    bench.world.net.cut(0, 1, crate::scenario::Links::All, 1 << 40);
+    bench
+        .world
+        .net
+        .cut(0, 1, crate::scenario::Links::All, 1 << 40);
     bench.commit(0, 1);
     bench.promote(1);
     bench.world.net.heal();
@@ -272,8 +351,18 @@ fn a_standby_that_is_not_ahead_follows_over_the_promotion() {
     bench.world.passes_by(100 * MS);
     bench.step(0, Step::Stop(StopMode::Clean));
     assert!(bench.phase(0).is_none());
-    let end = |bench: &Bench, h: usize| bench.world.hosts[h].storage.directory.as_ref().map(|d| d.wal.end());
-    assert_eq!(end(&bench, 0), end(&bench, 1), "a clean stop sends everything");
+    let end = |bench: &Bench, h: usize| {
+        bench.world.hosts[h]
+            .storage
+            .directory
+            .as_ref()
+            .map(|d| d.wal.end())
+    };
+    assert_eq!(
+        end(&bench, 0),
+        end(&bench, 1),
+        "a clean stop sends everything"
+    );
     bench.promote(1);
     bench.settings(0, None, Some(1));
     bench.start(0);
@@ -285,10 +374,23 @@ fn a_standby_that_is_not_ahead_follows_over_the_promotion() {
 #[test]
 fn sessions_stay_open_across_a_promotion() {
     let mut bench = pair();
-    bench.world.hosts[1].server.as_mut().expect("it runs").sessions.push((0, 7));
+    bench.world.hosts[1]
+        .server
+        .as_mut()
+        .expect("it runs")
+        .sessions
+        .push((0, 7));
     bench.promote(1);
     let run = bench.run(1);
-    bench.world.on_db(1, run, DbEv::Commit { client: 0, session: 7, write: 9 });
+    bench.world.on_db(
+        1,
+        run,
+        DbEv::Commit {
+            client: 0,
+            session: 7,
+            write: 9,
+        },
+    );
     assert!(bench.holds(1, 9));
 }
 
@@ -300,13 +402,19 @@ fn a_canary_shows_whether_commits_wait() {
     bench.promote(0);
     let run = bench.run(0);
     let canary = |bench: &Bench| bench.world.hosts[0].server.as_ref().map(|s| s.canary);
-    assert_eq!(bench.world.on_sql(0, &Step::Canary, Some(run), false), Outcome::Done);
+    assert_eq!(
+        bench.world.on_sql(0, &Step::Canary, Some(run), false),
+        Outcome::Done
+    );
     bench.world.passes_by(100 * MS);
     assert_eq!(canary(&bench), Some(Canary::Returned));
     bench.settings(0, None, None);
     bench.step(0, Step::Reload);
     bench.world.passes_by(1_000 * MS);
-    assert_eq!(bench.world.on_sql(0, &Step::Canary, Some(run), false), Outcome::Done);
+    assert_eq!(
+        bench.world.on_sql(0, &Step::Canary, Some(run), false),
+        Outcome::Done
+    );
     bench.world.passes_by(100 * MS);
     assert_eq!(canary(&bench), Some(Canary::Waiting));
 }
@@ -314,11 +422,25 @@ fn a_canary_shows_whether_commits_wait() {
 #[test]
 fn a_clone_has_its_sources_log_and_no_stamp() {
     let bench = pair();
-    let theirs = bench.world.hosts[0].storage.directory.as_ref().expect("the source");
-    let clone = bench.world.hosts[1].storage.directory.as_ref().expect("the clone");
+    let theirs = bench.world.hosts[0]
+        .storage
+        .directory
+        .as_ref()
+        .expect("the source");
+    let clone = bench.world.hosts[1]
+        .storage
+        .directory
+        .as_ref()
+        .expect("the clone");
     assert_eq!(clone.system_id, theirs.system_id);
     assert_ne!(clone.system_id, SystemId(0));
     assert!(clone.stamp.is_none() && clone.uid != theirs.uid);
-    assert!(clone.wal.entries.iter().any(|e| matches!(e.kind, Kind::Promotion { .. })));
+    assert!(
+        clone
+            .wal
+            .entries
+            .iter()
+            .any(|e| matches!(e.kind, Kind::Promotion { .. }))
+    );
     assert!(clone.wal.end() > Lsn(0));
 }
