@@ -8,8 +8,9 @@ use yoke::demo::cluster::Plan;
 
 /// The daemons' port.
 const YOKE: u16 = 4400;
-/// PostgreSQL's port.
-const POSTGRES: u16 = 5432;
+/// PostgreSQL's port on the first host. The hosts share a file system, and with it the directory of PostgreSQL's sockets:
+/// each has a port of its own.
+const POSTGRES: u16 = 5431;
 
 /// Three hosts, a switch, and us.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Network {
     pub fn place(&self, plan: &mut Plan) {
         for (host, place) in plan.places.iter_mut().enumerate() {
             place.address = SocketAddr::new(self.address(host), YOKE);
-            place.pg_port = POSTGRES;
+            place.pg_port = POSTGRES + host as u16;
             place.wrapper = ["ip", "netns", "exec", &self.host(host)]
                 .map(str::to_owned)
                 .to_vec();

@@ -3,10 +3,9 @@
 use super::Said;
 use super::node::Node;
 use super::programs::Programs;
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// The role that the clients write as; it can do nothing else.
 pub const CLIENT: &str = "demo";
@@ -18,7 +17,7 @@ const MEMBERS: [(&str, &str); 3] = [
     ("monitor", "monitor"),
 ];
 
-/// What the primary's database holds before Yoke first sees it, a line a statement.
+/// What the primary's database holds before Yoke first sees it.
 const TABLE: &str = "\
 CREATE ROLE demo LOGIN;
 CREATE TABLE writes (id bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp());
@@ -93,7 +92,7 @@ impl Cluster {
     pub fn make(plan: &Plan, programs: Programs) -> Said<Cluster> {
         let cluster = Cluster::without_databases(plan, programs)?;
         cluster.init_databases(&plan.clients)?;
-        cluster.single_user(&cluster.nodes[0].data, TABLE)?;
+        cluster.prepare(&cluster.nodes[0].data, TABLE)?;
         Ok(cluster)
     }
 
@@ -143,7 +142,7 @@ impl Cluster {
         let data: Vec<&Path> = self.data_nodes().map(|n| n.data.as_path()).collect();
         let begun: Vec<Child> = data
             .iter()
-            .map(|dir| self.begin_initdb(dir))
+            .map(|dir| begin(&mut self.initdb(dir)))
             .collect::<Said<_>>()?;
         for child in begun {
             finish(child, "initdb")?;
@@ -157,31 +156,30 @@ impl Cluster {
         Ok(())
     }
 
-    /// Runs statements, one a line, in a database that nothing runs on.
+    /// Runs statements as the superuser in a database that nothing runs on, by a server of its own that nobody else can
+    /// reach. (A single-user server would do too, but gives its tables the numbers of system tables.)
     ///
     /// # Errors
     /// What PostgreSQL says.
-    pub fn single_user(&self, data: &Path, statements: &str) -> Said<String> {
-        let mut child = self
-            .programs
-            .command("postgres")
-            .args(["--single", "-D"])
-            .arg(data)
-            .arg("postgres")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| cannot("run", &self.programs.dir.join("postgres"), &e))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // If it has ended already, what it said is reported below.
-            let _ = stdin.write_all(statements.as_bytes());
-        }
-        let output = finish(child, "postgres --single")?;
-        match output.contains("ERROR:") {
-            true => Err(format!("postgres --single says: {}", last_line(&output))),
-            false => Ok(output),
-        }
+    pub fn prepare(&self, data: &Path, statements: &str) -> Said<()> {
+        let socket = data.parent().unwrap_or(data);
+        let log = socket.join("prepare.log");
+        let options = format!("-c listen_addresses='' -k '{}'", socket.display());
+        let server = |action: &str| {
+            let mut command = self.programs.command("pg_ctl");
+            command.args([action, "--wait", "--silent", "-D"]).arg(data);
+            command
+        };
+        let mut start = server("start");
+        start.arg("-l").arg(&log).args(["-o", &options]);
+        run(&mut start)?;
+        let mut client = self.programs.command("psql");
+        client
+            .args(["--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1"])
+            .args(["-d", "postgres", "-c", statements, "-h"])
+            .arg(socket);
+        let result = run(&mut client);
+        run(server("stop").args(["-m", "fast"])).and(result)
     }
 
     /// The nodes with data.
@@ -200,16 +198,12 @@ impl Cluster {
             .collect()
     }
 
-    fn begin_initdb(&self, data: &Path) -> Said<Child> {
-        self.programs
-            .command("initdb")
+    fn initdb(&self, data: &Path) -> Command {
+        let mut command = self.programs.command("initdb");
+        command
             .args(["--encoding=UTF8", "--locale=C", "--auth=peer", "-D"])
-            .arg(data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| cannot("run", &self.programs.dir.join("initdb"), &e))
+            .arg(data);
+        command
     }
 }
 
@@ -253,14 +247,31 @@ fn free_ports<const N: usize>(first: u16) -> Said<[u16; N]> {
     Ok(found)
 }
 
-/// Waits for a program; all that it said, if it went well.
-fn finish(child: Child, name: &str) -> Said<String> {
+/// Runs a program to its end.
+fn run(command: &mut Command) -> Said<()> {
+    let name = command.get_program().display().to_string();
+    finish(begin(command)?, &name)
+}
+
+fn begin(command: &mut Command) -> Said<Child> {
+    let command = command
+        .stdin(Stdio::null())
+        // A server that stays would keep a pipe open for ever.
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+        .spawn()
+        .map_err(|e| cannot("run", Path::new(command.get_program()), &e))
+}
+
+/// Waits for a program's end.
+fn finish(child: Child, name: &str) -> Said<()> {
     let output = child
         .wait_with_output()
         .map_err(|e| format!("cannot wait for {name}: {e}"))?;
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
-        true => Ok(said.into_owned()),
+        true => Ok(()),
         false => Err(format!(
             "{name} failed ({}): {}",
             output.status,

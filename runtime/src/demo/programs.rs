@@ -10,6 +10,9 @@ use std::process::Command;
 /// The oldest major version that Yoke knows.
 const OLDEST: u32 = 13;
 
+/// What the demo itself runs.
+const NEEDED: [&str; 4] = ["initdb", "pg_ctl", "postgres", "psql"];
+
 /// PostgreSQL's programs and the account that may run them.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -51,7 +54,7 @@ impl Programs {
                         .to_owned(),
                 )
             })
-            .filter(|dir| ["initdb", "postgres"].iter().all(|p| dir.join(p).is_file()))
+            .filter(|dir| NEEDED.iter().all(|p| dir.join(p).is_file()))
             .filter_map(|dir| {
                 let version = version_of(&account, &dir)?;
                 let numbers = version.split('.').map_while(|n| n.parse().ok()).collect();
@@ -70,7 +73,7 @@ impl Programs {
                 dir.display()
             )),
             None => Err(
-                "PostgreSQL is not installed (looked for initdb and postgres in PATH and /usr/lib/postgresql/*/bin): \
+                "PostgreSQL is not installed (looked for initdb, pg_ctl, postgres and psql in PATH and /usr/lib/postgresql/*/bin): \
                  apt-get install postgresql"
                     .to_owned(),
             ),
