@@ -103,9 +103,9 @@ impl Network {
         self.nft(
             host,
             &format!(
-                "table inet cut {{ \
-                 chain in {{ type filter hook input priority 0; {incoming}; }} \
-                 chain out {{ type filter hook output priority 0; {outgoing}; }} }}"
+                "table inet cut {{\n\
+                 chain in {{ type filter hook input priority 0; {incoming}; }}\n\
+                 chain out {{ type filter hook output priority 0; {outgoing}; }}\n}}"
             ),
         )
     }

@@ -249,6 +249,14 @@ impl PgStatus {
     }
 }
 
+impl Want {
+    /// A primary that serves, or a promotion that is ordered, is left as it is.
+    pub const AS_FOUND: Want = Want::Primary {
+        gate: Gate::AsFound,
+        doors: Doors::AsFound,
+    };
+}
+
 impl Gate {
     /// The gate that waits for these copies.
     pub fn open(copies: impl IntoIterator<Item = Copy>) -> Gate {

@@ -233,15 +233,16 @@ fn a_daemon_told_to_stop_ends_in_every_role() {
 
 #[test]
 fn a_daemon_told_to_stop_ends_without_state_too() {
-    let mut cluster = Cluster::in_sync();
-    cluster.kill_daemon(DATA2);
-    cluster.host_mut(DATA2).disk = None;
-    cluster.start(DATA2);
-    cluster.run_for(secs(1));
-    cluster.stop(DATA2);
-    cluster.run_until("it ends", secs(5), |c| c.host(DATA2).exited);
-    assert_eq!(cluster.db(DATA2).role(), DbRole::Down);
-    cluster.over();
+    for (mut cluster, m) in [(Cluster::in_sync(), DATA2), (Cluster::lone(), DATA1)] {
+        cluster.kill_daemon(m);
+        cluster.host_mut(m).disk = None;
+        cluster.start(m);
+        cluster.run_for(secs(1));
+        cluster.stop(m);
+        cluster.run_until("it ends", secs(5), |c| c.host(m).exited);
+        assert_eq!(cluster.db(m).role(), DbRole::Down);
+        cluster.over();
+    }
 }
 
 #[test]

@@ -70,6 +70,28 @@ fn r7_what_a_walsender_still_counts_for_is_not_closed() {
     world.until("open for both", |w| w.is_open(&[other(), third]));
 }
 
+/// SHOW and a reload prove nothing: the checkpointer may be stuck, each walsender reads when it reads. The fake asserts
+/// at each moment that what is reported as proven is so.
+#[test]
+fn r7_nothing_is_proven_before_all_go_by_it() {
+    for lags in [(1, 1), (20, 1), (1, 20), (30, 15)] {
+        let (mut world, record) = closed();
+        world.lags = lags;
+        let third = copy(M, 3);
+        world.standbys.push((third, Lsn(900)));
+        let all = [other(), third];
+        let targets: [&[Copy]; 7] = [&[], &all, &all[..1], &all[1..], &all, &[], &all[..1]];
+        for names in targets {
+            world.want(5, Some(&record), open(names, Doors::Closed));
+            world.until("open", |w| w.is_open(names));
+            world.want(5, Some(&record), open(names, Doors::Open));
+            world.until("doors", |w| {
+                w.primary().is_some_and(|p| p.doors == Doors::Open)
+            });
+        }
+    }
+}
+
 #[test]
 fn r7_two_connections_of_one_name_prove_nothing() {
     let (mut world, record) = closed();

@@ -230,6 +230,8 @@ fn a_promotion_by_hand_is_stopped() {
     world.by_hand = true;
     world.pg.as_mut().unwrap().promoting = true;
     world.until("stopped", |w| w.count("stop") == 1);
+    let last = world.status.history.last().copied().unwrap();
+    assert_eq!((last.timeline, last.term), (Timeline(2), Term(0)), "R15");
     world.until("standby", |w| {
         matches!(w.status.state, PgState::Standby { .. })
     });

@@ -342,6 +342,19 @@ fn crash_between_any_two_steps_of_following() {
     }
 }
 
+/// It was pointed at a primary that died before anything of its timeline came: what it holds still fits another's.
+#[test]
+fn r15_what_was_never_entered_does_not_keep_it_from_fitting() {
+    let (mut world, record) = world();
+    let mut dir = stamped(B, 2);
+    dir.end = Lsn(700);
+    dir.stamp.as_mut().unwrap().history = History::from(vec![promotion(2, 900, 4, 1)]);
+    world.dir = Some(dir);
+    world.want(5, Some(&record), of(A, false));
+    world.until("streams", World::streams);
+    assert_eq!(world.count("clone"), 0);
+}
+
 /// R6: promotions that the copy lacks are dropped: it was pointed at A's new timeline, and never got anything of it.
 #[test]
 fn r6_what_was_never_entered_is_not_in_the_history() {

@@ -139,11 +139,10 @@ impl Driver {
                     None => return Ok(()), // every sender is gone: the runtime is being shut down
                 },
                 reply = guard_reply(self.database.as_mut()) => self.take_guard(reply?),
-                () = tokio::time::sleep(clock::std_duration(until)) => {
-                    if let Some(due) = due {
-                        note_lateness(&self.config, due);
-                    }
-                }
+                () = tokio::time::sleep(clock::std_duration(until)) => {}
+            }
+            if let Some(due) = due {
+                note_lateness(&self.config, due);
             }
             self.ring();
             self.settle();

@@ -54,6 +54,7 @@ async fn the_end_of_the_permission_is_the_end_of_the_database() {
     let fencing = a.context.config().fencing();
     eventually("everything gone", || processes.find().is_empty()).await;
     let gone = now();
+    println!("fenced in {}", gone.since(end));
     assert!(gone >= end, "fenced before its end");
     assert!(
         gone.since(end) <= fencing,

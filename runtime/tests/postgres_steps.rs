@@ -195,11 +195,12 @@ async fn doors_let_nobody_in_until_they_open() {
     let (client, connection) = connect(&a).await.expect("the user's own rules");
     let connection = tokio::spawn(connection);
 
-    // ALTER SYSTEM in the gate's way is seen, and gone with the next start.
+    // What ALTER SYSTEM writes in the gate's way (17 and newer refuse it) is seen, and gone with the next start.
     client
-        .batch_execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+        .batch_execute("SELECT 1")
         .await
-        .expect("a superuser may");
+        .expect("the doors are open");
+    a.append("postgresql.auto.conf", "synchronous_standby_names = ''");
     a.apply(1, None, Doors::Closed).await;
     a.until("a gate that is not ours", |s| !s.gate_is_ours)
         .await;
@@ -227,6 +228,74 @@ async fn doors_let_nobody_in_until_they_open() {
     drop(client);
     let seen = a.until("an answer", |_| true).await;
     assert!(seen.settings < generation, "{seen:?}");
+}
+
+/// A client that was let in by the old rules, and takes its time to prove who he is, is no session of any view.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_still_authenticates_is_ended_too() {
+    use std::io::{Read, Write};
+    let mut a = Host::fresh(A).await;
+    a.start(1).await;
+    a.promote(1, Lasts::Unbounded).await;
+    a.apply(1, None, Doors::Open).await;
+    let mut slow = std::net::TcpStream::connect((a.context.advertise_ip, a.context.pg_port))
+        .expect("a connection");
+    slow.set_read_timeout(Some(support::PATIENCE))
+        .expect("a deadline");
+    let packet = b"\x00\x03\x00\x00user\0app\0\0";
+    let length = u32::try_from(packet.len() + 4).expect("short");
+    slow.write_all(&length.to_be_bytes()).expect("sent");
+    slow.write_all(packet).expect("sent");
+    let mut answer = [0; 1];
+    slow.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"R", "it is asked for its password");
+    a.apply(1, None, Doors::Closed).await;
+    assert_eq!(a.daemons(Step::EndSessions).await, Outcome::Done);
+    // The rest of what it was told, and then the end.
+    let mut rest = Vec::new();
+    let end = slow.read_to_end(&mut rest);
+    assert!(
+        end.is_ok() || end.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset),
+        "it is still connected"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "makes a cluster in /etc/postgresql, and removes it again"]
+async fn a_debian_cluster_is_adopted() {
+    let run = |program: &str, arguments: &[&str]| {
+        let status = std::process::Command::new(program)
+            .args(arguments)
+            .status()
+            .expect("Debian's programs");
+        assert!(status.success(), "{program} {arguments:?}");
+    };
+    let mut a = Host::empty(A).await;
+    let data = a.context.data_dir.to_string_lossy().into_owned();
+    let name = format!("yoke{}", std::process::id());
+    run("pg_createcluster", &["15", &name, "-d", &data]);
+    run(
+        "sh",
+        &[
+            "-c",
+            &format!("echo 'work_mem = 7MB' >> /etc/postgresql/15/{name}/postgresql.conf"),
+        ],
+    );
+    let fresh = self::data(a.inspect().await.directory);
+    assert!(fresh.never_used);
+    a.start(1).await;
+    a.promote(1, Lasts::Unbounded).await;
+    a.apply(1, Some(vec![]), Doors::Open).await;
+    let row = a.client().await;
+    let shown = async |name: &str| {
+        let row = row.query_one(&format!("SHOW {name}"), &[]).await;
+        row.expect("an answer").get::<_, String>(0)
+    };
+    assert_eq!(shown("work_mem").await, "7MB");
+    assert_eq!(shown("ssl").await, "on");
+    assert_eq!(shown("data_directory").await, data);
+    a.done(1, Step::Stop(StopMode::Clean)).await;
+    run("pg_dropcluster", &["15", &name]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,8 +114,8 @@ impl fmt::Display for Coverage {
             "daemon",
         ];
         for (name, (runs, sum, most)) in names.iter().zip(self.gaps) {
-            if runs > 0 {
-                let mean = sum / runs / 1000;
+            if let Some(mean) = sum.checked_div(runs) {
+                let mean = mean / 1000;
                 writeln!(
                     f,
                     "  {:<52} {runs:>10} runs, longest gap: mean {mean} ms, at most {} ms",

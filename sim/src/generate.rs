@@ -43,6 +43,14 @@ pub fn scenario(seed: u64) -> Scenario {
             s.rates = (0..3)
                 .map(|_| bits.pick(&[200, 400, 700, 1000, 1500, 2500, 5000]))
                 .collect();
+            if bits.one_in(3) {
+                // A leader that believes in its lease for ever, among others that wait for nothing.
+                s.rates = vec![
+                    bits.within(200, 500),
+                    bits.within(1000, 5000),
+                    bits.within(1000, 5000),
+                ];
+            }
             conditions(&mut bits, &mut s);
             chaos(&mut bits, &mut s);
         }
@@ -122,11 +130,120 @@ fn single(bits: &mut Bits, s: &mut Scenario) {
     s.heal_after = at + down + SECOND;
 }
 
+/// The members' places in a calm cluster.
+const PRIMARY: Target = Target::Member(0);
+const STANDBY: Target = Target::Member(1);
+const THIRD: Target = Target::Member(2);
+
+/// Histories that chance alone would seldom write; each with some noise around it.
+fn plot(bits: &mut Bits, s: &mut Scenario) {
+    let d = s.decision_timeout;
+    let start = bits.within(200_000, 3 * SECOND);
+    let mut at = |at: u64, what: What| {
+        s.faults.push(Fault {
+            at,
+            early: false,
+            what,
+        })
+    };
+    let mut end = start;
+    match bits.within(0, 5) {
+        // One primary after the other is lost; the last one returns when its successor goes.
+        0..=2 => {
+            for _ in 0..bits.within(2, 5) {
+                let down = bits.within(d, 3 * d);
+                at(
+                    end,
+                    match bits.within(0, 5) {
+                        0 => What::PauseHost(Target::Primary, down),
+                        1 => What::Isolate(Target::Primary, Links::All, down),
+                        _ => What::Host(Target::Primary, trigger(bits), down),
+                    },
+                );
+                end += bits.within(d, 2 * d + 3 * SECOND);
+            }
+        }
+        // The third member gets the old leader's messages only when another leads; then that one goes, and the old
+        // leader is back.
+        3 => {
+            let late = bits.within(3 * d + 6 * SECOND, 5 * d + 8 * SECOND);
+            at(start, What::Hold(PRIMARY, THIRD, Links::Daemons, late));
+            if bits.one_in(2) {
+                // Records change meanwhile: the standby leaves and comes back.
+                at(
+                    start + 50_000,
+                    What::Isolate(
+                        STANDBY,
+                        Links::Databases,
+                        s.sync_timeout + bits.within(0, d / 2),
+                    ),
+                );
+            }
+            let come = start + late;
+            let dies = bits.within(start + d, come - d - 2 * SECOND);
+            let back = come + bits.within(50_000, d);
+            at(dies, What::Host(PRIMARY, trigger(bits), back - dies));
+            at(
+                come - bits.within(10_000, d / 8),
+                What::Host(STANDBY, Trigger::Actions(0), bits.within(2 * d, 4 * d)),
+            );
+            end = back + 3 * d;
+        }
+        // Acknowledgements of heartbeats come late; then the leader is cut off.
+        4 => {
+            let held = bits.within(d / 5, d * 6 / 10);
+            let heard = bits.within(d / 20, d / 5);
+            for peer in [STANDBY, THIRD] {
+                at(start, What::Hold(peer, PRIMARY, Links::Daemons, held));
+                at(
+                    start + heard,
+                    What::Cut(PRIMARY, peer, Links::Daemons, 3 * d),
+                );
+            }
+            at(
+                start + held + 1_000,
+                What::Isolate(PRIMARY, Links::All, 3 * d),
+            );
+            end = start + 4 * d;
+        }
+        // The standby's stream is cut, so that the primary goes on alone; then the primary is lost.
+        _ => {
+            let cut = bits.within(d / 2, 4 * d);
+            at(
+                start,
+                What::Isolate(STANDBY, bits.pick(&[Links::Databases, Links::All]), cut),
+            );
+            let dies = start + bits.within(d / 5, 2 * d);
+            at(
+                dies,
+                What::Host(Target::Primary, trigger(bits), bits.within(d, 4 * d)),
+            );
+            end = dies + 4 * d;
+        }
+    }
+    for _ in 0..bits.within(0, 3) {
+        let noise = bits.within(0, end);
+        let kind = bits.within(0, KINDS);
+        let what = one(bits, s, kind);
+        s.faults.push(Fault {
+            at: noise,
+            early: false,
+            what,
+        });
+    }
+    s.faults.sort_by_key(|fault| fault.at);
+    s.heal_after = end + bits.time(SECOND, 2 * d);
+}
+
 fn chaos(bits: &mut Bits, s: &mut Scenario) {
+    if bits.one_in(3) {
+        plot(bits, s);
+        return;
+    }
     // Swarm: each run has only some kinds of faults.
     let kinds: Vec<u64> = {
         let on = bits.within(1, 5);
-        (0..on).map(|_| bits.within(0, 17)).collect()
+        (0..on).map(|_| bits.within(0, KINDS)).collect()
     };
     let count = bits.within(1, 9);
     let mut at = 0;
@@ -148,7 +265,7 @@ fn chaos(bits: &mut Bits, s: &mut Scenario) {
     if bits.one_in(10) {
         for _ in 0..bits.within(1, 2) {
             let early_at = bits.time(100_000, 2 * s.decision_timeout);
-            let kind = bits.within(0, 17);
+            let kind = bits.within(0, KINDS);
             let what = one(bits, s, kind);
             s.faults.insert(
                 0,
@@ -185,6 +302,9 @@ fn links(bits: &mut Bits) -> Links {
     bits.pick(&[Links::All, Links::All, Links::Daemons, Links::Databases])
 }
 
+/// The highest number of a kind of fault.
+const KINDS: u64 = 18;
+
 fn one(bits: &mut Bits, s: &Scenario, kind: u64) -> What {
     let d = s.decision_timeout;
     let long = bits.time(200_000, 4 * d);
@@ -209,6 +329,15 @@ fn one(bits: &mut Bits, s: &Scenario, kind: u64) -> What {
         13 | 14 => What::Isolate(target(bits), links(bits), long),
         15 => What::Hold(target(bits), target(bits), links(bits), long),
         16 => What::Demote(Target::Primary),
+        // Without state a member stays out: a node that joins again (R12) is still to be written.
+        17 if s.kind == Kind::Unbounded
+            && !s
+                .faults
+                .iter()
+                .any(|f| matches!(f.what, What::LoseState(..))) =>
+        {
+            What::LoseState(target(bits), long)
+        }
         _ => {
             if bits.one_in(2) {
                 What::StopDaemon(target(bits), short)

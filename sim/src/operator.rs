@@ -56,6 +56,12 @@ impl World {
                 let h = self.meets(target);
                 self.arm(h, trigger, true, down);
             }
+            What::LoseState(target, down) => {
+                let h = self.meets(target);
+                self.host_dies(h);
+                self.hosts[h].disk.durable = None;
+                self.after(down, Ev::BootHost { h });
+            }
             What::Guard(target) => {
                 let h = self.meets(target);
                 self.guard_dies(h);

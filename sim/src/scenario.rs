@@ -123,6 +123,8 @@ pub enum What {
     Database(Target),
     /// The host dies and comes back.
     Host(Target, Trigger, u64),
+    /// The host dies and comes back without the daemon's state file.
+    LoseState(Target, u64),
     /// All hosts die; each comes back within this time.
     PowerLoss(u64),
     /// The daemon does not run for a while; its guard does.
@@ -229,6 +231,7 @@ impl fmt::Display for What {
             What::Guard(who) => write!(f, "guard {who}"),
             What::Database(who) => write!(f, "database {who}"),
             What::Host(who, trigger, down) => write!(f, "host {who} {trigger} {down}"),
+            What::LoseState(who, down) => write!(f, "lose-state {who} {down}"),
             What::PowerLoss(down) => write!(f, "power-loss {down}"),
             What::PauseDaemon(who, time) => write!(f, "pause-daemon {who} {time}"),
             What::PauseHost(who, time) => write!(f, "pause-host {who} {time}"),
@@ -275,6 +278,7 @@ fn what(w: &mut Words<'_>) -> Result<What, String> {
         "guard" => What::Guard(w.next()?),
         "database" => What::Database(w.next()?),
         "host" => What::Host(w.next()?, w.next()?, w.next()?),
+        "lose-state" => What::LoseState(w.next()?, w.next()?),
         "power-loss" => What::PowerLoss(w.next()?),
         "pause-daemon" => What::PauseDaemon(w.next()?, w.next()?),
         "pause-host" => What::PauseHost(w.next()?, w.next()?),

@@ -43,7 +43,7 @@ pub enum GuardEvent {
 /// Everything a guard may ask for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum GuardAction {
-    /// Carry this out, and answer by `Outcome`. A `Start` begins this run.
+    /// Carry this out, and answer by `Outcome`. A `Start` begins this run; one that fails leaves nothing running.
     Execute {
         /// The order.
         order: Order,
@@ -269,6 +269,11 @@ impl Guard {
             }
             (Step::Start, Outcome::Done) if self.view.run.is_none() => {
                 Outcome::Failed("the postmaster ended as soon as it was started".to_owned())
+            }
+            (Step::Start, Outcome::Failed(why)) => {
+                // Nothing of it is left.
+                self.forget_run();
+                Outcome::Failed(why)
             }
             (Step::Stop(_), Outcome::Done) => {
                 // Every process was seen gone.

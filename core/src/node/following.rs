@@ -224,23 +224,35 @@ impl Node {
             return;
         }
         if self.state.is_none() {
-            self.want(Want::Nothing);
+            if self.stopping.is_some() {
+                self.withdraw_permission();
+                self.want(Want::Stopped(StopMode::Clean));
+            } else {
+                self.want(Want::Nothing);
+            }
             return;
         }
         if !self.primary_is_down() {
             // Deposed, or found so at the start: it serves on under what permission it has, and its guard ends that;
             // hearing another leader stops it (`stop_for`). A permission that nothing serves on is given back.
-            if self.guard.serving.is_none() {
+            let serves = self.guard.serving.is_some();
+            if !serves {
                 self.withdraw_permission();
             }
+            let stopping = matches!(
+                self.target.as_ref().map(|t| &t.want),
+                Some(Want::Stopped(_))
+            );
             if self.stopping.is_some() {
                 self.withdraw_permission();
                 self.want(Want::Stopped(StopMode::Clean));
-            } else if !matches!(
-                self.target.as_ref().map(|t| &t.want),
-                Some(Want::Nothing | Want::Stopped(_))
-            ) {
-                self.want(Want::Nothing);
+            } else if !stopping {
+                // Looked after all the same: it may be elected again as the primary that it still is (R4).
+                self.want(if serves {
+                    Want::AS_FOUND
+                } else {
+                    Want::Nothing
+                });
             }
             return;
         }
@@ -288,9 +300,11 @@ impl Node {
             _ => Upstream::AsFound,
         };
         // R11: known committed, by a heartbeat of its leader or of a later one, and leaving this copy out.
-        let may_discard = record.is_some_and(|r| {
-            self.is_known_committed(r) && self.copy().is_none_or(|copy| !r.names(copy))
-        });
+        let looked = self.pg.state != PgState::Unknown;
+        let may_discard = looked
+            && record.is_some_and(|r| {
+                self.is_known_committed(r) && self.copy().is_none_or(|copy| !r.names(copy))
+            });
         Want::Standby { of, may_discard }
     }
 

@@ -1,6 +1,7 @@
 //! A leader whose database cannot serve gives way (R19).
 
 use super::Node;
+use super::leader::Leader;
 use crate::postgres::PgState;
 use crate::reason::Reason;
 use crate::record::Copy;
@@ -23,12 +24,12 @@ impl Node {
         if leader.restarting {
             if gone && let Some(leader) = self.leader.as_deref_mut() {
                 leader.restarting = false;
-                leader.ran = false;
-                leader.progress_at = self.now;
+                leader.begins_anew(self.now);
             }
             return;
         }
-        let dead = leader.ran && gone;
+        // Another run than the one seen is a death as well: it was started again before anybody could tell.
+        let dead = leader.ran.is_some_and(|run| self.guard.run != Some(run));
         let stuck_for = self.now.since(leader.progress_at);
         let hangs = stuck_for > self.config.decision_timeout;
         let unwell = stuck_for > self.config.health_timeout
@@ -61,8 +62,12 @@ impl Node {
             if let Some(leader) = self.leader.as_deref_mut() {
                 // A dead one is started by the steward; a hanging one has to be stopped first.
                 leader.restarting = !dead;
-                leader.ran = false;
-                leader.progress_at = now;
+                leader.ran = None;
+                if lone {
+                    leader.begins_anew(now);
+                }
+                // Else what has been waited counts: a database that dies at each start hangs in the end (F3), and the
+                // copy that is not seen has its chance.
             }
         }
     }
@@ -80,7 +85,7 @@ impl Node {
     }
 
     /// Progress is a health write that came back, or a step further on the way to serving. Waiting for a standby is not
-    /// hanging.
+    /// hanging, nor is a lone primary's recovery: to end it would only begin it anew.
     fn note_progress(&mut self) {
         let now = self.now;
         let wrote_at = self.running_primary().map(|p| p.wrote_at);
@@ -90,19 +95,35 @@ impl Node {
             PgState::Standby { .. } => 1,
             _ => 0,
         };
+        let recovers = matches!(self.pg_state(), PgState::Starting);
         let run = self.guard.run;
         let Some(leader) = self.leader.as_deref_mut() else {
             return;
         };
-        leader.ran |= run.is_some();
+        if leader.ran.is_none() && !leader.restarting {
+            leader.ran = run;
+        }
         if let Some(wrote_at) = wrote_at {
             leader.progress_at = leader.progress_at.max(wrote_at.min(now));
         }
-        let committed = leader.committed.as_ref().map_or(0, |r| r.key.version);
-        let progress = stage + committed * 4;
-        if progress > leader.progress {
+        let committed = leader.committed.as_ref();
+        if recovers && committed.is_some_and(|r| r.is_lone()) {
             leader.progress_at = now;
         }
-        leader.progress = progress;
+        // Only what was not reached before: a database that dies again and again comes no further.
+        let progress = stage + committed.map_or(0, |r| r.key.version) * 4;
+        if progress > leader.progress {
+            leader.progress = progress;
+            leader.progress_at = now;
+        }
+    }
+}
+
+impl Leader {
+    /// Its database is to be started again: it has its time once more.
+    pub(super) fn begins_anew(&mut self, now: Instant) {
+        self.ran = None;
+        self.progress = 0;
+        self.progress_at = now;
     }
 }

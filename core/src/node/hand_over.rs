@@ -193,8 +193,7 @@ impl Node {
         self.explain(Reason::TakesBack);
         let now = self.now;
         let request = self.leader.as_deref_mut().and_then(|leader| {
-            leader.ran = false;
-            leader.progress_at = now;
+            leader.begins_anew(now);
             leader.hand_over.take().and_then(|h| h.request)
         });
         if let Some(request) = request {
@@ -235,6 +234,7 @@ impl Node {
         let Some(leaving) = self.leaving.clone() else {
             return;
         };
+        let over = self.now >= leaving.until;
         let heard = self.heard.as_ref().filter(|h| h.term > leaving.term);
         if let Some(heard) = heard {
             let to = heard.leader;
@@ -245,16 +245,14 @@ impl Node {
                 }
                 self.reply(request, CommandOutcome::HandedOver { to });
             }
-            if takes_over && self.may_return() {
-                self.leaving = None;
+            // Whoever took over may fail too: we wait for it no longer than the patience, or nobody would be left.
+            if over || (takes_over && self.may_return()) {
+                self.leaving_failed();
             }
             return;
         }
-        if self.now >= leaving.until {
-            self.leaving = None;
-            if let Some(request) = leaving.request {
-                self.reply(request, CommandOutcome::TakenBack);
-            }
+        if over {
+            self.leaving_failed();
             return;
         }
         if self.now >= leaving.next_release {
@@ -273,7 +271,7 @@ impl Node {
         }
     }
 
-    /// Leads again before anybody else did: the hand-over has failed.
+    /// The patience has ended, or this member leads again: whom it was left to has not taken over.
     pub(super) fn leaving_failed(&mut self) {
         if let Some(request) = self.leaving.take().and_then(|l| l.request) {
             self.reply(request, CommandOutcome::TakenBack);

@@ -145,7 +145,8 @@ impl Node {
             .standbys
             .iter()
             .any(|s| s.copy == copy && s.streaming);
-        let why = if report.is_some_and(|r| r.leaving) {
+        let leaving = report.is_some_and(|r| r.leaving);
+        let why = if leaving {
             Reason::ShrinksLeaving { copy }
         } else if report.is_some_and(|r| r.stopped || r.copy.is_some_and(|id| id != copy.id))
             && !streams
@@ -172,10 +173,13 @@ impl Node {
         } else {
             return None;
         };
-        let heard_since = leader
-            .majority_heard_at(config)
-            .is_some_and(|at| at >= quiet_since);
-        heard_since.then_some(why)
+        let heard = leader.majority_heard_at(config).is_some_and(|at| {
+            // Who is leaving streams on: there a majority has to be there, no more (on a slow network each position
+            // that it confirms is younger than every answer).
+            at >= quiet_since
+                || (leaving && self.now.since(at) < config.decision_timeout.part(1, 5))
+        });
+        heard.then_some(why)
     }
 
     /// Decides which copies the gate names besides those in sync: those that may be grown (R9).

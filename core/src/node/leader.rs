@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub(super) struct Leader {
     pub(super) term: Term,
     pub(super) since: Instant,
+    /// Resumed with a permission without end: the record was committed lone, and nothing else was proposed since.
+    pub(super) resumed_lone: bool,
 
     /// The newest heartbeat's round, and when each recent one was sent.
     pub(super) round: u64,
@@ -57,10 +59,10 @@ pub(super) struct Leader {
 
     /// When the database last came further, or served (R19).
     pub(super) progress_at: Instant,
-    /// How far it had come then.
+    /// The furthest that it had come then.
     pub(super) progress: u64,
-    /// The database of this term has been seen running: its end would be a death.
-    pub(super) ran: bool,
+    /// The run in which the database of this term was seen: its end would be a death.
+    pub(super) ran: Option<RunId>,
     /// Stopping a lone database that hangs, to start it again (R19).
     pub(super) restarting: bool,
     /// Giving way since then (R19).
@@ -111,7 +113,9 @@ impl Node {
         });
         self.lead();
         // Proposed again as uncommitted: what was committed before is not remembered.
+        let unbounded = self.guard.permission.lasts == Lasts::Unbounded;
         if let Some(leader) = self.leader.as_deref_mut() {
+            leader.resumed_lone = unbounded && record.is_lone();
             leader.proposed = Some(record);
             leader.accepted.insert(self.config.me);
         }
@@ -131,7 +135,10 @@ impl Node {
         self.leader = Some(Box::new(Leader {
             term: self.term(),
             since: self.now,
-            round: 0,
+            resumed_lone: false,
+            // Above every round of an earlier daemon run in this term: an answer to that one's heartbeat promises for
+            // less long than it would seem (R10), and a younger heartbeat is known as younger.
+            round: self.now.0,
             sent: VecDeque::new(),
             next_heartbeat: self.now,
             peers: vec![
@@ -162,7 +169,7 @@ impl Node {
             status_at: self.now,
             progress_at: self.now,
             progress: 0,
-            ran: false,
+            ran: None,
             restarting: false,
             giving_way: None,
             hand_over: None,

@@ -171,7 +171,9 @@ impl Node {
 
 impl Leader {
     pub(super) fn needs_no_lease(&self) -> bool {
-        self.committed.as_ref().is_some_and(|r| r.is_lone())
+        self.committed
+            .as_ref()
+            .map_or(self.resumed_lone, |r| r.is_lone())
             && self.proposed.as_ref().is_none_or(|r| r.is_lone())
             && self.growing.is_empty()
     }

@@ -91,7 +91,12 @@ impl Node {
         if leader.committed.is_none() {
             // Left as it is until the record is committed (R6): what serves goes on, what stands by stays.
             let serves = self.guard.serving.is_some();
-            return (serves && self.target.is_none()).then_some(Want::Nothing);
+            return serves.then_some(Want::AS_FOUND);
+        }
+        let unseen = self.pg.state == PgState::Unknown || self.guard.run != Some(self.pg.run);
+        if unseen && self.guard.serving.is_some() {
+            // A resumed leader's primary serves, but has not been looked at yet: nothing of it is closed meanwhile.
+            return Some(Want::AS_FOUND);
         }
         let gate = if self.may_be_followed() {
             leader.gate(&self.config)

@@ -151,6 +151,9 @@ impl Steward {
             };
         };
         if !server.in_recovery && !serving {
+            if let Some(stamp) = self.stamp_with_promotion_by_hand(server) {
+                return Plan::step(Step::WriteStamp(stamp));
+            }
             return Plan::stop(
                 StopMode::Now,
                 "it runs as a primary, and nobody ordered that: was it promoted by hand?",

@@ -89,6 +89,16 @@ impl Steward {
                     names: open, seen, ..
                 },
             ) if names == *open => Some(self.see_open(now, server, &names, seen.is_some())),
+            // An opening for nobody is seen to its end first: a checkpointer that has read it, and not yet said so to
+            // all, would undo a closing that was already seen.
+            (
+                _,
+                Proof::Opening {
+                    names: open,
+                    seen: None,
+                    ..
+                },
+            ) if open.is_empty() => Some(self.see_open(now, server, &[], false)),
             // Proven closed: the names may be written.
             (Some(names), Proof::Closed { .. }) => {
                 Some(self.write_gate(Some(names.clone()), StewardReason::OpensGate { names }))

@@ -139,6 +139,30 @@ impl Steward {
         ))
     }
 
+    /// A promotion that nobody ordered is part of the history all the same: what it wrote fits nobody else (R15).
+    pub(super) fn stamp_with_promotion_by_hand(&self, server: &Server) -> Option<Stamp> {
+        let stamp = self.facts.data()?.stamp.as_ref()?;
+        let (timeline, start) = server.timeline;
+        let known = stamp.history.last().is_some_and(|p| p.timeline == timeline);
+        let failed = self.hold.as_ref().is_some_and(|hold| {
+            hold.kind == std::mem::discriminant(&Step::WriteStamp(stamp.clone()))
+        });
+        // Stopping does not wait for a disk that is full.
+        if known || failed {
+            return None;
+        }
+        Some(self.joined(
+            stamp,
+            Promotion {
+                timeline,
+                start,
+                term: Term(0),
+                // Two copies that were promoted by hand are never taken for one.
+                n: (stamp.copy.0 & 0x3FFF_FFFF) as u32,
+            },
+        ))
+    }
+
     /// R15: the stamp once it is known what became of the promotion that it orders; nothing runs, so it can no longer
     /// happen. None: nothing is open.
     pub(super) fn settled(&self, data: &DataDirectory, stamp: &Stamp) -> Option<Stamp> {

@@ -41,6 +41,12 @@ impl Database {
         Some(view)
     }
 
+    /// The guard dies, its database with it, and a new one is started.
+    pub(crate) fn guard_is_replaced(&mut self) {
+        self.dies("dies with its guard");
+        self.guard = GuardView::NEW;
+    }
+
     /// The host loses its power: no guard, no process.
     pub(super) fn power_lost(&mut self) {
         self.guard = GuardView::NEW;

@@ -24,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) disk: Option<HardState>,
     /// Writes of the state never come back.
     pub(crate) disk_hangs: bool,
+    /// Nothing that the guard says reaches the daemon.
+    pub(crate) guard_hangs: bool,
     pub(crate) database: Option<Database>,
     pub(crate) replies: Vec<CommandOutcome>,
     /// What the steward was told by the present daemon.
@@ -44,6 +46,7 @@ impl Host {
             node: None,
             disk: None,
             disk_hangs: false,
+            guard_hangs: false,
             database: config.is_data(me).then(|| Database::new(me)),
             replies: Vec::new(),
             targets: Vec::new(),

@@ -6,6 +6,7 @@
 
 mod database;
 mod faults;
+mod forged;
 mod guarded;
 mod host;
 mod replication;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use watch::Watch;
 use yoke_core::hard_state::HardState;
 use yoke_core::member::{Member, MemberId, MemberKind};
-use yoke_core::message::{Body, Message};
+use yoke_core::message::Message;
 use yoke_core::operator::CommandOutcome;
 use yoke_core::postgres::{Lsn, PgTarget, SystemId, Timeline};
 use yoke_core::record::{Copy, CopyId, History, Promotion, Record, RecordKey, Term};
@@ -26,6 +27,8 @@ use yoke_core::{Action, Boot, Config, Duration, Event, Instant, Node};
 
 #[allow(unused_imports, reason = "every test file uses another part")]
 pub(crate) use database::{DbRole, Trouble};
+#[allow(unused_imports, reason = "every test file uses another part")]
+pub(crate) use forged::{heartbeat, key};
 
 pub(crate) const DATA1: MemberId = MemberId(0);
 pub(crate) const DATA2: MemberId = MemberId(1);
@@ -425,7 +428,9 @@ impl Cluster {
                 ToHost::Guard(permission) => {
                     self.db_mut(m).take_permission(permission);
                     let view = self.db(m).guard;
-                    self.handle(m, Event::Guard(view));
+                    if !self.host(m).guard_hangs {
+                        self.handle(m, Event::Guard(view));
+                    }
                 }
                 ToHost::Steward(target) => self.db_mut(m).take_target(target),
             }
@@ -451,7 +456,9 @@ impl Cluster {
         if self.host(m).node.is_none() {
             return;
         }
-        if let Some(view) = self.db_mut(m).guard_news() {
+        if !self.host(m).guard_hangs
+            && let Some(view) = self.db_mut(m).guard_news()
+        {
             self.handle(m, Event::Guard(view));
         }
         if let Some(status) = self.db_mut(m).steward_news(now) {
@@ -524,16 +531,6 @@ impl Cluster {
         if !lost && self.is_linked(from, to) {
             self.wire.push_back((self.now + self.wire_time, sent));
         }
-    }
-
-    /// Hands a made-up message to a node, as if the network had kept it for long.
-    pub(crate) fn inject(&mut self, from: MemberId, to: MemberId, term: u64, body: Body) {
-        let message = Message {
-            term: Term(term),
-            holds: None,
-            body,
-        };
-        self.handle(to, Event::Received { from, message });
     }
 
     /// Starts the daemon of a host that is on.

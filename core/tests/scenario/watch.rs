@@ -15,8 +15,8 @@ pub(crate) struct Watch {
     pub(crate) violations: Vec<String>,
     /// The newest acknowledgement: by whom, in which history, up to where, when.
     newest: Option<(MemberId, History, Lsn, Instant)>,
-    /// The database promoted by the highest term.
-    promoted: Option<(Term, History)>,
+    /// The database promoted last, in the order of (term, n).
+    promoted: Option<((Term, u32), History)>,
     /// Times without acknowledgements.
     gaps: Vec<(Instant, Instant)>,
     /// How often the database that acknowledges has changed.
@@ -69,6 +69,7 @@ impl Watch {
         if let Some((term, newest)) = &self.promoted
             && !history.fits(upto, newest)
         {
+            let term = term.0;
             self.violated(format!(
                 "S1: {m} acknowledges {upto} on {history}, which the primary of term {term} lacks: {newest}"
             ));
@@ -77,13 +78,14 @@ impl Watch {
     }
 
     fn promoted(&mut self, history: &History) {
-        let Some(term) = history.last().map(|p| p.term) else {
+        let Some(order) = history.last().map(|p| (p.term, p.n)) else {
             return;
         };
-        if self.promoted.as_ref().is_some_and(|(t, _)| *t >= term) {
+        if self.promoted.as_ref().is_some_and(|(o, _)| *o >= order) {
             return;
         }
-        self.promoted = Some((term, history.clone()));
+        let term = order.0;
+        self.promoted = Some((order, history.clone()));
         if let Some((m, seen, end, _)) = self.newest.clone()
             && !seen.fits(end, history)
         {

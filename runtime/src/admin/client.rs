@@ -56,6 +56,24 @@ pub enum ClientError {
     },
 }
 
+impl ClientError {
+    /// Why, in a few words: for where it is clear whom it is about.
+    pub fn brief(&self) -> String {
+        match self {
+            ClientError::Connect { source, .. } => match source.kind() {
+                io::ErrorKind::ConnectionRefused => "no daemon runs there".to_owned(),
+                _ => source.to_string(),
+            },
+            ClientError::Timeout { patience, .. } => {
+                format!("no answer within {} s", patience.as_secs())
+            }
+            ClientError::Handshake { source, .. } => source.to_string(),
+            ClientError::Codec { source, .. } => format!("it broke off: {source}"),
+            ClientError::Failed { why, .. } => why.clone(),
+        }
+    }
+}
+
 /// Asks one daemon one thing. `address` is `HOST:PORT`.
 ///
 /// # Errors

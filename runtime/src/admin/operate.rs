@@ -8,6 +8,7 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 use yoke_core::member::MemberId;
 use yoke_core::operator::CommandOutcome;
+use yoke_core::postgres::Doors;
 
 /// How long a member may take to say what it sees.
 const LOOK: Duration = Duration::from_secs(1);
@@ -15,6 +16,10 @@ const LOOK: Duration = Duration::from_secs(1);
 const FIRST: Duration = Duration::from_secs(5);
 /// How long a hand-over may take: it waits for a checkpoint of a busy database.
 const HAND_OVER: Duration = Duration::from_secs(610);
+
+/// How long a new primary may take to let clients in.
+const SERVE: Duration = Duration::from_secs(20);
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Whom to ask, and how to print what comes of it.
 #[derive(Debug)]
@@ -78,9 +83,8 @@ pub fn list(to: &Where) -> Result<String, OperateError> {
     })
 }
 
-/// Asks every other member at once for its own truth.
+/// Asks every member at once for its own truth.
 async fn ask_all(first: &Report) -> Vec<Result<Report, String>> {
-    let me = usize::from(first.view.me.0);
     let asked: Vec<_> = first
         .members
         .iter()
@@ -90,13 +94,16 @@ async fn ask_all(first: &Report) -> Vec<Result<Report, String>> {
         })
         .collect();
     let mut each = Vec::new();
-    for (place, task) in asked.into_iter().enumerate() {
+    for task in asked {
         each.push(match task.await {
-            _ if place == me => Ok(first.clone()),
             Ok(Ok(report)) => Ok(report),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(error)) => Err(error.brief()),
             Err(error) => Err(error.to_string()),
         });
+    }
+    // It may be reached by another address than the one that the members know.
+    if let Some(own) = each.get_mut(usize::from(first.view.me.0)) {
+        *own = Ok(first.clone());
     }
     each
 }
@@ -110,21 +117,24 @@ pub fn demote(to: &Where) -> Result<String, OperateError> {
         let before = client::report(&to.address, FIRST).await?;
         let begun = Instant::now();
         let response = client::ask(&to.address, &Request::Demote, HAND_OVER).await?;
-        let seconds = format!("{:.2}", begun.elapsed().as_secs_f64());
         let from = name(&before, before.view.me);
         match response {
             Response::Demote(CommandOutcome::HandedOver { to: successor }) => {
-                let to_name = name(&before, successor);
-                Ok(match to.json {
-                    true => {
-                        serde_json::to_string(&HandedOver {
-                            from,
-                            to: to_name,
-                            seconds,
-                        })? + "\n"
-                    }
-                    false => format!("{from} handed over to {to_name} in {seconds} s\n"),
-                })
+                let serves = until_it_serves(&before, successor).await;
+                let seconds = format!("{:.2}", begun.elapsed().as_secs_f64());
+                let successor = name(&before, successor);
+                if !serves {
+                    return Err(OperateError::Outcome(format!(
+                        "{successor} leads, but its database does not serve after {seconds} s: see `yokeadm list`"
+                    )));
+                }
+                if to.json {
+                    let to = successor;
+                    return Ok(serde_json::to_string(&HandedOver { from, to, seconds })? + "\n");
+                }
+                Ok(format!(
+                    "{from} handed over to {successor} in {seconds} s\n"
+                ))
             }
             Response::Demote(outcome) => Err(OperateError::Outcome(why_not(&before, &outcome))),
             Response::Failed(why) => Err(OperateError::Outcome(format!("{from} says: {why}"))),
@@ -133,6 +143,28 @@ pub fn demote(to: &Where) -> Result<String, OperateError> {
             ))),
         }
     })
+}
+
+/// The new leader's record is committed; clients can come in some tenths of a second later. False: not in time.
+async fn until_it_serves(report: &Report, successor: MemberId) -> bool {
+    let Some(entry) = report.members.get(usize::from(successor.0)) else {
+        return false;
+    };
+    let address = entry.address.to_string();
+    let begun = Instant::now();
+    while begun.elapsed() < SERVE {
+        let seen = client::report(&address, LOOK).await;
+        if seen.is_ok_and(|r| {
+            r.view
+                .postgres
+                .primary()
+                .is_some_and(|p| p.doors == Doors::Open)
+        }) {
+            return true;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    false
 }
 
 fn why_not(report: &Report, outcome: &CommandOutcome) -> String {

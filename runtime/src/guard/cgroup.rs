@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 
+const PREFIX: &str = "yoke-postgres-";
+
 /// The group.
 #[derive(Debug)]
 pub(super) struct Cgroup {
@@ -18,7 +20,9 @@ impl Cgroup {
     pub(super) fn new() -> Option<Cgroup> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
         let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-        let dir = own_dir(&mounts, &own)?.join(format!("yoke-postgres-{}", getpid()));
+        let above = own_dir(&mounts, &own)?;
+        remove_left_over(&above);
+        let dir = above.join(format!("{PREFIX}{}", getpid()));
         std::fs::create_dir(&dir).ok()?;
         let kill = dir.join("cgroup.kill");
         let procs = OpenOptions::new()
@@ -51,6 +55,17 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         // It is empty by then; else it stays, and does no harm.
         let _ = std::fs::remove_dir(&self.dir);
+    }
+}
+
+/// Groups of guards that were killed; a group in use cannot be removed.
+fn remove_left_over(above: &Path) {
+    for entry in std::fs::read_dir(above).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let guard = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if guard.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = std::fs::remove_dir(entry.path());
+        }
     }
 }
 

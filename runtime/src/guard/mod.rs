@@ -114,6 +114,8 @@ fn inherited_socket() -> Said<UnixStream> {
 
 /// Makes this process one that outlives its session, adopts orphans, and is not paged out.
 fn settle() -> Said<SignalFd> {
+    // For people who look at the processes. An error leaves the program's name.
+    let _ = prctl::set_name(c"yoke-guard");
     // An error means that it leads a session already.
     let _ = setsid();
     std::env::set_current_dir("/").map_err(|e| format!("cannot change to /: {e}"))?;

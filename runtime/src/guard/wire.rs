@@ -1,13 +1,11 @@
-//! What daemon and guard say to each other, and its frames: a length (four bytes, little end first), then bincode.
+//! What daemon and guard say to each other. Its frames are the codec's.
 
+use crate::codec;
 use crate::postgres::{Said, Upstream};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::step::{Order, Outcome};
-
-/// No frame is longer: the largest carry a record's history.
-const LONGEST: usize = 1 << 20;
 
 /// From the daemon. Before the first of these, it sends its [`Context`](crate::postgres::Context).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -53,15 +51,7 @@ pub enum GuardReply {
 /// # Errors
 /// It is too long.
 pub fn encode<T: Serialize>(value: &T) -> Said<Vec<u8>> {
-    let body = bincode::serde::encode_to_vec(value, bincode::config::standard())
-        .map_err(|e| format!("cannot encode a message of daemon and guard: {e}"))?;
-    match u32::try_from(body.len()) {
-        Ok(length) if body.len() <= LONGEST => Ok([&length.to_le_bytes()[..], &body].concat()),
-        _ => Err(format!(
-            "a message of daemon and guard has {} bytes: at most {LONGEST} are allowed",
-            body.len()
-        )),
-    }
+    codec::frame(value).map_err(|e| format!("cannot encode a message of daemon and guard: {e}"))
 }
 
 /// Bytes that came in, taken apart into frames.
@@ -84,21 +74,18 @@ impl Frames {
         let Some((length, rest)) = self.bytes.split_first_chunk::<4>() else {
             return Ok(None);
         };
-        let length = u32::from_le_bytes(*length) as usize;
-        if length > LONGEST {
+        let length = u32::from_be_bytes(*length) as usize;
+        if length > codec::MAX_BYTES {
             return Err(format!(
-                "a frame of {length} bytes was announced: at most {LONGEST} are allowed"
+                "a frame of {length} bytes was announced: at most {} are allowed",
+                codec::MAX_BYTES
             ));
         }
         let Some(body) = rest.get(..length) else {
             return Ok(None);
         };
-        let decoded = bincode::serde::decode_from_slice(body, bincode::config::standard());
-        let (value, used) =
-            decoded.map_err(|e| format!("cannot decode a message of daemon and guard: {e}"))?;
-        if used != length {
-            return Err(format!("a frame holds {} bytes too many", length - used));
-        }
+        let value = codec::decode(body)
+            .map_err(|e| format!("cannot decode a message of daemon and guard: {e}"))?;
         self.bytes.drain(..4 + length);
         Ok(Some(value))
     }
@@ -135,7 +122,7 @@ mod tests {
         frames.push(&[0xff; 8]);
         assert!(frames.take::<GuardReply>().is_err());
         let mut long = encode(&GuardReply::Explain(String::new())).expect("short");
-        long[0] += 1;
+        long[3] += 1;
         long.push(0);
         let mut frames = Frames::default();
         frames.push(&long);

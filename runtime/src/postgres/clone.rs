@@ -47,6 +47,8 @@ pub(crate) fn clone(
         .map_err(|e| format!("cannot make {}: {e}", new.display()))?;
     let copied = back_up(context, user, &new, from, ending, progress)
         .and_then(|()| tidy(&new, user))
+        // Of a version that is not installed here it could never be started.
+        .and_then(|()| Binaries::of_data(context, &new).map(|_| ()))
         .and_then(|()| match ending.is_set() {
             true => Err("ended".into()),
             false => files::rename(&new, data),

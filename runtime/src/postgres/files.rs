@@ -13,15 +13,20 @@ use std::path::{Path, PathBuf};
 /// Which call failed on which file.
 pub fn replace(path: &Path, contents: &[u8], user: &PgUser) -> Said<()> {
     let new = beside(path, ".tmp");
+    // Made anew: what lies there may be a link that PostgreSQL's user made, and we may be root.
+    if let Err(e) = std::fs::remove_file(&new)
+        && e.kind() != ErrorKind::NotFound
+    {
+        return Err(format!("cannot remove {}: {e}", new.display()));
+    }
     let failed = |what: &str, e: std::io::Error| format!("cannot {what} {}: {e}", new.display());
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&new)
         .map_err(|e| failed("create", e))?;
-    user.own(&new).map_err(|e| failed("give away", e))?;
+    user.own_file(&file).map_err(|e| failed("give away", e))?;
     file.write_all(contents).map_err(|e| failed("write", e))?;
     file.sync_all().map_err(|e| failed("sync", e))?;
     std::fs::rename(&new, path)

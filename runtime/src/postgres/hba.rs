@@ -77,7 +77,7 @@ pub(crate) fn text(
         rule(format!("include {}", name(&file.to_string_lossy())));
         return Ok(out);
     }
-    match files::read_optional(&file)? {
+    match user.looking(|| files::read_optional(&file))? {
         Some(rules) => out.push_str(&rules),
         // Without data there are no rules yet: the start writes them again.
         None if !data.join("PG_VERSION").exists() => {}
@@ -112,7 +112,8 @@ pub(crate) fn ident_text(
         ));
     }
     let file = conf.file("ident_file", data, "pg_ident.conf");
-    out.push_str(&files::read_optional(&file)?.unwrap_or_default());
+    let map = user.looking(|| files::read_optional(&file))?;
+    out.push_str(&map.unwrap_or_default());
     Ok(out)
 }
 

@@ -34,8 +34,13 @@ pub(crate) fn sql(canary: Option<i32>) -> String {
     )
 }
 
-/// The question of a fresh session: which settings the postmaster has read, and whether it could read the access rules.
-pub(crate) const FRESH_SQL: &str = "SELECT current_setting('yoke.generation', true), (SELECT min(line_number || ': ' || error) FROM pg_hba_file_rules WHERE error IS NOT NULL)";
+/// The question of a fresh session: which settings the postmaster has read; and what of the access rules and of the
+/// settings it cannot read.
+pub(crate) const FRESH_SQL: &str = "
+    SELECT current_setting('yoke.generation', true),
+      (SELECT min('the access rules, line ' || line_number || ': ' || error) FROM pg_hba_file_rules WHERE error IS NOT NULL),
+      (SELECT min(sourcefile || ', line ' || sourceline || ': ' || error) FROM pg_file_settings
+       WHERE error IS NOT NULL AND error <> 'setting could not be applied')";
 
 /// The answer, not yet judged.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 
 use crate::postgres::user::PgUser;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Gid, Pid, Uid, setfsgid, setfsuid};
+use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -46,6 +46,24 @@ impl Processes {
         found.len()
     }
 
+    /// Ends the server's processes that talk with a client who has not said yet, or not proven, who he is; how many there
+    /// were. They were forked with the access rules of that moment, show in no view before PostgreSQL 18, and may take
+    /// `authentication_timeout` until they are a session.
+    pub fn end_arriving(&self) -> usize {
+        let arriving: Vec<Pid> = self
+            .find()
+            .into_iter()
+            .filter(|pid| {
+                std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is_arriving(&line))
+            })
+            .collect();
+        for pid in &arriving {
+            // An error means that it ended.
+            let _ = kill(*pid, Signal::SIGTERM);
+        }
+        arriving.len()
+    }
+
     fn is_one(&self, pid: Pid) -> std::io::Result<bool> {
         let link = |name: &str| self.read_link(pid, name);
         Ok(without_deleted(&link("cwd")?) == self.data.as_os_str()
@@ -64,12 +82,7 @@ impl Processes {
                     && std::fs::metadata(format!("/proc/{pid}"))?.uid()
                         == self.user.uid.as_raw() =>
             {
-                setfsgid(self.user.gid);
-                setfsuid(self.user.uid);
-                let target = std::fs::read_link(&path);
-                setfsuid(Uid::effective());
-                setfsgid(Gid::effective());
-                target
+                self.user.looking(|| std::fs::read_link(&path))
             }
             other => other,
         }
@@ -98,6 +111,16 @@ pub fn orphaned_zombies() -> Vec<Pid> {
                 .is_ok_and(|stat| is_zombie_of(&stat, me))
         })
         .collect()
+}
+
+/// By the process's title: `postgres: cluster: user database host(port) authentication`.
+fn is_arriving(command_line: &[u8]) -> bool {
+    let title = String::from_utf8_lossy(command_line);
+    let title = title.trim_end_matches(['\0', ' ']);
+    title.starts_with("postgres: ")
+        && ["initializing", "authentication"]
+            .iter()
+            .any(|what| title.ends_with(what))
 }
 
 /// Reads `17 (postgres) Z 16 …`.
@@ -133,6 +156,17 @@ mod tests {
         assert!(!is_zombie_of("17 (postgres) S 16 17", 16));
         assert!(!is_zombie_of("17 (postgres) Z 15 17", 16));
         assert!(!is_zombie_of("17 (pg_basebackup) Z 16 17", 16));
+    }
+
+    #[test]
+    fn a_client_that_authenticates_is_told_from_a_session() {
+        assert!(is_arriving(
+            b"postgres: c/data1: app db 10.0.0.9(4711) authentication\0\0"
+        ));
+        assert!(!is_arriving(
+            b"postgres: c/data1: app db 10.0.0.9(4711) idle\0"
+        ));
+        assert!(!is_arriving(b"/usr/bin/postgres\0-D\0/authentication"));
     }
 
     #[test]

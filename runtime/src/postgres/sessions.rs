@@ -2,6 +2,7 @@
 
 use crate::postgres::canary::CanaryCommit;
 use crate::postgres::observe::{self, Answer, FRESH_SQL};
+use crate::postgres::processes::Processes;
 use crate::postgres::session::{APPLICATION, Session, within};
 use crate::postgres::settings::Written;
 use crate::postgres::user::PgUser;
@@ -22,6 +23,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The daemon's connections to its own server, and what is known of its present run.
 pub struct Sessions {
     context: Context,
+    /// Looked up once: a directory service may be slow to answer.
+    user: Option<PgUser>,
     run: Option<RunId>,
     kept: Option<Session>,
     canary: Option<CanaryCommit>,
@@ -30,8 +33,8 @@ pub struct Sessions {
     /// Where the timeline begins that this run writes.
     timeline: Option<(Timeline, Lsn)>,
     roles_noted: bool,
-    /// Rules that the server could not read were told of already.
-    rules_told: Option<String>,
+    /// What the server could not read, told of already.
+    told: Option<String>,
     disk: Option<JoinHandle<()>>,
 }
 
@@ -40,13 +43,14 @@ impl Sessions {
     pub fn new(context: Context) -> Sessions {
         Sessions {
             context,
+            user: None,
             run: None,
             kept: None,
             canary: None,
             in_force: 0,
             timeline: None,
             roles_noted: false,
-            rules_told: None,
+            told: None,
             disk: None,
         }
     }
@@ -56,10 +60,9 @@ impl Sessions {
     pub async fn run(&mut self, step: &Step, run: Option<RunId>) -> Outcome {
         if self.run != run {
             // Nothing that was seen of an older run counts for this one.
-            let disk = self.disk.take();
+            let (disk, user) = (self.disk.take(), self.user.take());
             *self = Sessions::new(self.context.clone());
-            self.disk = disk;
-            self.run = run;
+            (self.disk, self.user, self.run) = (disk, user, run);
         }
         let health = Duration::from_micros(self.context.health_timeout.0);
         let outcome = match step {
@@ -98,7 +101,17 @@ impl Sessions {
         if self.run.is_none() {
             return Err("the database is not running".into());
         }
-        Session::open(&self.context, &PgUser::of(&self.context)?).await
+        let user = self.user().await?;
+        Session::open(&self.context, &user).await
+    }
+
+    async fn user(&mut self) -> Said<PgUser> {
+        if self.user.is_none() {
+            self.user = Some(self.off_thread(PgUser::of).await?);
+        }
+        self.user
+            .clone()
+            .ok_or_else(|| "PostgreSQL's user is not known".into())
     }
 
     /// Reads the disk on another thread. One at a time: a hung disk must not gather threads.
@@ -172,18 +185,22 @@ impl Sessions {
         let answers = fresh.query(FRESH_SQL).await?;
         let row = answers.first().and_then(|rows| rows.first());
         let column = |i: usize| row.and_then(|r| r.get(i)?.clone());
-        if let Some(error) = column(1) {
-            // The postmaster keeps the old doors then, whatever the settings say.
-            if self.rules_told.as_ref() != Some(&error) {
-                tracing::warn!(
-                    "the access rules in {} are not in force: line {error}; correct your pg_hba.conf",
-                    self.context.hba_file().display()
-                );
-                self.rules_told = Some(error);
-            }
-            return Ok(());
+        let generation = column(0).and_then(|g| g.parse().ok()).unwrap_or(0);
+        let rules = column(1);
+        // With a rule that it cannot read the postmaster keeps the old doors, whatever the settings say.
+        if rules.is_none() {
+            self.in_force = generation;
         }
-        self.in_force = column(0).and_then(|g| g.parse().ok()).unwrap_or(0);
+        let wanted = written.map_or(0, |w| w.settings.generation);
+        if self.in_force < wanted
+            && let Some(error) = rules.or(column(2))
+            && self.told.as_ref() != Some(&error)
+        {
+            tracing::warn!(
+                "the newest settings are not in force, because PostgreSQL cannot read {error}; correct your pg_hba.conf or postgresql.conf"
+            );
+            self.told = Some(error);
+        }
         Ok(())
     }
 
@@ -224,24 +241,35 @@ impl Sessions {
 
     async fn end_sessions(&mut self) -> Said<()> {
         let session = self.take().await?;
-        let first = PgUser::of(&self.context)?.name.replace('\'', "''");
+        let user = self.user().await?;
+        let first = user.name.replace('\'', "''");
         let sql = format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
              AND NOT (coalesce(usename, '') = '{}' OR coalesce(usename, '') = '{first}' AND application_name = '{APPLICATION}')",
             names::ROLE
         );
-        // They end some time after they are told.
-        loop {
+        let processes = Processes::of(self.context.real_data_dir(), user);
+        // They end some time after they are told. Twice nobody: whoever was between proving who he is and being a session
+        // at the first look is one at the second.
+        let mut nobody = 0;
+        while nobody < 2 {
+            // Those that were let in by the old rules and still say who they are come to be sessions: they go first.
+            let processes = processes.clone();
+            let arriving = self
+                .off_thread(move |_| Ok(processes.end_arriving()))
+                .await?;
             let answers = session.query(&sql).await?;
             let left = answers
                 .first()
                 .and_then(|rows| rows.first()?.first()?.clone());
-            if left.as_deref() == Some("0") {
-                self.kept = Some(session);
-                return Ok(());
-            }
+            nobody = match arriving == 0 && left.as_deref() == Some("0") {
+                true => nobody + 1,
+                false => 0,
+            };
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+        self.kept = Some(session);
+        Ok(())
     }
 
     async fn begin_canary(&mut self) -> Said<()> {

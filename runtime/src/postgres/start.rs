@@ -196,7 +196,7 @@ fn open_log(context: &Context, user: &PgUser) -> Said<(std::fs::File, u64)> {
         .mode(0o600)
         .open(&path)
         .map_err(failed)?;
-    user.own(&path).map_err(failed)?;
+    user.own_file(&log).map_err(failed)?;
     let from = log.metadata().map_err(failed)?.len();
     Ok((log, from))
 }
@@ -302,10 +302,28 @@ fn socket_dirs(context: &Context, user: &PgUser, conf: &Conf) -> Vec<PathBuf> {
     let usable = wanted
         .split(',')
         .map(|dir| dir.trim().trim_matches('"'))
-        .filter(|dir| usable(dir, user));
+        .filter(|dir| usable(dir, user))
+        .filter(|dir| !is_taken(Path::new(dir), context.pg_port, &context.real_data_dir()));
     std::iter::once(context.socket_dir())
         .chain(usable.map(PathBuf::from))
         .collect()
+}
+
+/// Whether another living server has its socket of this port there: two servers in two network namespaces share the port
+/// and the directory. Ours then does without that socket, which costs less than the server.
+fn is_taken(dir: &Path, port: u16, data: &Path) -> bool {
+    let lock = dir.join(format!(".s.PGSQL.{port}.lock"));
+    let Ok(Some(text)) = files::read_optional(&lock) else {
+        return false;
+    };
+    let mut lines = text.lines();
+    let pid = lines
+        .next()
+        .and_then(|line| line.trim().parse::<i32>().ok());
+    let Some((pid, of)) = pid.zip(lines.next().map(Path::new)) else {
+        return false;
+    };
+    of != data && std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == of)
 }
 
 /// A list of directories as PostgreSQL wants it.

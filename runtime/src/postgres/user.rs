@@ -2,8 +2,9 @@
 
 use crate::postgres::{Context, Said};
 use nix::libc;
-use nix::unistd::{Gid, Uid, User};
+use nix::unistd::{Gid, Uid, User, setfsgid, setfsuid};
 use std::ffi::CString;
+use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -76,6 +77,31 @@ impl PgUser {
             std::os::unix::fs::lchown(path, Some(self.uid.as_raw()), Some(self.gid.as_raw()))?;
         }
         Ok(())
+    }
+
+    /// The same of an open file.
+    ///
+    /// # Errors
+    /// As `fchown`.
+    pub fn own_file(&self, file: &File) -> std::io::Result<()> {
+        if self.switch {
+            std::os::unix::fs::fchown(file, Some(self.uid.as_raw()), Some(self.gid.as_raw()))?;
+        }
+        Ok(())
+    }
+
+    /// Looks at files with no more rights than this user has: as root, we would show it what it may not see. Concerns the
+    /// calling thread only.
+    pub fn looking<T>(&self, look: impl FnOnce() -> T) -> T {
+        if !self.switch {
+            return look();
+        }
+        setfsgid(self.gid);
+        setfsuid(self.uid);
+        let seen = look();
+        setfsuid(Uid::effective());
+        setfsgid(Gid::effective());
+        seen
     }
 
     /// A program of PostgreSQL, to be run as this user, in English, without what our own environment says of databases.

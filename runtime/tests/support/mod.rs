@@ -80,7 +80,8 @@ fn context(me: MemberId, dir: &Path) -> Context {
         pg_port: free_port(),
         advertise_ip: ip,
         pg_user: None,
-        pg_bin: None,
+        // Another PostgreSQL than the newest installed one.
+        pg_bin: std::env::var_os("YOKE_TEST_PG_BIN").map(PathBuf::from),
         member_ips: vec![ip; 3],
         decision_timeout: yoke_core::Duration::secs(2),
         sync_timeout: yoke_core::Duration::secs(1),
@@ -312,10 +313,13 @@ impl Host {
     /// A running standby of nobody, gate and doors closed.
     pub async fn start(&mut self, term: u64) -> Server {
         let settings = self.settings(None, Doors::Closed);
+        let generation = settings.generation;
         self.done(term, Step::WriteSettings(settings)).await;
         self.done(term, Step::Start).await;
-        self.until("a drained standby", |s| s.in_recovery && s.drained)
-            .await
+        self.until("a drained standby", |s| {
+            s.in_recovery && s.drained && s.settings == generation
+        })
+        .await
     }
 
     /// A primary under this permission, gate and doors closed, its roles made.

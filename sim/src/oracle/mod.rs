@@ -1,6 +1,7 @@
 //! What is promised, judged from outside after every event: one file a promise. They see everything: directories, true
 //! identities of histories, and the views of all nodes.
 
+pub(crate) mod eligible;
 pub(crate) mod gate;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;
@@ -48,6 +49,7 @@ impl World {
             server.term = view.term;
         }
         self.check_one_leader(h, view);
+        self.check_eligible(view);
         if self.check_newest_record(view) {
             self.check_in_sync();
             self.note_ready();

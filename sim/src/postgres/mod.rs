@@ -2,12 +2,17 @@
 //!
 //! - [`wal`]: the log's entries, with identities that the core cannot see.
 //! - [`directory`]: what lies on a host's disk: data directories, stamp, mark, written settings.
-//! - [`instance`]: a running server: processes, each with its own view of the settings; commits, the gate.
+//! - [`instance`]: a running server: its processes, what happens in them.
+//! - [`commits`]: commits, what they wait for, and how a new setting reaches those who decide it.
 //! - [`standby`]: streaming: receiver and walsender, connections, late acknowledgements.
-//! - [`steps`]: what each primitive step does, how long it takes, how it fails.
+//! - [`steps`]: what each step of the guard does, how long it takes, how it fails; [`clone`]: the longest of them.
+//! - [`sql`]: the steps of the daemon's own connection.
 
+pub(crate) mod clone;
+pub(crate) mod commits;
 pub(crate) mod directory;
 pub(crate) mod instance;
+pub(crate) mod sql;
 pub(crate) mod standby;
 pub(crate) mod steps;
 pub(crate) mod wal;

@@ -1,16 +1,12 @@
 //! What each primitive step does to a modelled database, how long it takes, and how it fails.
 
 use crate::choices::About;
-use crate::postgres::directory::DataDir;
 use crate::postgres::instance::{DbEv, Phase, Server};
-use crate::postgres::standby::Link;
-use crate::postgres::wal::{Kind, continues};
+use crate::postgres::wal::continues;
 use crate::world::{Ev, World};
 use yoke_core::guard::GuardEvent;
-use yoke_core::postgres::{Lsn, RunId, StopMode};
-use yoke_core::step::{
-    Canary, ClusterState, Order, Outcome, Server as Seen, Step, Walsender as SeenWalsender,
-};
+use yoke_core::postgres::{RunId, StopMode};
+use yoke_core::step::{ClusterState, Order, Outcome, Step};
 
 /// A step that the guard has under way.
 #[derive(Clone, Debug)]
@@ -20,12 +16,13 @@ pub(crate) struct Exec {
     /// It was told to end.
     pub(crate) ending: bool,
     /// A clone's source: member, run; and how many looks at it are left.
-    source: Option<(usize, RunId)>,
-    parts: u64,
-    part_time: u64,
+    pub(crate) source: Option<(usize, RunId)>,
+    pub(crate) parts: u64,
+    pub(crate) part_time: u64,
 }
 
-const CLONE_PARTS: u64 = 4;
+/// How often a clone looks at its source.
+pub(crate) const CLONE_PARTS: u64 = 4;
 
 impl World {
     /// The guard begins a step.
@@ -90,17 +87,6 @@ impl World {
         self.after(time, Ev::Exec { h, guard, number });
     }
 
-    fn clone_source(&self, h: usize, from: usize) -> Option<(usize, RunId)> {
-        let source = &self.hosts[from];
-        let server = source.server.as_ref()?;
-        let reachable = from != h
-            && source.up
-            && !source.paused(self.now)
-            && self.net.databases_linked(h, from, self.now);
-        (reachable && server.phase == Phase::Primary && !server.killed && !server.hung)
-            .then_some((from, server.run))
-    }
-
     /// A step's time is up.
     pub(crate) fn on_exec(&mut self, h: usize, number: u64) {
         let Some(at) = self.hosts[h]
@@ -110,12 +96,10 @@ impl World {
         else {
             return;
         };
-        if matches!(self.hosts[h].execs[at].order.step, Step::Clone { .. })
-            && !self.hosts[h].execs[at].ending
-        {
-            if self.clone_goes_on(h, at) {
-                return;
-            }
+        let exec = &self.hosts[h].execs[at];
+        let clones = matches!(exec.order.step, Step::Clone { .. }) && !exec.ending;
+        if clones && self.clone_goes_on(h, at) {
+            return;
         }
         let exec = self.hosts[h].execs.remove(at);
         let outcome = if exec.ending {
@@ -161,31 +145,6 @@ impl World {
         if quick {
             self.step_lands(h, exec);
         }
-    }
-
-    /// Looks at a clone under way; true while it goes on.
-    fn clone_goes_on(&mut self, h: usize, at: usize) -> bool {
-        let Some((from, run)) = self.hosts[h].execs[at].source else {
-            return false;
-        };
-        let breaks = self
-            .choices
-            .chance(About::CloneBreaks, h, from, 2 * self.scenario.failures);
-        let alive = self.clone_source(h, from) == Some((from, run)) && !breaks;
-        let exec = &mut self.hosts[h].execs[at];
-        if !alive {
-            exec.source = None;
-            return false;
-        }
-        exec.parts -= 1;
-        if exec.parts == 0 {
-            return false;
-        }
-        let (number, time, done) = (exec.order.number, exec.part_time, CLONE_PARTS - exec.parts);
-        let guard = self.hosts[h].guard_runs;
-        self.after(time, Ev::Exec { h, guard, number });
-        self.clone_progress(h, number, done, CLONE_PARTS);
-        true
     }
 
     /// The step's effect.
@@ -299,162 +258,6 @@ impl World {
         Outcome::Done
     }
 
-    fn clone_lands(&mut self, h: usize, source: Option<(usize, RunId)>) -> Outcome {
-        let Some((from, _)) = source else {
-            return Outcome::Failed("the source cannot be reached, or the connection broke".into());
-        };
-        if self.hosts[h].storage.directory.is_some() {
-            return Outcome::Failed("the place is taken".into());
-        }
-        let uid = self.fresh_uid();
-        let Some(theirs) = &self.hosts[from].storage.directory else {
-            return Outcome::Failed("the source has no directory".into());
-        };
-        let mut copy = DataDir {
-            uid,
-            stamp: None,
-            cluster: ClusterState::Other,
-            never_used: false,
-            verified: 0,
-            files: vec![],
-            ..theirs.clone()
-        };
-        copy.fetch_files(&theirs.lineage);
-        copy.checkpoint_timeline = copy.timeline().0;
-        self.hosts[h].storage.directory = Some(copy);
-        self.coverage.clones += 1;
-        Outcome::Done
-    }
-
-    /// A step of the daemon's own connection.
-    pub(crate) fn daemon_step(&mut self, h: usize, order: Order) {
-        self.digest.note((h, &order));
-        if !matches!(order.step, Step::Observe | Step::Nudge) {
-            self.say(h, || {
-                format!(
-                    "step {} by the daemon: {}",
-                    order.number,
-                    in_words(&order.step)
-                )
-            });
-        }
-        let host = &self.hosts[h];
-        let run = host.server.as_ref().filter(|s| !s.killed).map(|s| s.run);
-        let dead = host
-            .server
-            .as_ref()
-            .is_none_or(|s| s.killed || s.phase == Phase::Starting);
-        let hung = host.server.as_ref().is_some_and(|s| s.hung)
-            || (host.server.as_ref().is_some_and(|s| s.stalled)
-                && matches!(order.step, Step::Nudge | Step::Checkpoint));
-        let time = match order.step {
-            Step::Inspect => self.choices.within(About::ObserveTime, h, 1, 1_000, 30_000),
-            _ if dead => self.choices.within(About::ObserveTime, h, 2, 1_000, 10_000),
-            // The answer does not come; the daemon gives up.
-            _ if hung => 1_000_000,
-            Step::Checkpoint => self.choices.skewed(
-                About::ObserveTime,
-                h,
-                3,
-                (10_000, 200_000),
-                50,
-                (200_000, 2_000_000),
-            ),
-            Step::Nudge => self.choices.skewed(
-                About::ObserveTime,
-                h,
-                4,
-                (300, 6_000),
-                10,
-                (10_000, 100_000),
-            ),
-            _ => self
-                .choices
-                .skewed(About::ObserveTime, h, 0, (500, 6_000), 30, (6_000, 40_000)),
-        };
-        let daemon = self.hosts[h].daemon_runs;
-        let given_up = dead || hung;
-        self.after(
-            time,
-            Ev::Sql {
-                h,
-                daemon,
-                order: Box::new(order),
-                run,
-                given_up,
-            },
-        );
-    }
-
-    /// What the daemon's connection does, now; it happens whether or not the daemon still lives.
-    pub(crate) fn on_sql(
-        &mut self,
-        h: usize,
-        step: &Step,
-        run: Option<RunId>,
-        given_up: bool,
-    ) -> Outcome {
-        let failed = || Outcome::Failed("no answer".into());
-        if matches!(step, Step::Inspect) {
-            return Outcome::Inspected(self.hosts[h].storage.inspect());
-        }
-        let now = self.now;
-        let fails = self.scenario.failures;
-        let Some((run, false)) = run.map(|run| (run, given_up)) else {
-            return failed();
-        };
-        let fails = self.choices.chance(About::StepFails, h, 1, fails);
-        let Some((server, dir)) = self.server(h, run) else {
-            return failed();
-        };
-        if fails || server.hung || matches!(server.phase, Phase::Starting | Phase::Stopping { .. })
-        {
-            return failed();
-        }
-        match step {
-            Step::Observe => Outcome::Observed(Box::new(observe(server, dir, now))),
-            Step::EndSessions => {
-                self.end_sessions(h);
-                Outcome::Done
-            }
-            Step::Canary => {
-                if server.phase != Phase::Primary {
-                    return failed();
-                }
-                server
-                    .waiting
-                    .retain(|w| w.who != crate::postgres::instance::Waiter::Canary);
-                server.canaries += 1;
-                server.canary = Canary::Begun;
-                let number = server.canaries;
-                let time = self.choices.within(About::Flush, h, 3, 200, 5_000);
-                self.db_in(time, h, run, DbEv::CanaryFlushed(number));
-                Outcome::Done
-            }
-            Step::Nudge => {
-                if server.phase != Phase::Primary || server.stalled {
-                    return failed();
-                }
-                let (entry, _) = self.append(h, Kind::Nudge);
-                Outcome::Wrote(entry.end)
-            }
-            Step::Checkpoint => {
-                if server.stalled {
-                    return failed();
-                }
-                if server.phase == Phase::Primary {
-                    let (entry, _) = self.append(h, Kind::Checkpoint);
-                    if let Some((_, dir)) = self.server(h, run) {
-                        dir.checkpoint = entry.start;
-                        dir.checkpoint_timeline = dir.timeline().0;
-                    }
-                }
-                Outcome::Done
-            }
-            _ => Outcome::Failed("not a step of the daemon".into()),
-        }
-    }
-
     /// The guard tells a step to end.
     pub(crate) fn step_ends(&mut self, h: usize, number: u64) {
         let guard = self.hosts[h].guard_runs;
@@ -531,51 +334,8 @@ impl World {
     }
 }
 
-/// What a query that asks everything in one go sees.
-fn observe(server: &Server, dir: &DataDir, now: u64) -> Seen {
-    let in_recovery = server.phase != Phase::Primary;
-    let drained = now >= server.replay_due;
-    let position = match (in_recovery, drained || server.replayed == 0) {
-        (true, false) => dir.wal.entries[server.replayed - 1].end,
-        (true, true) => dir.wal.end(),
-        // The next record is being written.
-        (false, _) => Lsn(dir.wal.end().0 + now % 2 * 24),
-    };
-    Seen {
-        run: server.run,
-        in_recovery,
-        settings: server.read.generation,
-        gate_is_ours: true,
-        position,
-        drained,
-        replay_paused: false,
-        streaming_from: matches!(server.receiver.link, Link::Streaming(_))
-            .then_some(server.receiver.target)
-            .flatten(),
-        timeline: dir.timeline(),
-        walsenders: if in_recovery {
-            vec![]
-        } else {
-            server
-                .walsenders
-                .iter()
-                .filter_map(|w| {
-                    Some(SeenWalsender {
-                        copy: w.copy?,
-                        streaming: w.streaming,
-                        flushed: w.flushed,
-                        priority: w.priority,
-                    })
-                })
-                .collect()
-        },
-        strangers_in_gate: 0,
-        canary: server.canary,
-    }
-}
-
 /// A step in a few words.
-fn in_words(step: &Step) -> String {
+pub(crate) fn in_words(step: &Step) -> String {
     match step {
         Step::WriteStamp(stamp) => format!(
             "stamp copy {} history {} ordered {:?}",

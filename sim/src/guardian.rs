@@ -1,0 +1,83 @@
+//! The guard's process: a socket to the daemon, a timer, and the steps that it carries out.
+
+use crate::choices::About;
+use crate::host::{Input, ToGuard};
+use crate::world::{Ev, World};
+use yoke_core::Guard;
+use yoke_core::guard::{GuardAction, GuardEvent};
+
+impl World {
+    pub(crate) fn tells_guard(&mut self, h: usize, what: ToGuard) {
+        let delay = self.choices.within(About::Socket, h, 0, 20, 300);
+        let at = (self.now + delay).max(self.hosts[h].socket[0] + 1);
+        self.hosts[h].socket[0] = at;
+        let daemon = self.hosts[h].daemon_runs;
+        self.after(at - self.now, Ev::ToGuard { h, daemon, what });
+    }
+
+    /// The guard hears its daemon.
+    pub(crate) fn on_to_guard(&mut self, h: usize, what: ToGuard) {
+        let event = match what {
+            ToGuard::Permission(permission) => {
+                self.say(h, || format!("guard: permission {permission}"));
+                GuardEvent::Permission(permission)
+            }
+            ToGuard::Order(order) => GuardEvent::Order(order),
+        };
+        self.guard_handles(h, event);
+    }
+
+    /// The guard's timer.
+    pub(crate) fn on_guard_timer(&mut self, h: usize, token: u64) {
+        if self.hosts[h].guard_timer.comes(token) {
+            self.guard_handles(h, GuardEvent::Timeout);
+        }
+    }
+
+    /// The guard takes something in.
+    pub(crate) fn guard_handles(&mut self, h: usize, event: GuardEvent) {
+        let now = self.hosts[h].clock.at(self.now);
+        if let Some(guard) = &mut self.hosts[h].guard {
+            guard.handle(now, event);
+            self.guard_drains(h);
+        }
+    }
+
+    pub(crate) fn guard_drains(&mut self, h: usize) {
+        while let Some(action) = self.hosts[h].guard.as_mut().and_then(Guard::poll_action) {
+            self.digest.note((self.now, h, &action));
+            match action {
+                GuardAction::Execute { order, run } => self.step_begins(h, order, run),
+                GuardAction::EndOrder { number } => {
+                    self.say(h, || format!("guard: ends step {number}"));
+                    self.step_ends(h, number);
+                }
+                GuardAction::Kill { run } => {
+                    self.say(h, || format!("guard: FENCES {run}"));
+                    self.coverage.fences += 1;
+                    self.kill(h, run);
+                }
+                GuardAction::Answer { number, outcome } => {
+                    self.tells_daemon(h, Input::Outcome { number, outcome })
+                }
+                GuardAction::View(view) => self.tells_daemon(h, Input::Guard(view)),
+                GuardAction::Explain(reason) => self.say(h, || format!("guard: {reason}")),
+            }
+        }
+        let Some(guard) = &self.hosts[h].guard else {
+            return;
+        };
+        if let Some(due) = guard.next_timeout() {
+            let at = self.hosts[h].clock.real(due).max(self.now + 1);
+            if let Some(token) = self.hosts[h].guard_timer.set(at) {
+                // It is woken a little late.
+                let most = self.scenario.decision_timeout / 50;
+                let late =
+                    self.choices
+                        .skewed(About::GuardWakes, h, 0, (50, 2_000), 20, (2_000, most));
+                let guard = self.hosts[h].guard_runs;
+                self.after(at + late - self.now, Ev::GuardTimer { h, guard, token });
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! A leader's record names a copy of the leader (R4): only who holds every acknowledged write may lead.
+
+use crate::world::World;
+use yoke_core::view::ClusterView;
+
+impl World {
+    /// A node says that it leads.
+    pub(crate) fn check_eligible(&mut self, view: &ClusterView) {
+        let Some(record) = view
+            .record
+            .as_ref()
+            .filter(|record| record.key.term == view.term)
+        else {
+            return;
+        };
+        if record.copy_of(view.me).is_none() {
+            self.violated(
+                "eligible",
+                format!(
+                    "{} leads term {}, but is not in sync: {record}",
+                    view.me, view.term
+                ),
+            );
+        }
+    }
+}
