@@ -17,6 +17,7 @@ impl Scene {
     /// # Errors
     /// What did not come.
     pub async fn primary_hit(&mut self, parts: &[Part], signal: Signal) -> Said<()> {
+        self.stage.settled().await;
         let before = self.serving()?;
         let begun = Instant::now();
         println!("{}", self.stage.node(before.node).signal(parts, signal)?);

@@ -117,6 +117,7 @@ impl Cluster {
                 program: plan.program.clone(),
                 wrapper: place.wrapper.clone(),
                 child: None,
+                started: None,
             };
             std::fs::create_dir(&node.dir).map_err(|e| cannot("make", &node.dir, &e))?;
             let account = &programs.account;

@@ -50,6 +50,8 @@ pub struct Node {
     pub wrapper: Vec<String>,
     /// The running daemon.
     pub child: Option<Child>,
+    /// When it was started.
+    pub started: Option<Instant>,
 }
 
 impl Node {
@@ -106,6 +108,7 @@ impl Node {
             });
         }
         self.child = Some(command.spawn().map_err(|e| failed(&self.program, e))?);
+        self.started = Some(Instant::now());
         Ok(())
     }
 

@@ -52,6 +52,9 @@ const TOUR: [Step; 6] = [
 /// What did not come in time, or could not be done; `done` has the steps before.
 pub async fn tour(stage: &mut Stage, done: &mut Vec<Done>) -> Said<()> {
     for (i, step) in TOUR.into_iter().enumerate() {
+        if matches!(step, Step::KillPostgres | Step::KillAll | Step::HandOver) {
+            stage.settled().await;
+        }
         say("");
         say(&format!("step {}: {step}", i + 1));
         let begun = Instant::now();

@@ -13,6 +13,8 @@ use yoke_core::operator::CommandOutcome;
 
 /// The longest wait for anything. Far more than what is promised: how long it really took is printed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The default of `decision_timeout`, and a margin.
+const DECISION_TIMEOUT: Duration = Duration::from_millis(5_200);
 /// A daemon gives up its orderly end after 60 s by itself.
 const STOP: Duration = Duration::from_secs(70);
 
@@ -70,6 +72,15 @@ impl Stage {
     /// The node with data that is not `primary`.
     pub fn other(primary: usize) -> usize {
         1 - primary
+    }
+
+    /// Waits until every daemon has run for `decision_timeout`: before that it neither votes nor stands for election, and a
+    /// change of the primary would take that much longer.
+    pub async fn settled(&self) {
+        let newest = self.cluster.nodes.iter().filter_map(|n| n.started).max();
+        if let Some(newest) = newest {
+            tokio::time::sleep_until((newest + DECISION_TIMEOUT).into()).await;
+        }
     }
 
     /// A node.
