@@ -168,10 +168,15 @@ impl fmt::Display for Promotion {
     }
 }
 
+/// The two newest promotions; of those before, how many there are.
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let earlier = self.0.len().saturating_sub(2);
         f.write_str("[")?;
-        for (i, promotion) in self.0.iter().enumerate() {
+        if earlier > 0 {
+            write!(f, "{earlier} earlier, ")?;
+        }
+        for (i, promotion) in self.0.iter().skip(earlier).enumerate() {
             write!(f, "{}{promotion}", if i > 0 { ", " } else { "" })?;
         }
         f.write_str("]")

@@ -254,3 +254,46 @@ fn all_daemons_told_to_stop_at_once_end() {
     cluster.run_until("all end", D + secs(3), |c| c.hosts.iter().all(|h| h.exited));
     cluster.over();
 }
+
+fn hanging() -> Trouble {
+    Trouble {
+        hangs: true,
+        ..Trouble::default()
+    }
+}
+
+/// R19: a clean stop that does not end is a hang; the successor does not wait for it for ever.
+#[test]
+fn a_hand_over_whose_stop_hangs_ends_in_a_failover() {
+    for moment in [0, 60, 110] {
+        let mut cluster = Cluster::in_sync();
+        cluster.demote(DATA1);
+        cluster.run_for(ms(moment));
+        cluster.trouble(DATA1, hanging());
+        cluster.run_until("data2 serves", D + secs(1), |c| {
+            c.served_by() == Some(DATA2)
+        });
+        cluster.run_for(secs(1));
+        assert_eq!(
+            cluster.replies(DATA1),
+            [CommandOutcome::HandedOver { to: DATA2 }]
+        );
+        cluster.over();
+    }
+}
+
+#[test]
+fn a_daemon_told_to_stop_ends_although_its_database_hangs() {
+    for m in [DATA1, DATA2] {
+        let mut cluster = Cluster::in_sync();
+        cluster.trouble(m, hanging());
+        cluster.stop(m);
+        cluster.run_until("it ends", D + D + secs(3), |c| c.host(m).exited);
+        cluster.over();
+    }
+    let mut cluster = Cluster::lone();
+    cluster.trouble(DATA1, hanging());
+    cluster.stop(DATA1);
+    cluster.run_until("it ends", D + D + secs(3), |c| c.host(DATA1).exited);
+    cluster.over();
+}

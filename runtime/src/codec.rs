@@ -4,7 +4,6 @@
 //! bytes is a change of the protocol version and of the state file's version; the tests below hold the bytes.
 
 use serde::{Serialize, de::DeserializeOwned};
-use std::io::{Read, Write};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The largest frame, and the largest state. The largest real one is some hundred bytes.
@@ -90,30 +89,6 @@ pub async fn read_frame<T: DeserializeOwned>(
     let mut bytes = vec![0; checked_length(prefix)?];
     from.read_exact(&mut bytes).await?;
     decode(&bytes)
-}
-
-/// Reads one frame, blocking.
-///
-/// # Errors
-/// The connection ended or failed, or the frame is not a `T`.
-pub fn read_frame_blocking<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, CodecError> {
-    let mut prefix = [0; 4];
-    from.read_exact(&mut prefix)?;
-    let mut bytes = vec![0; checked_length(prefix)?];
-    from.read_exact(&mut bytes)?;
-    decode(&bytes)
-}
-
-/// Writes one frame, blocking.
-///
-/// # Errors
-/// The connection failed, or the value is too large.
-pub fn write_frame_blocking<T: Serialize>(
-    to: &mut impl Write,
-    value: &T,
-) -> Result<(), CodecError> {
-    to.write_all(&frame(value)?)?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -225,20 +200,22 @@ mod tests {
         let bytes = [&[253u8][..], &(1u64 << 60).to_le_bytes()].concat();
         assert!(decode::<Vec<u8>>(&bytes).is_err());
         let too_long = ((MAX_BYTES + 1) as u32).to_be_bytes();
-        let error = read_frame_blocking::<Message>(&mut too_long.as_slice()).unwrap_err();
-        assert!(matches!(error, CodecError::TooLarge(_)), "{error}");
+        assert!(matches!(
+            checked_length(too_long),
+            Err(CodecError::TooLarge(_))
+        ));
     }
 
     #[tokio::test]
     async fn frames_follow_each_other() {
         let mut wire = Vec::new();
         for nonce in [1, 2] {
-            write_frame_blocking(&mut wire, &message(Body::Ask { nonce })).unwrap();
+            wire.extend(frame(&message(Body::Ask { nonce })).unwrap());
         }
         let mut wire = wire.as_slice();
         let first: Message = read_frame(&mut wire).await.unwrap();
         assert_eq!(first, message(Body::Ask { nonce: 1 }));
-        let second: Message = read_frame_blocking(&mut wire).unwrap();
+        let second: Message = read_frame(&mut wire).await.unwrap();
         assert_eq!(second, message(Body::Ask { nonce: 2 }));
         assert!(read_frame::<Message>(&mut wire).await.is_err());
     }

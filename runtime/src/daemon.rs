@@ -110,11 +110,15 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
     let directory = Arc::new(Directory::new(config.addresses.clone()));
     let (hands, view) = database(&config, &directory, &inputs).await?;
     info!(
-        "{} ({}) starts, {} state, term {}",
+        "yoke {}: {} ({}) starts at {}, {}",
+        env!("CARGO_PKG_VERSION"),
         core.name(me),
         crate::show::kind(core.members[usize::from(me.0)].kind),
-        if state.is_some() { "with" } else { "without" },
-        state.as_ref().map_or(0, |s| s.term.0),
+        config.address(me),
+        match &state {
+            Some(state) => format!("with its state of term {}", state.term),
+            None => "without state".to_owned(),
+        },
     );
     let boot = Boot {
         now: clock::now(),

@@ -218,6 +218,19 @@ fn a_status_directory_that_is_a_file_is_named() {
 }
 
 #[test]
+fn a_host_with_data_needs_postgresql() {
+    let host = Host::monitor();
+    let data = host.path("data");
+    let more = |key: &str| format!("data_dir={}\n{key}\n", data.display());
+    host.write("primary", &more("pg_bin=/nowhere"));
+    let found = complaint(&yoke(&host.config()));
+    assert_says(&found, &["pg_bin", "/nowhere"]);
+    host.write("primary", &more("pg_user=no_such_account"));
+    let found = complaint(&yoke(&host.config()));
+    assert_says(&found, &["no_such_account"]);
+}
+
+#[test]
 fn sigterm_ends_a_lonely_monitor_in_order() {
     let host = Host::monitor();
     let mut running = start(&host);

@@ -226,7 +226,7 @@ impl Node {
         if self.state.is_none() {
             if self.stopping.is_some() {
                 self.withdraw_permission();
-                self.want(Want::Stopped(StopMode::Clean));
+                self.want(Want::Stopped(self.stop_mode()));
             } else {
                 self.want(Want::Nothing);
             }
@@ -245,7 +245,7 @@ impl Node {
             );
             if self.stopping.is_some() {
                 self.withdraw_permission();
-                self.want(Want::Stopped(StopMode::Clean));
+                self.want(Want::Stopped(self.stop_mode()));
             } else if !stopping {
                 // Looked after all the same: it may be elected again as the primary that it still is (R4).
                 self.want(if serves {
@@ -257,7 +257,7 @@ impl Node {
             return;
         }
         if self.stops_now() {
-            self.want(Want::Stopped(StopMode::Clean));
+            self.want(Want::Stopped(self.stop_mode()));
             return;
         }
         if self.rests_until_followed() {
@@ -314,7 +314,8 @@ impl Node {
             .is_some_and(|c| c.term == record.key.term && c >= record.key)
     }
 
-    /// Whether the leader heard leaves this member's copy out for good, or its database may be followed again.
+    /// Whether the leader heard leaves this member's copy out for good, or its database may be followed. Who is about
+    /// to stop waits for the first: its vote may be needed for that record.
     pub(super) fn may_return(&self) -> bool {
         let Some(heard) = self.heard.as_ref().filter(|_| self.hears_leader()) else {
             return false;
@@ -324,6 +325,6 @@ impl Node {
                 && self.is_known_committed(r)
                 && r.copy_of(self.config.me).is_none()
         });
-        heard.follow || left_out
+        (heard.follow && self.stopping.is_none()) || left_out
     }
 }

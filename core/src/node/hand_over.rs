@@ -144,15 +144,17 @@ impl Node {
         }
         if !hand_over.stopped {
             let stopping = *self.pg_state() == PgState::Stopping;
+            // R19: what is asked for its checkpoint and writes nothing any more hangs as well.
+            let hangs = self.now.since(leader.progress_at) > self.config.health_timeout;
             let (now, patience) = (self.now, self.config.decision_timeout.part(1, 2));
             if let Some(h) = self
                 .leader
                 .as_deref_mut()
                 .and_then(|l| l.hand_over.as_mut())
-                && stopping
+                && (stopping || hangs)
             {
                 let since = *h.stopping_since.get_or_insert(now);
-                h.hurried |= now.since(since) > patience;
+                h.hurried |= hangs || now.since(since) > patience;
             }
             if !stopping && waited > self.config.decision_timeout.times(4) {
                 self.take_back();
@@ -292,6 +294,15 @@ impl Node {
             self.copy().is_none_or(|copy| !r.names(copy)) && self.committed >= Some(r.key)
         });
         left_out || self.leaving.is_some() || self.now.since(since) > self.config.sync_timeout
+    }
+
+    /// A clean stop that has not ended long after it was due hangs.
+    pub(super) fn stop_mode(&self) -> StopMode {
+        let patience = self.config.sync_timeout + self.config.decision_timeout;
+        match self.stopping {
+            Some(since) if self.now.since(since) > patience => StopMode::Now,
+            _ => StopMode::Clean,
+        }
     }
 
     /// Ends the daemon when it was told to stop and nothing of it serves or is needed any more.

@@ -139,7 +139,7 @@ impl Node {
         let config = &self.config;
         let track = leader.tracks.iter().find(|t| t.copy == copy);
         // What the stream was last good for; R8 asks for a majority that answered since.
-        let quiet_since = track.map_or(leader.primary_since, |t| t.fresh_at);
+        let quiet_since = track.map_or(leader.silent_since, |t| t.fresh_at);
         let report = leader.report_of(copy.member);
         let streams = primary
             .standbys

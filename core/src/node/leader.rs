@@ -41,6 +41,8 @@ pub(super) struct Leader {
 
     /// The run of the primary that all below speaks of.
     pub(super) run: RunId,
+    /// Since when no copy can have streamed: this leadership's beginning, or the end of an earlier run.
+    pub(super) silent_since: Instant,
     /// When the run was first seen as primary.
     pub(super) primary_since: Instant,
     /// When that run's promotion was found in the committed record.
@@ -153,6 +155,7 @@ impl Node {
             proposed: None,
             accepted: MemberSet::EMPTY,
             run: RunId(0),
+            silent_since: self.now,
             primary_since: self.now,
             recorded_at: None,
             doors_open: false,
@@ -196,6 +199,13 @@ impl Node {
         {
             self.step_down(Reason::LeaseLost);
             return;
+        }
+        if self
+            .leader
+            .as_deref()
+            .is_some_and(|leader| leader.newest().is_none())
+        {
+            self.take_over();
         }
         self.count_acceptances();
         self.decide_run();

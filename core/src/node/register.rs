@@ -12,11 +12,8 @@ impl Node {
     /// A new leader's first record: itself, everything else unchanged. Only once it is committed may its database be
     /// promoted or its gate open (R6).
     pub(super) fn take_over(&mut self) {
-        let (Some(copy), Some(system_id)) = (self.copy(), self.pg.system_id) else {
-            return;
-        };
-        let record = match self.record() {
-            Some(old) => Record {
+        let record = match (self.record(), self.copy(), self.pg.system_id) {
+            (Some(old), ..) => Record {
                 key: RecordKey {
                     term: self.term(),
                     version: old.key.version + 1,
@@ -25,7 +22,7 @@ impl Node {
                 ..Record::clone(old)
             },
             // Genesis: the first record names the leader's copy and its database (R12, R14).
-            None => Record {
+            (None, Some(copy), Some(system_id)) => Record {
                 key: RecordKey {
                     term: self.term(),
                     version: 1,
@@ -35,6 +32,8 @@ impl Node {
                 promotions: History::default(),
                 system_id,
             },
+            // The database went away between vote and election: `decide_leader` tries again.
+            _ => return,
         };
         self.propose(record);
     }

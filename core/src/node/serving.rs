@@ -1,7 +1,7 @@
 //! What a leader's database should be: promoted, its gate, its doors (R6, R7, R18).
 
 use super::Node;
-use crate::postgres::{Doors, Gate, GateStatus, PgState, PrimaryStatus, StopMode, Want};
+use crate::postgres::{Doors, Gate, GateStatus, PgState, PrimaryStatus, RunId, StopMode, Want};
 use crate::reason::Reason;
 use crate::time::Duration;
 
@@ -51,6 +51,9 @@ impl Node {
             }
             Some(_) => {}
             None => {
+                if leader.run != RunId(0) {
+                    leader.silent_since = now;
+                }
                 leader.doors_open = false;
                 leader.growing.clear();
                 leader.recorded_at = None;

@@ -294,11 +294,12 @@ impl Database {
                 p.wrote_at = now;
                 p.wrote = self.end;
             }
+            // A clean stop of one that hangs does not end.
             Process::Stopping {
                 gone,
                 clean,
                 was_primary,
-            } if *gone <= now => {
+            } if *gone <= now && !(*clean && hangs) => {
                 let checkpoint = (*clean && *was_primary).then_some(self.end);
                 self.dies("is down");
                 if let Some(at) = checkpoint {
@@ -340,7 +341,7 @@ impl Database {
                     .steward
                     .as_mut()
                     .map_or(now, |s| *s.draining.get_or_insert(now));
-                if now.since(since) >= CHECKPOINT {
+                if now.since(since) >= CHECKPOINT && !self.trouble.hangs {
                     self.stop(StopMode::Clean, now);
                 }
             }
@@ -364,8 +365,6 @@ impl Database {
             (Process::Gone | Process::Stopping { clean: false, .. }, _) => return,
             (Process::Stopping { .. }, StopMode::Clean) => return,
             (_, StopMode::Now) => KILL,
-            // A hanging one never ends by itself.
-            (_, StopMode::Clean) if self.trouble.hangs => Duration::secs(3600),
             (_, StopMode::Clean) => STOP,
         };
         if was_primary && mode == StopMode::Clean {

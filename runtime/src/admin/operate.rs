@@ -50,7 +50,7 @@ pub enum OperateError {
 struct HandedOver<'a> {
     from: &'a str,
     to: &'a str,
-    seconds: String,
+    seconds: f64,
 }
 
 impl Where {
@@ -121,11 +121,11 @@ pub fn demote(to: &Where) -> Result<String, OperateError> {
         match response {
             Response::Demote(CommandOutcome::HandedOver { to: successor }) => {
                 let serves = until_it_serves(&before, successor).await;
-                let seconds = format!("{:.2}", begun.elapsed().as_secs_f64());
+                let seconds = (begun.elapsed().as_secs_f64() * 100.0).round() / 100.0;
                 let successor = name(&before, successor);
                 if !serves {
                     return Err(OperateError::Outcome(format!(
-                        "{successor} leads, but its database does not serve after {seconds} s: see `yokeadm list`"
+                        "{successor} leads, but its database does not serve after {seconds:.2} s: see `yokeadm list`"
                     )));
                 }
                 if to.json {
@@ -133,7 +133,7 @@ pub fn demote(to: &Where) -> Result<String, OperateError> {
                     return Ok(serde_json::to_string(&HandedOver { from, to, seconds })? + "\n");
                 }
                 Ok(format!(
-                    "{from} handed over to {successor} in {seconds} s\n"
+                    "{from} handed over to {successor} in {seconds:.2} s\n"
                 ))
             }
             Response::Demote(outcome) => Err(OperateError::Outcome(why_not(&before, &outcome))),

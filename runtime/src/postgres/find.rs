@@ -81,12 +81,23 @@ impl Binaries {
     /// # Errors
     /// None are installed.
     pub fn newest(context: &Context) -> Said<Binaries> {
+        if let Some(dir) = &context.pg_bin {
+            let major = major_of(dir).filter(|_| dir.join("postgres").is_file());
+            let dir = dir.clone();
+            return match major {
+                Some(major) => Ok(Binaries { dir, major }),
+                None => Err(format!(
+                    "pg_bin is {}, but there is no `postgres` in it that works: name the directory with PostgreSQL's programs",
+                    dir.display()
+                )),
+            };
+        }
         (OLDEST..=30)
             .rev()
             .find_map(|major| {
                 Self::of_major(context, major)
                     .ok()
-                    .filter(|_| context.pg_bin.is_some() || usual_folders(major).iter().any(|d| names_major(d, major) && d.join("postgres").is_file()))
+                    .filter(|_| usual_folders(major).iter().any(|d| names_major(d, major) && d.join("postgres").is_file()))
             })
             .ok_or_else(|| "PostgreSQL is not installed (looked in PATH and /usr/lib/postgresql/*/bin): apt install postgresql, or name its folder by pg_bin".to_owned())
     }

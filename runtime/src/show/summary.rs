@@ -150,10 +150,10 @@ fn without_leader(answers: &Answers<'_>) -> String {
         .map(|r| answers.name(r.view.me))
         .collect();
     if !without.is_empty() {
+        let have = if without.len() == 1 { "has" } else { "have" };
         return format!(
-            "No leader: {} {} no state and has to hear from all others first.",
-            without.join(", "),
-            if without.len() == 1 { "has" } else { "have" }
+            "No leader: {} {have} no state (see below).",
+            without.join(", ")
         );
     }
     if reports().any(|r| r.view.role == RoleView::Candidate) {

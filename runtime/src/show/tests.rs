@@ -274,7 +274,7 @@ fn why_there_is_no_leader() {
         (RoleView::Candidate, "No leader: an election is under way."),
         (
             RoleView::WithoutState,
-            "No leader: data1 has no state and has to hear from all others first.",
+            "No leader: data1 has no state (see below).",
         ),
         (
             RoleView::Follower,
