@@ -4,6 +4,7 @@
 use crate::Said;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use yoke::demo::cluster::Plan;
 
 /// The daemons' port.
@@ -12,9 +13,13 @@ const YOKE: u16 = 4400;
 /// each has a port of its own.
 const POSTGRES: u16 = 5431;
 
+/// One network at a time: they are named after this process.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Three hosts, a switch, and us.
 #[derive(Debug)]
 pub struct Network {
+    _alone: MutexGuard<'static, ()>,
     /// What our namespaces and interfaces begin with.
     tag: String,
     /// The third byte of all addresses.
@@ -29,6 +34,7 @@ impl Network {
     pub fn make() -> Said<Network> {
         let process = std::process::id();
         let network = Network {
+            _alone: ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner),
             tag: format!("yk{:x}", process & 0xf_ffff),
             subnet: (process % 250) as u8,
         };
