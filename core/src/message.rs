@@ -51,7 +51,7 @@ pub enum Body {
         has_state: bool,
         /// Whether its data directory carries a stamp: then this is no genesis.
         stamped: bool,
-        /// Its newest record.
+        /// Its record, if that is newer than what the asker holds.
         record: Option<Arc<Record>>,
     },
 }
@@ -106,7 +106,7 @@ pub enum RefusedBecause {
     Silent,
     /// The voter has no state (R12).
     NoState,
-    /// The voter's own database may still run as primary; it is being stopped (R10).
+    /// The voter's own database may still run as primary (R10); its guard ends that with its permission.
     PrimaryRuns,
 }
 

@@ -25,7 +25,7 @@ pub enum CommandOutcome {
     },
     /// Nobody can take over; nothing was changed.
     NoSuccessor,
-    /// A hand-over is already under way.
+    /// A hand-over, or another change of the record, is under way.
     Busy,
     /// The successor did not take over; this node serves on.
     TakenBack,

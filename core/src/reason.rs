@@ -28,6 +28,7 @@ pub enum Reason {
     Committed { record: Arc<Record> },
     ShrinksLeaving { copy: Copy },
     ShrinksStopped { copy: Copy },
+    ShrinksFellBack { copy: Copy },
     ShrinksSilent { copy: Copy, silence: Duration },
     ShrinksNotStreaming { copy: Copy },
     ShrinksLagging { copy: Copy, lag: Duration },
@@ -54,7 +55,7 @@ impl fmt::Display for Reason {
             ),
             Reason::Deposed { by } => write!(f, "stops leading: term {by} has begun"),
             Reason::LeaseLost => f.write_str(
-                "stops leading: no majority has answered for the length of the lease; the guard fences the database",
+                "stops leading: no majority has answered for the length of the lease; the guard fences the database when its permission ends",
             ),
             Reason::StopsLeading => f.write_str(
                 "stops leading: its database should have stopped and was not seen gone; others wait out their promise",
@@ -77,6 +78,10 @@ impl fmt::Display for Reason {
             Reason::ShrinksStopped { copy } => {
                 write!(f, "{copy} leaves in_sync: its database is stopped")
             }
+            Reason::ShrinksFellBack { copy } => write!(
+                f,
+                "{copy} leaves in_sync: it shows less than it has confirmed, as if its disk had gone back in time"
+            ),
             Reason::ShrinksSilent { copy, silence } => write!(
                 f,
                 "{copy} leaves in_sync: nothing was heard of its member for {silence}"

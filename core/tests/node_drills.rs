@@ -205,12 +205,12 @@ fn drills(start: &dyn Fn() -> Cluster, every: usize, offset: usize) {
 
 #[test]
 fn pairs_of_events_in_sync() {
-    drills(&Cluster::in_sync, 211, 7);
+    drills(&Cluster::in_sync, 401, 7);
 }
 
 #[test]
 fn pairs_of_events_lone() {
-    drills(&Cluster::lone, 307, 11);
+    drills(&Cluster::lone, 601, 11);
 }
 
 /// All of them: `cargo test --release -p yoke-core --test node_drills -- --ignored`.

@@ -22,7 +22,7 @@ fn only_the_leader_hands_over() {
     let expected = CommandOutcome::NotLeader {
         leader: Some(DATA1),
     };
-    assert_eq!(cluster.replies(DATA2), [expected.clone()]);
+    assert_eq!(cluster.replies(DATA2), std::slice::from_ref(&expected));
     assert_eq!(cluster.replies(MONITOR), [expected]);
     cluster.over();
 }

@@ -118,6 +118,13 @@ impl World {
     }
 
     fn begin_write(&mut self, client: usize, session: u64, h: usize) {
+        if self.hosts[h]
+            .server
+            .as_ref()
+            .is_some_and(|s| s.phase == Phase::Primary)
+        {
+            self.on_read(h);
+        }
         self.next_write += 1;
         let write = self.next_write;
         let time = self

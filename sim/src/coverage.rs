@@ -33,6 +33,10 @@ pub struct Coverage {
     pub two_in_sync: u64,
     /// Of each kind of single fault: runs, sum and maximum of the longest gap.
     pub gaps: [(u64, u64, u64); 6],
+    /// After healing, until a write was acknowledged: runs, sum and maximum.
+    pub served_again: (u64, u64, u64),
+    /// After healing, until every copy was in sync.
+    pub in_sync_again: (u64, u64, u64),
     last_primary: Option<usize>,
     acked_lone: u8,
     acked_in_sync: u8,
@@ -64,6 +68,11 @@ impl Coverage {
         *of = (of.0 + 1, of.1 + gap, of.2.max(gap));
     }
 
+    pub(crate) fn healed(&mut self, served: u64, in_sync: u64) {
+        self.served_again = (1, served, served);
+        self.in_sync_again = (1, in_sync, in_sync);
+    }
+
     /// Adds a run's counts.
     pub fn add(&mut self, run: &Coverage) {
         self.elections += run.elections;
@@ -78,9 +87,12 @@ impl Coverage {
         self.two_primaries += u64::from((run.acked_lone | run.acked_in_sync).count_ones() > 1);
         self.two_lone += u64::from(run.acked_lone.count_ones() > 1);
         self.two_in_sync += u64::from(run.acked_in_sync.count_ones() > 1);
+        let join = |a: (u64, u64, u64), b: (u64, u64, u64)| (a.0 + b.0, a.1 + b.1, a.2.max(b.2));
         for (sum, one) in self.gaps.iter_mut().zip(run.gaps) {
-            *sum = (sum.0 + one.0, sum.1 + one.1, sum.2.max(one.2));
+            *sum = join(*sum, one);
         }
+        self.served_again = join(self.served_again, run.served_again);
+        self.in_sync_again = join(self.in_sync_again, run.in_sync_again);
     }
 }
 
@@ -113,6 +125,20 @@ impl fmt::Display for Coverage {
             "secondary",
             "daemon",
         ];
+        let after = [
+            ("after healing, until served", self.served_again),
+            ("after healing, until all in sync", self.in_sync_again),
+        ];
+        for (name, (runs, sum, most)) in after {
+            if let Some(mean) = sum.checked_div(runs) {
+                writeln!(
+                    f,
+                    "  {name:<52} {runs:>10} runs, mean {} ms, at most {} ms",
+                    mean / 1000,
+                    most / 1000
+                )?;
+            }
+        }
         for (name, (runs, sum, most)) in names.iter().zip(self.gaps) {
             if let Some(mean) = sum.checked_div(runs) {
                 let mean = mean / 1000;

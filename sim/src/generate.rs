@@ -68,6 +68,10 @@ pub fn scenario(seed: u64) -> Scenario {
 fn conditions(bits: &mut Bits, s: &mut Scenario) {
     if bits.one_in(8) {
         s.members = vec![true, true, true];
+    } else if bits.one_in(12) {
+        s.members = vec![true, true, bits.one_in(2), false, false];
+        let more = [bits.pick(&s.rates), bits.pick(&s.rates)];
+        s.rates.extend(more);
     }
     s.decision_timeout = bits.pick(&[2, 3, 5]) * SECOND;
     s.sync_timeout = s.decision_timeout * 2 / 5;

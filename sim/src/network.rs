@@ -180,13 +180,14 @@ impl World {
         }
     }
 
-    fn wire_lands(&mut self, from: usize, to: usize, conn: u64, wire: Wire) {
+    /// It has passed the link.
+    pub(crate) fn wire_lands(&mut self, from: usize, to: usize, conn: u64, wire: Wire) {
         let host = &mut self.hosts[to];
         if !host.up {
             return;
         }
         if host.paused(self.now) {
-            host.backlog.push_back(Ev::Wire {
+            host.backlog.push_back(Ev::WireLands {
                 from,
                 to,
                 conn,

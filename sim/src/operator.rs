@@ -199,18 +199,10 @@ impl World {
             let backlog = std::mem::take(&mut server.backlog);
             self.say(h, || "postgres: runs again".into());
             for ev in backlog {
-                self.after(1, Ev::Db { h, run, ev });
+                self.on_db(h, run, ev);
             }
             for (from, conn, wire) in wires {
-                self.after(
-                    2,
-                    Ev::Wire {
-                        from,
-                        to: h,
-                        conn,
-                        wire,
-                    },
-                );
+                self.wire_lands(from, h, conn, wire);
             }
         }
         let host = &mut self.hosts[h];
@@ -222,7 +214,7 @@ impl World {
             server.stalled = false;
             let run = server.run;
             for ev in std::mem::take(&mut server.backlog) {
-                self.after(1, Ev::Db { h, run, ev });
+                self.on_db(h, run, ev);
             }
         }
         let Some(daemon) = &mut self.hosts[h].daemon else {

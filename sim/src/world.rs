@@ -92,6 +92,13 @@ pub(crate) enum Ev {
         conn: u64,
         wire: Wire,
     },
+    /// It has passed the link; its host did not run.
+    WireLands {
+        from: usize,
+        to: usize,
+        conn: u64,
+        wire: Wire,
+    },
     LinkWhole {
         from: usize,
         to: usize,
@@ -456,6 +463,12 @@ impl World {
                 conn,
                 wire,
             } => self.on_wire_arrives(from, to, conn, wire),
+            Ev::WireLands {
+                from,
+                to,
+                conn,
+                wire,
+            } => self.wire_lands(from, to, conn, wire),
             Ev::LinkWhole { from, to } => self.on_link_whole(from, to),
             Ev::Client {
                 client,

@@ -6,7 +6,7 @@ use crate::member::MemberId;
 use crate::message::{Body, HeartbeatReply, Refusal, RefusedBecause, VoteReply};
 use crate::postgres::PgState;
 use crate::reason::Reason;
-use crate::record::{Record, Term};
+use crate::record::{Record, RecordKey, Term};
 use crate::time::Duration;
 use std::sync::Arc;
 
@@ -50,10 +50,17 @@ impl Node {
         }
     }
 
-    pub(super) fn on_ask(&mut self, from: MemberId, term: Term, nonce: u64) {
+    /// Says what it holds; the record itself only if it is newer than the asker's (R3).
+    pub(super) fn on_ask(
+        &mut self,
+        from: MemberId,
+        term: Term,
+        holds: Option<RecordKey>,
+        nonce: u64,
+    ) {
         // A higher term met is taken, or a leader would never learn why it is refused (R2).
         self.meet_term(term);
-        let record = self.record().cloned();
+        let record = self.record().filter(|r| Some(r.key) > holds).cloned();
         let answer = Body::Answer {
             nonce,
             has_state: self.state.is_some(),

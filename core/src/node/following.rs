@@ -120,7 +120,10 @@ impl Node {
             .target
             .as_ref()
             .is_some_and(|t| t.want == Want::Stopped(StopMode::Now));
-        if !stopping {
+        if self.guard.serving.is_none() {
+            // Nothing serves yet: without a permission nothing will.
+            self.withdraw_permission();
+        } else if !stopping {
             self.explain(Reason::StopsForAnother { other, term });
             self.withdraw_permission();
             self.want(Want::Stopped(StopMode::Now));

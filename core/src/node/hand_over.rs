@@ -65,6 +65,10 @@ impl Node {
         if leader.hand_over.is_some() || leader.giving_way.is_some() {
             return Err(CommandOutcome::Busy);
         }
+        if leader.proposed.is_some() && request.is_some() {
+            // A record is being decided, for some milliseconds.
+            return Err(CommandOutcome::Busy);
+        }
         let successor = self.successor();
         if successor.is_none() && self.stopping.is_none() {
             return Err(CommandOutcome::NoSuccessor);

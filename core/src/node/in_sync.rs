@@ -1,8 +1,9 @@
 //! Which copies are in sync: shrink first, grow last (R8, R9).
 
 use super::Node;
+use super::keeping_up::Track;
 use super::leader::Flaps;
-use crate::postgres::{Gate, GateStatus, Lsn, PrimaryStatus, Want};
+use crate::postgres::{Gate, GateStatus, PrimaryStatus, Want};
 use crate::reason::Reason;
 use crate::record::{Copy, Record, RecordKey};
 use crate::time::{Duration, Instant};
@@ -14,70 +15,7 @@ const FLAPS_COUNTED: u32 = 6;
 /// A copy that was in sync for this long has no flaps any more.
 const FORGIVEN_AFTER: Duration = Duration::secs(60);
 
-/// How one copy keeps up with this run of the primary.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Track {
-    copy: Copy,
-    /// A position of the primary, and when it was there: who has flushed it was fresh at that time.
-    mark: (Lsn, Instant),
-    /// It had flushed all that the primary held at this time.
-    fresh_at: Instant,
-    /// It streams without a break since then.
-    steady_since: Option<Instant>,
-}
-
 impl Node {
-    /// Notes how far each copy has come, from a new status of the primary.
-    pub(super) fn track_standbys(&mut self) {
-        let now = self.now;
-        let Some(primary) = self.running_primary().cloned() else {
-            return;
-        };
-        let end = self.pg.end;
-        let Some(leader) = self.leader.as_deref_mut() else {
-            return;
-        };
-        if leader.run != self.pg.run {
-            return;
-        }
-        leader.status_at = now;
-        for standby in &primary.standbys {
-            let known = leader.tracks.iter().position(|t| t.copy == standby.copy);
-            let track = match known {
-                Some(i) => &mut leader.tracks[i],
-                None => {
-                    leader.tracks.push(Track {
-                        copy: standby.copy,
-                        mark: (end, now),
-                        fresh_at: leader.primary_since,
-                        steady_since: None,
-                    });
-                    let last = leader.tracks.len() - 1;
-                    &mut leader.tracks[last]
-                }
-            };
-            if !standby.streaming {
-                continue;
-            }
-            if standby.flushed >= track.mark.0 {
-                track.fresh_at = track.mark.1;
-                track.mark = (end, now);
-            }
-        }
-        let sync_timeout = self.config.sync_timeout;
-        for track in &mut leader.tracks {
-            let streams = primary
-                .standbys
-                .iter()
-                .any(|s| s.copy == track.copy && s.streaming);
-            if !streams || now.since(track.fresh_at) > sync_timeout.part(1, 2) {
-                track.steady_since = None;
-            } else if track.steady_since.is_none() {
-                track.steady_since = Some(now);
-            }
-        }
-    }
-
     /// Proposes the next record, if there is a reason for one: the promotions of this copy, a shrink, a growth.
     pub(super) fn decide_record(&mut self) {
         let Some(leader) = self.leader.as_deref() else {
@@ -152,6 +90,8 @@ impl Node {
             && !streams
         {
             Reason::ShrinksStopped { copy }
+        } else if self.fell_back(copy) {
+            Reason::ShrinksFellBack { copy }
         } else if track.is_none()
             && self.now.since(self.last_from[usize::from(copy.member.0)]) > config.decision_timeout
         {

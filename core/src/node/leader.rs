@@ -2,7 +2,7 @@
 
 use super::Node;
 use super::hand_over::HandOver;
-use super::in_sync::Track;
+use super::keeping_up::Track;
 use crate::config::Config;
 use crate::hard_state::HardState;
 use crate::member::{MemberId, MemberSet};

@@ -9,6 +9,7 @@ mod following;
 mod give_way;
 mod hand_over;
 mod in_sync;
+mod keeping_up;
 mod leader;
 mod lease;
 mod register;
@@ -207,9 +208,9 @@ impl Node {
             return;
         }
         self.last_from[usize::from(from.0)] = self.now;
-        let Message { term, body, .. } = message;
+        let Message { term, holds, body } = message;
         match body {
-            Body::Ask { nonce } => self.on_ask(from, term, nonce),
+            Body::Ask { nonce } => self.on_ask(from, term, holds, nonce),
             Body::Answer {
                 nonce,
                 has_state,

@@ -3,8 +3,8 @@
 use yoke_core::member::MemberId;
 use yoke_core::permission::GuardView;
 use yoke_core::postgres::{
-    Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PgTarget, PrimaryStatus, RunId, StandbyStatus,
-    StopMode, SystemId, Timeline, Upstream, Want,
+    Doors, Gate, GateStatus, Lsn, PgStatus, PgTarget, RunId, StandbyStatus, StopMode, SystemId,
+    Timeline,
 };
 use yoke_core::record::{Copy, CopyId, History, Promotion, Term};
 use yoke_core::{Duration, Instant};
@@ -16,9 +16,9 @@ pub(super) const STOP: Duration = Duration::millis(40);
 pub(super) const KILL: Duration = Duration::millis(20);
 pub(super) const CHECKPOINT: Duration = Duration::millis(100);
 pub(super) const REWRITE: Duration = Duration::secs(2);
-const LOOK: Duration = Duration::millis(20);
+pub(super) const LOOK: Duration = Duration::millis(20);
 const HEALTH: Duration = Duration::millis(200);
-const STAMP: Duration = Duration::millis(10);
+pub(super) const STAMP: Duration = Duration::millis(10);
 
 /// What is wrong with a database, from now on.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -76,10 +76,10 @@ pub(super) struct Primary {
     /// What acknowledgements wait for in truth; none: closed.
     pub(super) in_force: Option<Vec<Copy>>,
     pub(super) proven: GateStatus,
-    changing: Option<(Gate, Instant)>,
+    pub(super) changing: Option<(Gate, Instant)>,
     pub(super) doors: Doors,
     pub(super) wrote_at: Instant,
-    wrote: Lsn,
+    pub(super) wrote: Lsn,
     /// By standby: what it confirmed, and when it was last in touch.
     pub(super) standbys: Vec<(StandbyStatus, Instant)>,
 }
@@ -87,12 +87,12 @@ pub(super) struct Primary {
 #[derive(Clone)]
 pub(super) struct Steward {
     pub(super) target: Option<PgTarget>,
-    looks_at: Instant,
-    draining: Option<Instant>,
-    told: Option<PgStatus>,
+    pub(super) looks_at: Instant,
+    pub(super) draining: Option<Instant>,
+    pub(super) told: Option<PgStatus>,
     pub(super) told_guard: Option<GuardView>,
     /// It has looked once.
-    looked: bool,
+    pub(super) looked: bool,
 }
 
 pub(crate) struct Database {
@@ -112,13 +112,13 @@ pub(crate) struct Database {
     pub(crate) promotions: u32,
     /// How often the contents were discarded.
     pub(crate) discarded: u32,
-    shutdown_checkpoint: Option<Lsn>,
-    rewriting: Option<Instant>,
-    stamps_at: Option<Instant>,
+    pub(super) shutdown_checkpoint: Option<Lsn>,
+    pub(super) rewriting: Option<Instant>,
+    pub(super) stamps_at: Option<Instant>,
     pub(crate) guard: GuardView,
     pub(super) process: Process,
     pub(super) steward: Option<Steward>,
-    runs: u64,
+    pub(super) runs: u64,
     pub(super) said: Vec<String>,
 }
 
@@ -195,38 +195,6 @@ impl Database {
         }
     }
 
-    // The steward.
-
-    pub(super) fn steward_begins(&mut self) {
-        self.steward = Some(Steward {
-            target: None,
-            looks_at: Instant(0),
-            draining: None,
-            told: None,
-            told_guard: None,
-            looked: false,
-        });
-        // What an earlier steward proved, this one has not seen.
-        if let Process::Primary(p) = &mut self.process {
-            p.proven = GateStatus::Unproven;
-            p.changing = None;
-        }
-    }
-
-    pub(super) fn steward_gone(&mut self) {
-        self.steward = None;
-    }
-
-    pub(super) fn take_target(&mut self, target: PgTarget) {
-        if let Some(steward) = &mut self.steward
-            && steward.target.as_ref().is_none_or(|t| t.seq < target.seq)
-        {
-            steward.target = Some(target);
-            steward.draining = None;
-            steward.looks_at = Instant(0);
-        }
-    }
-
     /// One millisecond of guard and postmaster.
     pub(super) fn step(&mut self, now: Instant) {
         self.fence(now);
@@ -243,13 +211,6 @@ impl Database {
         if self.stamps_at.is_some_and(|at| at <= now) {
             self.stamps_at = None;
             self.stamped = true;
-        }
-    }
-
-    /// The steward's next step.
-    pub(super) fn pursue_target(&mut self, now: Instant) {
-        if let Some(target) = self.steward.as_ref().and_then(|s| s.target.clone()) {
-            self.pursue(&target, now);
         }
     }
 
@@ -326,36 +287,9 @@ impl Database {
         self.said.push(format!("database {what}"));
     }
 
-    fn look_soon(&mut self) {
+    pub(super) fn look_soon(&mut self) {
         if let Some(steward) = &mut self.steward {
             steward.looks_at = Instant(0);
-        }
-    }
-
-    fn pursue(&mut self, target: &PgTarget, now: Instant) {
-        match &target.want {
-            Want::Nothing => {}
-            Want::Stopped(mode) => self.stop(*mode, now),
-            Want::Draining => {
-                let since = self
-                    .steward
-                    .as_mut()
-                    .map_or(now, |s| *s.draining.get_or_insert(now));
-                if now.since(since) >= CHECKPOINT && !self.trouble.hangs {
-                    self.stop(StopMode::Clean, now);
-                }
-            }
-            Want::Standby { of, may_discard } => {
-                self.pursue_standby(target, *of, *may_discard, now)
-            }
-            Want::Primary { gate, doors } => self.pursue_primary(target, gate, *doors, now),
-        }
-        let named = target
-            .record
-            .as_ref()
-            .is_some_and(|r| r.copy_of(self.me).map(|c| c.id) == self.copy);
-        if named && !self.stamped && self.copy.is_some() && self.stamps_at.is_none() {
-            self.stamps_at = Some(now + STAMP);
         }
     }
 
@@ -389,7 +323,7 @@ impl Database {
         self.start(now);
     }
 
-    fn start(&mut self, now: Instant) {
+    pub(super) fn start(&mut self, now: Instant) {
         if self.rewriting.is_some() || self.copy.is_none() {
             return;
         }
@@ -400,201 +334,5 @@ impl Database {
             ready: now + self.recovery,
         };
         self.look_soon();
-    }
-
-    fn pursue_standby(&mut self, target: &PgTarget, of: Upstream, may_discard: bool, now: Instant) {
-        let source = target.record.as_ref().map(|r| r.promotions.clone());
-        let fits = source.is_some_and(|s| self.history.fits(self.end, &s));
-        let usable = self.copy.is_some() && (self.stamped || target.first_stamp);
-        let discards = may_discard && matches!(of, Upstream::Member(_)) && !(fits && usable);
-        match &mut self.process {
-            Process::Gone if discards && self.rewriting.is_none() => {
-                self.copy = None;
-                self.system_id = target.record.as_ref().map(|r| r.system_id);
-                self.rewriting = Some(now + REWRITE);
-                self.say("gives its copy up and fetches a new one");
-                let (history, end) = target
-                    .record
-                    .as_ref()
-                    .map_or_else(Default::default, |r| (r.promotions.clone(), Lsn(0)));
-                self.history = history;
-                self.end = end;
-            }
-            Process::Gone if usable => self.start(now),
-            Process::Primary(_) | Process::Promoting { .. } => self.stop(StopMode::Now, now),
-            Process::Standby(receiver) => {
-                let wanted = match of {
-                    Upstream::AsFound => return,
-                    Upstream::Nobody => None,
-                    Upstream::Member(m) if fits => Some(m),
-                    Upstream::Member(_) if may_discard => return self.stop(StopMode::Clean, now),
-                    Upstream::Member(_) => None,
-                };
-                if receiver.of != wanted {
-                    *receiver = Receiver {
-                        of: wanted,
-                        told: now,
-                        streaming: false,
-                        contact: now,
-                    };
-                    if let Some(m) = wanted {
-                        self.say(&format!("follows {m}"));
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn pursue_primary(&mut self, target: &PgTarget, gate: &Gate, doors: Doors, now: Instant) {
-        let permitted = self.guard.permission.allows(target.term, now);
-        match &mut self.process {
-            Process::Gone if self.copy.is_some() && (self.stamped || target.first_stamp) => {
-                self.start(now);
-            }
-            Process::Standby(_) if permitted => {
-                self.promotions += 1;
-                self.guard.serving = Some(target.term);
-                let length = if self.trouble.cannot_promote {
-                    Duration::secs(3600)
-                } else {
-                    PROMOTE
-                };
-                self.process = Process::Promoting { done: now + length };
-                self.look_soon();
-                self.say("is promoted");
-            }
-            Process::Primary(p) => {
-                if !self.proofs_fail || !matches!(gate, Gate::Open(names) if !names.is_empty()) {
-                    p.pursue_gate(gate, now, &mut self.end);
-                }
-                if doors != Doors::AsFound && p.doors != doors && permitted {
-                    p.doors = doors;
-                    self.look_soon();
-                    self.say(if doors == Doors::Open {
-                        "opens its doors"
-                    } else {
-                        "closes its doors"
-                    });
-                }
-            }
-            _ => {}
-        }
-    }
-
-    // What the node is told.
-
-    pub(super) fn steward_news(&mut self, now: Instant) -> Option<PgStatus> {
-        let status = self.status();
-        let steward = self.steward.as_mut()?;
-        if !steward.looked {
-            // The first look takes a moment.
-            steward.looked = true;
-            steward.looks_at = now + LOOK;
-            return None;
-        }
-        if now < steward.looks_at || steward.told.as_ref() == Some(&status) {
-            return None;
-        }
-        steward.looks_at = now + LOOK;
-        steward.told = Some(status.clone());
-        Some(status)
-    }
-
-    fn status(&self) -> PgStatus {
-        let target = self.steward.as_ref().and_then(|s| s.target.as_ref());
-        let state = match &self.process {
-            Process::Gone => match (self.rewriting, self.copy) {
-                (Some(_), _) => PgState::Rewriting { done: 0, total: 1 },
-                (None, None) => PgState::NoData,
-                (None, Some(_)) => PgState::Stopped {
-                    shutdown_checkpoint: self.shutdown_checkpoint,
-                },
-            },
-            Process::Starting { .. } => PgState::Starting,
-            Process::Standby(r) => PgState::Standby {
-                of: r.of,
-                streaming: r.streaming,
-                replay_paused: false,
-                drained: true,
-            },
-            Process::Promoting { .. } => PgState::Promoting,
-            Process::Primary(p) => PgState::Primary(PrimaryStatus {
-                promoted_in: p.promoted_in,
-                recovery_end: p.recovery_end,
-                gate: p.proven.clone(),
-                doors: p.doors,
-                standbys: p.standbys.iter().map(|(s, _)| *s).collect(),
-                wrote_at: p.wrote_at,
-            }),
-            Process::Stopping { .. } => PgState::Stopping,
-        };
-        let end = self.primary().map_or(self.end, |p| p.wrote);
-        PgStatus {
-            target: target.map_or(0, |t| t.seq),
-            run: self
-                .guard
-                .run
-                .unwrap_or(RunId(u64::from(self.me.0) * 1000 + self.runs)),
-            system_id: self.system_id,
-            copy: self.copy,
-            stamped: self.stamped,
-            history: self.history.clone(),
-            state,
-            end,
-            fault: None,
-        }
-    }
-}
-
-impl Primary {
-    fn pursue_gate(&mut self, wanted: &Gate, now: Instant, end: &mut Lsn) {
-        let done = match (wanted, &self.proven) {
-            (Gate::AsFound, _) | (Gate::Closed, GateStatus::Closed) => true,
-            (Gate::Open(names), GateStatus::Open { names: proven, .. }) => names == proven,
-            _ => false,
-        };
-        if done {
-            self.changing = None;
-            return;
-        }
-        let begun = match &self.changing {
-            Some((gate, since)) if gate == wanted => *since,
-            _ => {
-                self.changing = Some((wanted.clone(), now));
-                self.proven = GateStatus::Unproven;
-                // The names are written at once: from now on the new ones hold commits up.
-                if let (Some(old), Gate::Open(names)) = (&mut self.in_force, wanted) {
-                    old.extend(
-                        names
-                            .iter()
-                            .filter(|c| !old.contains(c))
-                            .copied()
-                            .collect::<Vec<_>>(),
-                    );
-                }
-                now
-            }
-        };
-        let Gate::Open(names) = wanted else {
-            self.in_force = None;
-            self.proven = GateStatus::Closed;
-            self.changing = None;
-            return;
-        };
-        let all_stream = names.iter().all(|c| {
-            self.standbys
-                .iter()
-                .any(|(s, _)| s.copy == *c && s.streaming)
-        });
-        if all_stream && now.since(begun) >= PROVE {
-            self.in_force = Some(names.clone());
-            *end = Lsn(end.0 + 1);
-            self.proven = GateStatus::Open {
-                names: names.clone(),
-                since: *end,
-            };
-            self.changing = None;
-        }
     }
 }

@@ -9,20 +9,19 @@ mod faults;
 mod forged;
 mod guarded;
 mod host;
+mod looks;
 mod replication;
+mod setup;
+mod steward;
 mod watch;
 
-use database::Database;
 use host::{Host, ToHost};
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 use watch::Watch;
-use yoke_core::hard_state::HardState;
-use yoke_core::member::{Member, MemberId, MemberKind};
+use yoke_core::member::MemberId;
 use yoke_core::message::Message;
-use yoke_core::operator::CommandOutcome;
-use yoke_core::postgres::{Lsn, PgTarget, SystemId, Timeline};
-use yoke_core::record::{Copy, CopyId, History, Promotion, Record, RecordKey, Term};
+use yoke_core::postgres::{PgTarget, SystemId};
+use yoke_core::record::{Copy, CopyId};
 use yoke_core::{Action, Boot, Config, Duration, Event, Instant, Node};
 
 #[allow(unused_imports, reason = "every test file uses another part")]
@@ -81,236 +80,6 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Members of which the first `data` hold data; nothing runs yet, nothing is on any disk.
-    pub(crate) fn bare(data: u8, witnesses: u8) -> Cluster {
-        let members: Vec<Member> = (1..=data)
-            .map(|i| (format!("data{i}"), MemberKind::Data))
-            .chain((1..=witnesses).map(|i| {
-                let place = if i == 1 { String::new() } else { i.to_string() };
-                (format!("monitor{place}"), MemberKind::Witness)
-            }))
-            .map(|(name, kind)| Member { name, kind })
-            .collect();
-        let config = Config {
-            cluster: "test".to_owned(),
-            members: members.into(),
-            me: DATA1,
-            configured_primary: DATA1,
-            decision_timeout: D,
-            sync_timeout: SYNC_TIMEOUT,
-            health_timeout: HEALTH_TIMEOUT,
-            #[cfg(feature = "mutants")]
-            mutant: None,
-        };
-        config
-            .validate()
-            .expect("the tests' configuration is valid");
-        let hosts = config.ids().map(|me| Host::new(me, &config)).collect();
-        Cluster {
-            now: Instant(1_000_000_000),
-            zero: Instant(1_000_000_000),
-            hosts,
-            watch: Watch::default(),
-            writes: true,
-            wire_time: ms(5),
-            sent: Vec::new(),
-            wire: VecDeque::new(),
-            cut: BTreeSet::new(),
-            lose: None,
-            trace: Vec::new(),
-            nonces: 0,
-            config,
-        }
-    }
-
-    /// data1, data2 and monitor with empty disks, but for data1's unstamped database.
-    pub(crate) fn fresh() -> Cluster {
-        let mut cluster = Cluster::bare(2, 1);
-        cluster.db_mut(DATA1).has_found_data(SYSTEM);
-        cluster
-    }
-
-    /// data1, data2 and monitor with the disks of a cluster that lost its power: data1 was primary, data2 in sync.
-    pub(crate) fn powered_off() -> Cluster {
-        let mut cluster = Cluster::bare(2, 1);
-        cluster.fill_disks(&[DATA1, DATA2]);
-        cluster
-    }
-
-    /// data1 serves, data2 is in sync, monitor votes; the trace begins here.
-    pub(crate) fn in_sync() -> Cluster {
-        Cluster::powered_off().settled()
-    }
-
-    /// The same with a deliberate bug.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn mutated(mutant: yoke_core::mutant::Mutant) -> Cluster {
-        let mut cluster = Cluster::in_sync();
-        cluster.mutate(mutant);
-        cluster
-    }
-
-    /// From the next start of a daemon on, every node has this bug.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn mutate(&mut self, mutant: yoke_core::mutant::Mutant) {
-        self.config.mutant = Some(mutant);
-        for m in self.config.ids() {
-            if self.hosts[index(m)].node.is_some() {
-                self.restart_daemon(m, ms(1));
-            }
-        }
-        self.settle();
-    }
-
-    /// data1 serves alone: data2's host is off, and was taken out of the record.
-    pub(crate) fn lone() -> Cluster {
-        let mut cluster = Cluster::in_sync();
-        cluster.power_off(DATA2);
-        cluster.run_until("data1 alone", secs(20), |c| {
-            c.is_served() && c.committed(DATA1).is_some_and(|r| r.is_lone())
-        });
-        cluster.mark();
-        cluster
-    }
-
-    /// Starts everything, waits until it serves and every data member is in sync.
-    pub(crate) fn settled(mut self) -> Cluster {
-        for m in self.config.ids() {
-            self.start(m);
-        }
-        self.settle();
-        self
-    }
-
-    pub(crate) fn settle(&mut self) {
-        self.run_until("served, all in sync", secs(60), Cluster::is_in_sync);
-        self.run_for(secs(1));
-        self.mark();
-    }
-
-    /// Gives these members the disks of a running cluster of term 1 whose primary was the first of them.
-    pub(crate) fn fill_disks(&mut self, in_sync: &[MemberId]) {
-        let history = History::from(vec![Promotion {
-            timeline: Timeline(2),
-            start: Lsn(100),
-            term: Term(1),
-            n: 1,
-        }]);
-        let record = Arc::new(Record {
-            key: RecordKey {
-                term: Term(1),
-                version: 3,
-            },
-            primary: in_sync[0],
-            in_sync: in_sync.iter().map(|m| first_copy(*m)).collect(),
-            promotions: history.clone(),
-            system_id: SYSTEM,
-        });
-        for m in self.config.ids() {
-            self.hosts[index(m)].disk = Some(HardState {
-                members: self.config.members.iter().map(|m| m.name.clone()).collect(),
-                term: Term(1),
-                voted_for: Some(in_sync[0]),
-                record: Some(record.clone()),
-                longest_promise: D,
-                stamped: true,
-            });
-            if self.config.is_data(m) {
-                self.db_mut(m)
-                    .has_data(first_copy(m).id, SYSTEM, history.clone(), Lsn(1000));
-            }
-        }
-    }
-
-    // What is.
-
-    pub(crate) fn host(&self, m: MemberId) -> &Host {
-        &self.hosts[index(m)]
-    }
-
-    pub(crate) fn host_mut(&mut self, m: MemberId) -> &mut Host {
-        &mut self.hosts[index(m)]
-    }
-
-    pub(crate) fn node(&self, m: MemberId) -> &Node {
-        self.host(m).node.as_ref().expect("its daemon runs")
-    }
-
-    pub(crate) fn db(&self, m: MemberId) -> &Database {
-        self.host(m).database.as_ref().expect("a data member")
-    }
-
-    pub(crate) fn db_mut(&mut self, m: MemberId) -> &mut Database {
-        self.host_mut(m).database.as_mut().expect("a data member")
-    }
-
-    pub(crate) fn leader(&self) -> Option<MemberId> {
-        self.config
-            .ids()
-            .filter(|m| self.host(*m).leads())
-            .max_by_key(|m| self.node(*m).view().term)
-    }
-
-    pub(crate) fn term(&self, m: MemberId) -> Term {
-        self.node(m).view().term
-    }
-
-    pub(crate) fn record(&self, m: MemberId) -> Option<Arc<Record>> {
-        self.node(m).view().record
-    }
-
-    /// The member's record, if the member knows that it is committed.
-    pub(crate) fn committed(&self, m: MemberId) -> Option<Arc<Record>> {
-        let view = self.host(m).node.as_ref()?.view();
-        view.record.filter(|r| view.committed == Some(r.key))
-    }
-
-    pub(crate) fn copy_of(&self, m: MemberId) -> Option<Copy> {
-        self.db(m).copy.map(|id| Copy { member: m, id })
-    }
-
-    /// Whether commits were acknowledged until just now.
-    pub(crate) fn is_served(&self) -> bool {
-        self.watch.is_served(self.now)
-    }
-
-    /// Who acknowledged the newest commit.
-    pub(crate) fn served_by(&self) -> Option<MemberId> {
-        self.watch.served_by(self.now)
-    }
-
-    /// Served, and the leader's committed record names every data member's copy.
-    pub(crate) fn is_in_sync(&self) -> bool {
-        let Some(record) = self.leader().and_then(|l| self.committed(l)) else {
-            return false;
-        };
-        self.is_served()
-            && self
-                .config
-                .ids()
-                .filter(|m| self.config.is_data(*m))
-                .all(|m| self.copy_of(m).is_some_and(|copy| record.names(copy)))
-    }
-
-    /// How long since `mark`.
-    pub(crate) fn since_mark(&self) -> Duration {
-        self.now.since(self.zero)
-    }
-
-    /// The longest time since `mark` in which no commit was acknowledged.
-    pub(crate) fn longest_gap(&self) -> Duration {
-        self.watch.longest_gap(self.zero, self.now)
-    }
-
-    /// What it sent since `mark`.
-    pub(crate) fn sent_by(&self, from: MemberId) -> impl Iterator<Item = &Sent> {
-        self.sent.iter().filter(move |s| s.from == from)
-    }
-
-    pub(crate) fn replies(&self, m: MemberId) -> &[CommandOutcome] {
-        &self.host(m).replies
-    }
-
     // Time.
 
     /// The trace and the bounds count from now.

@@ -189,7 +189,11 @@ fn why_not(report: &Report, outcome: &CommandOutcome) -> String {
         CommandOutcome::NoSuccessor => format!(
             "nobody can take over from {me} without a loss, and nothing was changed: `yokeadm list` says why"
         ),
-        CommandOutcome::Busy => format!("{me} is handing over already"),
+        CommandOutcome::Busy => {
+            format!(
+                "{me} is handing over already, or is changing the record: try again in a moment"
+            )
+        }
         CommandOutcome::TakenBack => {
             format!("the other host did not take over: {me} serves on, nothing is lost")
         }

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-/// A daemon that reads nothing while this much waits for it hangs: it is told no more.
+/// A daemon that reads nothing while this much waits for it hangs: it is told only what it asked for, and what changed.
 const MOST_UNSENT: usize = 4 << 20;
 
 /// The connection.
@@ -66,7 +66,8 @@ impl Link {
 
     /// Says something, as soon as the daemon reads.
     pub(super) fn send(&mut self, reply: &GuardReply) {
-        if self.unsent.len() > MOST_UNSENT {
+        let can_miss = matches!(reply, GuardReply::Explain(_) | GuardReply::Progress { .. });
+        if self.unsent.len() > MOST_UNSENT && can_miss {
             return;
         }
         match encode(reply) {

@@ -10,6 +10,8 @@ pub(crate) struct Liveness {
     last: Option<u64>,
     /// The longest gap since the cluster was ready, and when it ended.
     pub(crate) gap: (u64, u64),
+    /// The first acknowledgement after healing.
+    served: Option<u64>,
     /// Since when everything is as it should be after healing.
     well_since: Option<u64>,
 }
@@ -32,6 +34,9 @@ impl World {
             liveness.gap = (now - last, now);
         }
         liveness.last = Some(now);
+        if self.heal_at.is_some() {
+            liveness.served.get_or_insert(now);
+        }
         if self.all_in_sync() && self.heal_at.is_some() {
             self.oracles.liveness.well_since.get_or_insert(now);
         }
@@ -74,7 +79,8 @@ impl World {
             return;
         }
         let d = self.scenario.decision_timeout;
-        let writable_by = heal_at + 4 * d + 15_000_000;
+        // A voter may have just started, a clock be slow, a database have to recover.
+        let writable_by = heal_at + 2 * d * 11 / 10 + 5_000_000;
         if now > writable_by && self.oracles.liveness.last.is_none_or(|last| last < heal_at) {
             self.violated(
                 "liveness",
@@ -84,7 +90,7 @@ impl World {
                 ),
             );
         }
-        let in_sync_by = heal_at + 150_000_000;
+        let in_sync_by = heal_at + 60_000_000;
         if now > in_sync_by && self.oracles.liveness.well_since.is_none() {
             self.violated(
                 "liveness",
@@ -98,6 +104,10 @@ impl World {
             .is_some_and(|since| now > since + 1_000_000)
         {
             self.finished = true;
+            let liveness = &self.oracles.liveness;
+            if let (Some(served), Some(well)) = (liveness.served, liveness.well_since) {
+                self.coverage.healed(served - heal_at, well - heal_at);
+            }
             if let Kind::Single(single) = self.scenario.kind {
                 self.check_single(single);
             }

@@ -17,6 +17,8 @@ pub(crate) struct Acked {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LostWrite {
     pub(crate) acked: Vec<Acked>,
+    /// The newest write that each read saw.
+    pub(crate) read: Vec<Acked>,
     newest: Option<(Term, usize, u64)>,
 }
 
@@ -76,6 +78,7 @@ impl World {
         let Some(dir) = &mut self.hosts[h].storage.directory else {
             return;
         };
+        let changed = lost_write.newest.is_none_or(|(_, _, uid)| uid != dir.uid);
         lost_write.newest = Some((term, h, dir.uid));
         if let Some(lost) = first_missing(&lost_write.acked, dir) {
             self.violated(
@@ -85,6 +88,9 @@ impl World {
                     lost.write, lost.by
                 ),
             );
+        }
+        if changed {
+            self.check_read(h);
         }
     }
 

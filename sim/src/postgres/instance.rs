@@ -113,6 +113,7 @@ pub(crate) enum DbEv {
     SendBatch(u64),
     Flushed {
         conn: u64,
+        from: Lsn,
         entries: Vec<Entry>,
         ends_at: Lsn,
     },
@@ -316,9 +317,10 @@ impl World {
             DbEv::SendBatch(conn) => self.send_batch(h, conn),
             DbEv::Flushed {
                 conn,
+                from,
                 entries,
                 ends_at,
-            } => self.standby_flushed(h, conn, &entries, ends_at),
+            } => self.standby_flushed(h, conn, from, &entries, ends_at),
             DbEv::ReceiverTry(attempt) => self.receiver_try(h, attempt),
             DbEv::Pulse(conn) => self.pulse(h, conn),
             DbEv::StopWrites => {
