@@ -13,6 +13,7 @@ mod keeping_up;
 mod leader;
 mod lease;
 mod register;
+mod release;
 mod serving;
 
 use crate::action::Action;
@@ -33,8 +34,8 @@ use crate::view::{ClusterView, RoleView};
 use asking::Asking;
 use election::{Campaign, Promise};
 use following::Heard;
-use hand_over::Leaving;
 use leader::Leader;
+use release::Leaving;
 use std::sync::Arc;
 
 /// One member's protocol machine.
@@ -252,7 +253,7 @@ impl Node {
 
     fn on_operator(&mut self, request: u64, command: &Command) {
         match command {
-            Command::Demote => match self.begin_hand_over(Some(request)) {
+            Command::Demote => match self.wish_hand_over(request) {
                 Ok(()) => {}
                 Err(outcome) => self.reply(request, outcome),
             },
