@@ -169,7 +169,7 @@ impl Node {
             None if self.hears_leader() => {
                 self.heard.as_ref().map_or(latest, |h| h.until.min(latest))
             }
-            None => self.retry_at.min(latest),
+            None => self.campaign_due().unwrap_or(self.retry_at).min(latest),
         };
         Some(due.max(Instant(self.now.0 + 1)))
     }
