@@ -2,7 +2,6 @@
 
 use crate::network::Network;
 use crate::{Said, programs};
-use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -193,6 +192,3 @@ fn show_logs(dir: &Path) {
         }
     }
 }
-
-/// The local host.
-pub const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

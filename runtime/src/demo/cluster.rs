@@ -4,8 +4,11 @@ use super::Said;
 use super::node::Node;
 use super::programs::Programs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 /// The role that the clients write as; it can do nothing else.
 pub const CLIENT: &str = "demo";
@@ -48,6 +51,8 @@ pub struct Plan {
     pub clients: String,
     /// More lines for section `[config]` of every node.
     pub more: String,
+    /// Ours for as long as the plan or its cluster lives.
+    _ports: Arc<Ports>,
 }
 
 /// Three nodes.
@@ -59,6 +64,19 @@ pub struct Cluster {
     pub programs: Programs,
     /// The nodes, in the members' order.
     pub nodes: Vec<Node>,
+    _ports: Arc<Ports>,
+}
+
+/// A block of ports that no other demo takes, even while what listens there is down: the next demo's clients would write
+/// to this one's databases.
+#[derive(Debug)]
+struct Ports {
+    /// The first daemon's; the others' follow.
+    daemons: u16,
+    /// The first database's; the others' follow.
+    databases: u16,
+    /// Its name is the block's; it is free again when we end, however that is.
+    _taken: UnixListener,
 }
 
 impl Plan {
@@ -67,11 +85,10 @@ impl Plan {
     /// # Errors
     /// Too few ports are free.
     pub fn local(dir: PathBuf, program: PathBuf) -> Said<Plan> {
-        let daemons = free_ports::<3>(4401)?;
-        let databases = free_ports::<3>(5431)?;
-        let place = |i: usize| Place {
-            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), daemons[i]),
-            pg_port: databases[i],
+        let ports = Ports::take()?;
+        let place = |i: u16| Place {
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ports.daemons + i),
+            pg_port: ports.databases + i,
             wrapper: Vec::new(),
         };
         Ok(Plan {
@@ -80,6 +97,7 @@ impl Plan {
             places: [place(0), place(1), place(2)],
             clients: "127.0.0.1/32".to_owned(),
             more: String::new(),
+            _ports: Arc::new(ports),
         })
     }
 }
@@ -132,6 +150,7 @@ impl Cluster {
             dir: plan.dir.clone(),
             programs,
             nodes,
+            _ports: Arc::clone(&plan._ports),
         })
     }
 
@@ -235,17 +254,26 @@ fn ini(plan: &Plan, node: &Node) -> String {
     )
 }
 
-/// Ports of the local host that nobody listens at, from `first` on.
-fn free_ports<const N: usize>(first: u16) -> Said<[u16; N]> {
-    let mut found = [0; N];
-    let mut candidates = (first..first + 1000)
-        .filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
-    for place in &mut found {
-        *place = candidates
-            .next()
-            .ok_or_else(|| format!("of the ports {first} to {} not {N} are free", first + 999))?;
+impl Ports {
+    /// The tutorial's ports if they are free, else the next ones.
+    fn take() -> Said<Ports> {
+        let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        for block in 0..100 {
+            let (daemons, databases) = (4401 + 10 * block, 5431 + 10 * block);
+            let name = UnixAddr::from_abstract_name(format!("yoke-demo-{block}"));
+            let Ok(taken) = name.and_then(|name| UnixListener::bind_addr(&name)) else {
+                continue;
+            };
+            if (0..3).all(|i| is_free(daemons + i) && is_free(databases + i)) {
+                return Ok(Ports {
+                    daemons,
+                    databases,
+                    _taken: taken,
+                });
+            }
+        }
+        Err("no block of free ports was found between 4401 and 6430".to_owned())
     }
-    Ok(found)
 }
 
 /// Runs a program to its end.
