@@ -219,6 +219,8 @@ pub struct Report {
     pub promotion: (Term, u32),
     /// `end` lies on this leader's history, replayed to its end.
     pub drained: bool,
+    /// Its daemon started too short a while ago to be elected (R5).
+    pub silent: bool,
     /// It is about to stop and asks to leave `in_sync` first (R8).
     pub leaving: bool,
 }

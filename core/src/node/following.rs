@@ -204,6 +204,7 @@ impl Node {
             end: self.pg.end,
             promotion: self.pg.history.newest(),
             drained,
+            silent: self.now < self.silent_until,
             leaving: self.stopping.is_some(),
         }
     }

@@ -36,6 +36,12 @@ impl Node {
                  of them if it can be found"
             ),
             (true, None, None) => "its state file is lost: it is joining again".to_owned(),
+            (false, None, _) if !self.has_looked() => {
+                "no state file: it looks at its data directory first".to_owned()
+            }
+            (false, None, _) if !self.pg.stamped && self.answers().all(|a| !a.stamped) => {
+                "no state file: a first start is under way".to_owned()
+            }
             (false, None, _) => {
                 "no state file, but stamped data is there: this is no first start; restore the status directory"
                     .to_owned()

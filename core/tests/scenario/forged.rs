@@ -67,6 +67,34 @@ impl Cluster {
         })
     }
 
+    /// The same of a copy that ends there; why it is refused.
+    pub(crate) fn asks_vote_at(
+        &mut self,
+        candidate: MemberId,
+        voter: MemberId,
+        term: u64,
+        record: Arc<Record>,
+        copy: CopyId,
+        end: yoke_core::postgres::Lsn,
+    ) -> Option<RefusedBecause> {
+        let round = 1_000_000 + self.now.0;
+        let candidacy = Candidacy {
+            round,
+            record: Some(record),
+            copy,
+            end,
+        };
+        self.inject(candidate, voter, term, Body::PreVote(candidacy));
+        self.run_for(Duration::millis(3));
+        let reply = self.sent.iter().rev().find_map(|s| match &s.message.body {
+            Body::VoteReply(reply) if s.from == voter && reply.round == round => {
+                Some(reply.clone())
+            }
+            _ => None,
+        });
+        reply.expect("an answer").refusal.map(|r| r.why)
+    }
+
     /// The same with the record that the voter holds itself; why it is refused.
     pub(crate) fn refusal(
         &mut self,

@@ -1,0 +1,340 @@
+//! Lost memory: a state file lost or brought back from an older copy, and how its member joins again (R12).
+#![allow(clippy::unwrap_used)]
+
+mod scenario;
+
+use scenario::*;
+use yoke_core::member::MemberId;
+use yoke_core::message::{Body, RefusedBecause};
+use yoke_core::postgres::Lsn;
+use yoke_core::record::CopyId;
+use yoke_core::view::RoleView;
+
+const ALL: [MemberId; 3] = [DATA1, DATA2, MONITOR];
+
+/// The host loses its power and this of its disk, and comes back at once.
+fn loses_state(cluster: &mut Cluster, m: MemberId) {
+    cluster.power_off(m);
+    cluster.host_mut(m).disk = None;
+    cluster.start(m);
+}
+
+/// A hand-over: every member writes its state.
+fn the_role_moves(cluster: &mut Cluster) {
+    cluster.demote(DATA1);
+    cluster.run_until("data2 serves", secs(5), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("in sync again", secs(30), Cluster::is_in_sync);
+    cluster.run_for(secs(2));
+    cluster.mark();
+}
+
+fn is_out(cluster: &Cluster, m: MemberId) -> bool {
+    cluster.node(m).view().role == RoleView::WithoutState
+}
+
+// Joining again.
+
+#[test]
+fn r12_a_lost_monitor_joins_again_by_itself() {
+    let mut cluster = Cluster::in_sync();
+    loses_state(&mut cluster, MONITOR);
+    cluster.run_until("the monitor has state", secs(1), |c| !is_out(c, MONITOR));
+    assert_eq!(cluster.record(MONITOR), cluster.record(DATA1));
+    assert_eq!(cluster.term(MONITOR), cluster.term(DATA1));
+    // Its vote is good again, once its silence is over.
+    cluster.run_for(D + secs(1));
+    cluster.power_off(DATA1);
+    cluster.run_until("data2 serves", D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
+    cluster.over();
+}
+
+#[test]
+fn r12_every_member_alone_joins_again_and_nothing_stops() {
+    for m in [DATA2, MONITOR] {
+        let mut cluster = Cluster::in_sync();
+        loses_state(&mut cluster, m);
+        cluster.run_until("in sync again", secs(20), |c| {
+            !is_out(c, m) && c.is_in_sync()
+        });
+        assert_eq!(cluster.leader(), Some(DATA1));
+        cluster.over();
+    }
+}
+
+#[test]
+fn r12_a_primary_that_lost_its_state_becomes_a_standby_or_is_elected_again() {
+    let mut cluster = Cluster::in_sync();
+    loses_state(&mut cluster, DATA1);
+    cluster.run_until("in sync again", D + D + secs(10), Cluster::is_in_sync);
+    assert!(!is_out(&cluster, DATA1));
+    cluster.over();
+}
+
+/// B8: monitor and standby are replaced at once; the lone primary answers each alone.
+#[test]
+fn r12_the_leader_of_a_committed_lone_record_may_answer_alone() {
+    let mut cluster = Cluster::lone();
+    loses_state(&mut cluster, MONITOR);
+    cluster.run_until("the monitor has state", secs(1), |c| !is_out(c, MONITOR));
+    cluster.host_mut(DATA2).disk = None;
+    cluster.start(DATA2);
+    cluster.run_until("in sync again", secs(30), Cluster::is_in_sync);
+    cluster.over();
+}
+
+/// An answer of the leader is not enough while its record names another copy: that one may have been elected since.
+#[test]
+fn r12_the_leader_of_two_copies_may_not_answer_alone() {
+    let mut cluster = Cluster::in_sync();
+    cluster.cut(DATA2, MONITOR);
+    loses_state(&mut cluster, MONITOR);
+    cluster.run_for(secs(5));
+    assert!(is_out(&cluster, MONITOR));
+    let why = cluster.node(MONITOR).view().stays_out.unwrap();
+    assert!(why.contains("data2") && why.contains("start yoke"), "{why}");
+    cluster.heal();
+    cluster.run_until("the monitor has state", secs(1), |c| !is_out(c, MONITOR));
+    cluster.over();
+}
+
+#[test]
+fn r12_members_without_state_do_not_answer_each_other() {
+    let mut cluster = Cluster::in_sync();
+    for m in [DATA2, MONITOR] {
+        cluster.power_off(m);
+        cluster.host_mut(m).disk = None;
+    }
+    for m in [DATA2, MONITOR] {
+        cluster.start(m);
+    }
+    cluster.run_for(secs(20));
+    for m in [DATA2, MONITOR] {
+        assert!(is_out(&cluster, m), "{m}");
+    }
+    let why = cluster.node(MONITOR).view().stays_out.unwrap();
+    assert!(why.contains("and so is that of data2"), "{why}");
+    cluster.over();
+}
+
+/// The question is younger than the loss: an answer to an older one may be from before it (F5 in model.md).
+#[test]
+fn r12_an_answer_to_an_older_question_does_not_count() {
+    let mut cluster = Cluster::in_sync();
+    cluster.lose(|s| s.to == MONITOR && matches!(s.message.body, Body::Answer { .. }));
+    let record = cluster.record(DATA1).unwrap();
+    loses_state(&mut cluster, MONITOR);
+    cluster.run_for(ms(500));
+    for m in [DATA1, DATA2] {
+        cluster.passes_on(m, MONITOR, 1, &record);
+    }
+    cluster.run_for(ms(10));
+    assert!(is_out(&cluster, MONITOR));
+}
+
+#[test]
+fn r12_the_adopted_term_counts_as_voted_in_and_its_promise_as_given() {
+    let mut cluster = Cluster::in_sync();
+    loses_state(&mut cluster, MONITOR);
+    cluster.run_until("the monitor has state", secs(1), |c| !is_out(c, MONITOR));
+    let term = cluster.term(MONITOR).0;
+    let voted = cluster.refusal(DATA2, MONITOR, term).unwrap();
+    assert_eq!(voted, RefusedBecause::VotedForAnother);
+    let voted = cluster.refusal(DATA1, MONITOR, term).unwrap();
+    assert_eq!(voted, RefusedBecause::VotedForAnother);
+    // R5: silent for the D that its peers name, whatever it has forgotten.
+    cluster.lose(|s| matches!(s.message.body, Body::Heartbeat(_)));
+    cluster.run_for(D - secs(1));
+    let silent = cluster.refusal(DATA2, MONITOR, term + 7).unwrap();
+    assert!(
+        matches!(silent, RefusedBecause::Silent | RefusedBecause::Promised),
+        "{silent:?}"
+    );
+}
+
+/// What it led is forgotten with what it proposed in it: it does not lead that term on.
+#[test]
+fn r12_nobody_resumes_an_adopted_term() {
+    let mut cluster = Cluster::lone();
+    let term = cluster.term(DATA1);
+    cluster.cut(DATA1, DATA2);
+    cluster.start(DATA2);
+    cluster.run_for(ms(200));
+    cluster.kill_daemon(DATA1);
+    cluster.host_mut(DATA1).disk = None;
+    cluster.heal();
+    cluster.start(DATA1);
+    cluster.run_until("data1 has state", secs(1), |c| !is_out(c, DATA1));
+    assert_eq!(cluster.term(DATA1), term);
+    cluster.restart_daemon(DATA1, ms(50));
+    assert!(!cluster.said(DATA1, "resumes"));
+    cluster.run_until("data1 serves", D + D + secs(2), |c| {
+        c.served_by() == Some(DATA1) && c.leader() == Some(DATA1)
+    });
+    assert!(cluster.term(DATA1) > term);
+    cluster.over();
+}
+
+// A state that is older than it should be.
+
+/// The count found at the start is below what a peer has seen.
+#[test]
+fn r12_a_state_restored_from_an_older_copy_is_noticed() {
+    for m in ALL {
+        let mut cluster = Cluster::in_sync();
+        let old = cluster.host(m).disk.clone();
+        the_role_moves(&mut cluster);
+        cluster.power_off(m);
+        cluster.host_mut(m).disk = old;
+        cluster.start(m);
+        cluster.run_until("it says so", secs(1), |c| c.said(m, "its state file is"));
+        cluster.run_until("it joins again", secs(1), |c| !is_out(c, m));
+        cluster.run_until("in sync again", secs(30), Cluster::is_in_sync);
+        cluster.over();
+    }
+}
+
+/// The witness was told by the leader's heartbeats, and refuses although the primary is gone.
+#[test]
+fn r12_a_leader_passes_on_what_it_has_seen() {
+    let mut cluster = Cluster::in_sync();
+    let old = cluster.host(DATA2).disk.clone();
+    cluster.run_for(secs(5));
+    cluster.power_off(DATA1);
+    cluster.power_off(DATA2);
+    cluster.host_mut(DATA2).disk = old;
+    cluster.start(DATA2);
+    cluster.run_for(D + D);
+    assert!(is_out(&cluster, DATA2));
+    assert_eq!(cluster.leader(), None);
+    let why = cluster.node(DATA2).view().stays_out.unwrap();
+    assert!(why.contains("data1"), "{why}");
+    cluster.start(DATA1);
+    cluster.run_until("in sync again", secs(30), Cluster::is_in_sync);
+    cluster.over();
+}
+
+/// By the time somebody listens the old count has overtaken what was seen: the one found at the start tells.
+#[test]
+fn r12_writes_of_its_own_do_not_hide_an_old_state() {
+    let mut cluster = Cluster::in_sync();
+    let old = cluster.host(MONITOR).disk.clone();
+    the_role_moves(&mut cluster);
+    cluster.power_off(MONITOR);
+    cluster.host_mut(MONITOR).disk = old;
+    cluster.cut_off(MONITOR);
+    cluster.start(MONITOR);
+    // Terms that nobody else hears of.
+    for term in 50..70 {
+        cluster.inject(DATA1, MONITOR, term, Body::Ask { nonce: 1 });
+        cluster.run_for(ms(10));
+    }
+    assert!(!is_out(&cluster, MONITOR));
+    cluster.heal();
+    cluster.run_until("it says so", secs(1), |c| {
+        c.said(MONITOR, "its state file is an old one")
+    });
+    cluster.run_until("it joins again", secs(1), |c| !is_out(c, MONITOR));
+    cluster.over();
+}
+
+/// It forgets durably: its own writes would hide the loss from its next start.
+#[test]
+fn r12_what_was_forgotten_stays_so_over_a_restart() {
+    let mut cluster = Cluster::in_sync();
+    let old = cluster.host(MONITOR).disk.clone();
+    the_role_moves(&mut cluster);
+    cluster.power_off(MONITOR);
+    cluster.host_mut(MONITOR).disk = old;
+    cluster.lose(|s| matches!(s.message.body, Body::Answer { .. }));
+    cluster.start(MONITOR);
+    cluster.run_until("it says so", secs(1), |c| is_out(c, MONITOR));
+    cluster.run_for(ms(10));
+    cluster.restart_daemon(MONITOR, ms(10));
+    cluster.run_for(secs(1));
+    assert!(is_out(&cluster, MONITOR));
+    cluster.lose_nothing();
+    cluster.run_until("it joins again", secs(1), |c| !is_out(c, MONITOR));
+    cluster.over();
+}
+
+/// The state is written before the stamp (R15).
+#[test]
+fn r12_a_state_older_than_its_stamp_is_lost() {
+    let mut cluster = Cluster::in_sync();
+    let old = cluster.host(DATA2).disk.clone();
+    the_role_moves(&mut cluster);
+    cluster.power_off(DATA2);
+    cluster.host_mut(DATA2).disk = old;
+    cluster.cut_off(DATA2);
+    cluster.start(DATA2);
+    cluster.run_for(secs(1));
+    assert!(cluster.said(DATA2, "older than the stamp"));
+    assert!(is_out(&cluster, DATA2));
+    cluster.over();
+}
+
+/// Nobody takes a vote request or an acceptance of one that has forgotten, before it knows that itself.
+#[test]
+fn r12_who_has_forgotten_gets_no_vote() {
+    let mut cluster = Cluster::in_sync();
+    let old = cluster.host(DATA2).disk.clone();
+    cluster.run_for(secs(5));
+    cluster.power_off(DATA1);
+    cluster.power_off(DATA2);
+    cluster.host_mut(DATA2).disk = old;
+    // Nothing that the monitor says reaches data2, so that it learns nothing.
+    cluster.lose(|s| s.from == MONITOR);
+    cluster.start(DATA2);
+    cluster.run_for(D + D + secs(1));
+    assert!(cluster.campaigned(DATA2));
+    let forgot = cluster.sent_by(MONITOR).any(|s| match &s.message.body {
+        Body::VoteReply(r) => r.refusal.as_ref().map(|r| r.why) == Some(RefusedBecause::Forgot),
+        _ => false,
+    });
+    assert!(forgot);
+    cluster.over();
+}
+
+/// A voter knows what a copy has flushed, and refuses one that ends below that.
+#[test]
+fn r12_a_voter_refuses_a_copy_that_ends_below_what_it_knows_flushed() {
+    let mut cluster = Cluster::in_sync();
+    cluster.run_for(secs(1));
+    cluster.cut_off(DATA1);
+    cluster.lose(|s| s.from == DATA2);
+    cluster.run_for(D + ms(10));
+    let record = cluster.record(MONITOR).unwrap();
+    let copy = record.copy_of(DATA2).unwrap().id;
+    let term = cluster.term(MONITOR).0 + 1;
+    let end = cluster.db(DATA2).end;
+    // Two heartbeats of commits are known of.
+    let below = Lsn(end.0 - 700);
+    let why = cluster.asks_vote_at(DATA2, MONITOR, term, record.clone(), copy, below);
+    assert_eq!(why, Some(RefusedBecause::FellBack));
+    // Of another copy it knows nothing; and this one is good at its end.
+    let other = cluster.asks_vote_at(DATA2, MONITOR, term, record.clone(), CopyId(9), below);
+    assert_eq!(other, Some(RefusedBecause::NotEligible));
+    let why = cluster.asks_vote_at(DATA2, MONITOR, term, record, copy, end);
+    assert_eq!(why, None);
+}
+
+/// A restart is no loss, however often and whenever.
+#[test]
+fn r12_a_restart_is_no_loss() {
+    let mut cluster = Cluster::in_sync();
+    for round in 0..12 {
+        for m in [DATA2, MONITOR] {
+            cluster.power_off(m);
+            cluster.run_for(ms(7 * round));
+            cluster.start(m);
+            cluster.run_for(ms(13 * round));
+        }
+    }
+    cluster.run_until("in sync again", secs(60), Cluster::is_in_sync);
+    for m in ALL {
+        assert!(!cluster.said(m, "state file is") && !cluster.said(m, "went back in time"));
+    }
+    cluster.over();
+}
