@@ -159,7 +159,7 @@ mod tests {
             copy: CopyId(0xB2),
             end: Lsn(0x300_0060),
         }));
-        insta::assert_snapshot!(hex(&vote), @"040103fb2c0101090103fb2c01000200a101b20102fd48d874b3160000000301fd0100bc93e9fe2461b2");
+        insta::assert_snapshot!(hex(&vote), @"040103fb2c0101fd080706050403020103050001090103fb2c01000200a101b20102fd48d874b3160000000301fd0100bc93e9fe2461b2fc60000003");
         let heartbeat = message(Body::Heartbeat(Heartbeat {
             round: 10,
             promise: Duration::secs(5),
@@ -182,7 +182,7 @@ mod tests {
                 }),
             ],
         }));
-        insta::assert_snapshot!(hex(&heartbeat), @"040103fb2c01030afc404b4c00000103fb2c0101");
+        insta::assert_snapshot!(hex(&heartbeat), @"040103fb2c0101fd0807060504030201030500030afc404b4c00000103fb2c0101020001fd0807060504030201030501b2fc600000030301");
         let reply = message(Body::HeartbeatReply(HeartbeatReply {
             round: 10,
             promised: true,
@@ -199,7 +199,7 @@ mod tests {
                 leaving: false,
             },
         }));
-        insta::assert_snapshot!(hex(&reply), @"040103fb2c01040a010103fb2c0101b2000100fc60000003010000");
+        insta::assert_snapshot!(hex(&reply), @"040103fb2c0101fd0807060504030201030500040a010103fb2c0101b2000100fc600000030301010000");
     }
 
     #[test]

@@ -12,7 +12,7 @@ const STATE_NEW: &str = "yoke.state.new";
 const LOCK: &str = "yoke.lock";
 const MAGIC: &[u8; 8] = b"YOKESTAT";
 /// Counts the forms of the file. Another form is refused, not guessed at.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version, length, checksum.
 const HEADER: usize = 8 + 4 + 4 + 4;
 
@@ -322,6 +322,6 @@ mod tests {
     fn the_files_bytes_are_these() {
         let bytes = wrap(&state(3)).unwrap();
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        insta::assert_snapshot!(hex, @"594f4b4553544154010000001f00000098f0d12503056461746131056461746132076d6f6e69746f7203010100fc404b4c0001");
+        insta::assert_snapshot!(hex, @"594f4b45535441540200000027000000fd830a3503056461746131056461746132076d6f6e69746f7203010100fc404b4c00010700000003000000");
     }
 }
