@@ -28,7 +28,8 @@
 //! | R7 gate, R18 doors | `node/serving.rs`; proven by `steward/proof.rs` |
 //! | R8 shrink first, R9 grow last | `node/in_sync.rs` |
 //! | R10 lease | `node/lease.rs`; ended by [`guard`] |
-//! | R12 genesis | `node/asking.rs` |
+//! | R12 genesis, amnesia | `node/asking.rs`, `node/amnesia.rs`; why a member stays out: `node/stays_out.rs` |
+//! | R15 notes of the own copy | `node/noted.rs` |
 //! | R14 same database, R15 same history | [`record`], `steward/rejoin.rs`, `steward/promotion.rs` |
 //! | R16 one order | [`guard`], [`steward`] |
 //! | R19 give way | `node/give_way.rs`, `node/hand_over.rs` |
