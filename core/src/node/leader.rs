@@ -101,9 +101,8 @@ impl Node {
         let serves = self.guard.serving == Some(state.term)
             && self.guard.permission.allows(state.term, self.now)
             && !self.guard.fencing;
-        // Not in a term that was adopted: what was proposed in it is forgotten (R12).
+        // Never in a term that was adopted, in which it has no vote of its own: what it proposed in it is forgotten (R12).
         let leads = state.voted_for == Some(self.config.me)
-            && state.term > state.adopted
             && state
                 .record
                 .as_ref()
