@@ -150,3 +150,56 @@ fn r20_after_a_loss_an_unstamped_directory_is_not_the_clusters_first() {
     assert_eq!(cluster.served_by(), Some(DATA2));
     cluster.over();
 }
+
+/// A directory may be as long as it was and still be an older one: its stamp tells.
+#[test]
+fn r15_a_directory_with_an_older_stamp_is_another_copy() {
+    let mut cluster = Cluster::in_sync();
+    let old = cluster.db(DATA2).stamp_record;
+    cluster.demote(DATA1);
+    cluster.run_until("data2 serves", secs(5), |c| c.served_by() == Some(DATA2));
+    cluster.run_until("in sync again", secs(30), Cluster::is_in_sync);
+    cluster.power_off(DATA2);
+    cluster.db_mut(DATA2).stamp_record = old;
+    cluster.start(DATA2);
+    cluster.run_until("it says so", secs(5), |c| {
+        c.said(DATA2, "went back in time")
+    });
+    cluster.run_until("in sync again", D + secs(40), Cluster::is_in_sync);
+    cluster.over();
+}
+
+/// Nothing was noted, nobody has seen it; but the record knows of a promotion of this copy.
+#[test]
+fn r12_a_directory_that_lacks_a_promotion_of_the_record_is_another_copy() {
+    let mut cluster = Cluster::in_sync();
+    cluster.power_off(DATA1);
+    let state = cluster.host_mut(DATA1).disk.as_mut().unwrap();
+    state.noted = None;
+    let record = state.record.clone().unwrap();
+    assert_eq!(record.promotions.newest().0, record.key.term);
+    let kept = record.promotions.promotions()[..1].to_vec();
+    cluster.db_mut(DATA1).history = kept.into();
+    cluster.cut_off(DATA1);
+    cluster.start(DATA1);
+    cluster.run_until("it says so", secs(5), |c| {
+        c.said(DATA1, "went back in time")
+    });
+    cluster.over();
+}
+
+/// What was written in the last second is noted when the database stops.
+#[test]
+fn r15_a_stop_is_noted_at_once() {
+    let mut cluster = Cluster::lone();
+    // Between two of the notes that are made each second.
+    let noted = |c: &Cluster| c.host(DATA1).disk.as_ref().and_then(|s| s.noted);
+    let before = noted(&cluster);
+    cluster.run_until("a note", secs(2), |c| noted(c) != before);
+    cluster.run_for(ms(300));
+    cluster.kill_database(DATA1);
+    let end = cluster.db(DATA1).end;
+    cluster.run_for(ms(60));
+    let found = noted(&cluster).unwrap().reached.end;
+    assert!(end.0 - found.0 < 60, "{found} of {end}");
+}

@@ -81,8 +81,16 @@ impl Database {
             ));
             self.say("gets another name: it is older than its stamp says");
         }
+        let stamps = matches!(
+            target.want,
+            Want::Primary { .. }
+                | Want::Standby {
+                    of: Upstream::Member(_),
+                    ..
+                }
+        );
         if let Some(record) = &target.record
-            && may_write
+            && stamps
             && self.stamped
         {
             self.stamp_record = self.stamp_record.max(Some(record.key));
