@@ -149,6 +149,8 @@ impl Steward {
         Plan::because(
             Step::WriteStamp(Stamp {
                 copy: self.fresh_copy(),
+                // The name is of today, or the stamp would be found too old again.
+                record: self.record().map(|r| r.key).max(stamp.record),
                 ..stamp.clone()
             }),
             StewardReason::Renames { copy: stamp.copy },

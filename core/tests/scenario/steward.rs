@@ -79,6 +79,7 @@ impl Database {
             self.copy = Some(CopyId(
                 0xe0 + u64::from(self.me.0) + 16 * u64::from(self.renamed),
             ));
+            self.stamp_record = target.record.as_ref().map(|r| r.key).max(self.stamp_record);
             self.say("gets another name: it is older than its stamp says");
         }
         let stamps = matches!(
