@@ -8,10 +8,11 @@ use crate::hands::{Hands, HandsError};
 use crate::log::named;
 use crate::peer::Mailbox;
 use crate::persister::Persister;
+use crate::upgrade::Successor;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use yoke_core::event::Boot;
 use yoke_core::member::MemberId;
 use yoke_core::operator::Command;
@@ -51,6 +52,10 @@ pub enum Input {
     },
     /// The daemon was told to end.
     Stop,
+    /// It has to end now, and its database with it, in whatever order that leaves.
+    Abort,
+    /// The daemon was told to replace itself.
+    Replace,
 }
 
 /// Everything that the driver acts by.
@@ -62,6 +67,13 @@ pub struct Driver {
     database: Option<Database>,
     mailboxes: HashMap<MemberId, Arc<Mailbox>>,
     persister: Persister,
+    /// The newest state that was given to it, and the newest that is durable.
+    states: (u64, u64),
+    successor: Successor,
+    /// To be replaced as soon as nothing waits for the disk.
+    replacing: bool,
+    stopping: bool,
+    aborted: bool,
     /// Operators that wait for a reply.
     waiting: HashMap<u64, oneshot::Sender<Response>>,
     requests: u64,
@@ -98,6 +110,8 @@ pub struct Parts {
     pub mailboxes: HashMap<MemberId, Arc<Mailbox>>,
     /// To the disk.
     pub persister: Persister,
+    /// What the daemon becomes by an upgrade.
+    pub successor: Successor,
 }
 
 impl Driver {
@@ -115,6 +129,11 @@ impl Driver {
             database,
             mailboxes: parts.mailboxes,
             persister: parts.persister,
+            states: (0, 0),
+            successor: parts.successor,
+            replacing: false,
+            stopping: false,
+            aborted: false,
             waiting: HashMap::new(),
             requests: 0,
             inner: VecDeque::new(),
@@ -122,10 +141,10 @@ impl Driver {
         }
     }
 
-    /// Runs until the node says that all is in order to end.
+    /// Runs until the node says that all is in order to end; the guard has ended then too.
     ///
     /// # Errors
-    /// The guard is gone, and the database with it.
+    /// The guard is gone, and the database with it; or there was no time for order.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), HandsError> {
         self.drain_node();
         self.drain_steward();
@@ -146,14 +165,40 @@ impl Driver {
             }
             self.ring();
             self.settle();
+            if self.replacing {
+                self.replace();
+            }
         }
-        Ok(())
+        if let Some(database) = &mut self.database {
+            database.hands.dismiss().await;
+        }
+        match self.aborted {
+            true => Err(HandsError::Aborted),
+            false => Ok(()),
+        }
+    }
+
+    /// Becomes the successor, once nothing waits for the disk: what rests on a state that is not durable was never said.
+    fn replace(&mut self) {
+        if self.states.0 != self.states.1 {
+            return;
+        }
+        self.replacing = false;
+        if self.stopping {
+            return; // the successor would not know
+        }
+        info!("the daemon replaces itself; guard and database stay as they are");
+        let why = self.successor.exec();
+        error!("the daemon cannot replace itself ({why}) and goes on as it is");
     }
 
     fn take_in(&mut self, input: Input) {
         let event = match input {
             Input::Received { from, message } => Event::Received { from, message },
-            Input::Persisted { seq } => Event::Persisted { seq },
+            Input::Persisted { seq } => {
+                self.states.1 = seq;
+                Event::Persisted { seq }
+            }
             Input::Stepped { number, outcome } => {
                 let outcome = StewardEvent::Outcome { number, outcome };
                 return self.inner.push_back(Inner::Steward(outcome));
@@ -162,7 +207,19 @@ impl Driver {
                 Some(event) => event,
                 None => return,
             },
-            Input::Stop => Event::Stop,
+            Input::Stop => {
+                self.stopping = true;
+                Event::Stop
+            }
+            Input::Abort => {
+                self.aborted = true;
+                self.ended = true;
+                return;
+            }
+            Input::Replace => {
+                self.replacing = true;
+                return;
+            }
         };
         self.inner.push_back(Inner::Node(event));
     }
@@ -213,7 +270,9 @@ impl Driver {
                 done,
                 total,
             },
-            GuardReply::Explain(text) => return info!("guard: {}", self.named(&text)),
+            GuardReply::Explain(text) | GuardReply::Refused(text) => {
+                return info!("guard: {}", self.named(&text));
+            }
         };
         self.inner.push_back(Inner::Steward(event));
     }
@@ -269,7 +328,10 @@ impl Driver {
     fn drain_node(&mut self) {
         while let Some(action) = self.node.poll_action() {
             match action {
-                Action::Persist { seq, state } => self.persister.persist(seq, state),
+                Action::Persist { seq, state } => {
+                    self.states.0 = seq;
+                    self.persister.persist(seq, state);
+                }
                 Action::Send { to, message } => {
                     if let Some(mailbox) = self.mailboxes.get(&to) {
                         mailbox.put(message);

@@ -23,3 +23,4 @@ pub mod postgres;
 pub mod show;
 pub mod signals;
 pub mod state_file;
+pub mod upgrade;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::step::{Order, Outcome};
 
-/// From the daemon. Before the first of these, it sends its [`Context`](crate::postgres::Context).
+/// From the daemon. Before the first of these, it sends its [`Hello`](crate::guard::hello::Hello).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum GuardRequest {
     /// How long a primary may serve.
@@ -19,12 +19,14 @@ pub enum GuardRequest {
         /// Where the database of the member listens that the step names, if it is known.
         upstream: Option<Upstream>,
     },
+    /// The daemon ends in order, and its database with it: fence what still runs, and end.
+    Leave,
 }
 
 /// From the guard.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum GuardReply {
-    /// What it holds has changed. The first reply of all is one.
+    /// What it holds has changed. A daemon acts on nothing before its first one.
     View(GuardView),
     /// What came of an order.
     Answer {
@@ -44,6 +46,8 @@ pub enum GuardReply {
     },
     /// What was decided and why, for the log.
     Explain(String),
+    /// The daemon is not heard, and why.
+    Refused(String),
 }
 
 /// One value as a frame.
