@@ -222,7 +222,7 @@ async fn a_second_daemon_is_refused_and_a_guard_has_none_of_its_daemons_files() 
             assert!(!name.contains(theirs), "the guard has {name} open");
         }
     }
-    for socket in Node::socket_inodes(node.pid()) {
+    for socket in Node::sockets(node.pid()) {
         assert!(
             !files.contains(&socket),
             "the guard shares {}",

@@ -1,6 +1,7 @@
 //! What makes the guard a process of its own: session, signals, memory, and none of the daemon's files.
 
 use crate::postgres::Said;
+use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
@@ -13,6 +14,14 @@ use std::time::Duration;
 
 /// How long a panic waits for its words to reach the disk.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Closes what whoever started the daemon left open by mistake, and it inherited: a pipe whose end somebody waits for.
+/// Call it before anything is opened.
+pub(super) fn close_inherited_files() {
+    // Best effort: Linux before 5.9 lacks it, and what stays open does no harm to us.
+    // SAFETY: no file is open yet that anything in this process owns, but for the three standard ones.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+}
 
 /// Makes this process one that outlives its session, adopts orphans, and is not paged out. Call it before any thread is
 /// started: they inherit which signals come by the descriptor alone.

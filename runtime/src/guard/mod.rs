@@ -69,6 +69,7 @@ pub fn main(status_dir: &Path) -> ExitCode {
 }
 
 fn run(status_dir: &Path) -> Said<()> {
+    detach::close_inherited_files();
     let context = inherited_context()?;
     let failed = |what: &str, e: &dyn std::fmt::Display| format!("cannot {what}: {e}");
     // Before anything is swept: the directory may be another guard's.

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
+use yoke::admin::client;
 use yoke::postgres::processes::Processes;
 use yoke::postgres::user::PgUser;
 
@@ -27,6 +28,7 @@ pub struct Node {
     config: PathBuf,
     pub status_dir: PathBuf,
     log: PathBuf,
+    address: String,
     pg_port: u16,
     processes: Option<Processes>,
     daemon: Option<Child>,
@@ -90,6 +92,7 @@ impl Cluster {
                 config,
                 status_dir: context.status_dir.clone(),
                 log: dir.join("yoke.log"),
+                address: format!("127.0.0.1:{}", ports[i]),
                 pg_port: context.pg_port,
                 processes,
                 daemon: None,
@@ -103,15 +106,20 @@ impl Cluster {
         }
     }
 
-    /// Waits until this node is a writable primary with a standby in sync.
+    /// Waits until this node is the primary of a committed record that names both copies: from then on it serves under a
+    /// lease, and the other could take over.
     pub async fn until_in_sync(&self, primary: usize) {
-        let sql = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND NOT pg_is_in_recovery()
-                   AND current_setting('synchronous_standby_names') <> ''";
-        self.until("a standby in sync", async || {
-            match self.nodes[primary].ask(sql).await {
-                Some(rows) => rows == 1,
-                None => false,
-            }
+        let address = &self.nodes[primary].address;
+        self.until("a pair in sync", async || {
+            let Ok(report) = client::report(address, Duration::from_secs(2)).await else {
+                return false;
+            };
+            let view = report.view;
+            view.record.is_some_and(|record| {
+                usize::from(record.primary.0) == primary
+                    && record.in_sync.len() == 2
+                    && view.committed == Some(record.key)
+            })
         })
         .await;
     }
@@ -251,12 +259,11 @@ impl Node {
         Some(client)
     }
 
-    pub fn socket_inodes(pid: u32) -> Vec<PathBuf> {
+    /// The sockets that a process has open.
+    pub fn sockets(pid: u32) -> Vec<PathBuf> {
         Node::open_files(pid)
             .into_iter()
-            .filter(|file| {
-                file.starts_with("socket:") || file.to_string_lossy().contains("socket:")
-            })
+            .filter(|file| file.to_string_lossy().starts_with("socket:"))
             .collect()
     }
 
