@@ -8,11 +8,11 @@ use crate::hands::{Hands, HandsError};
 use crate::log::named;
 use crate::peer::Mailbox;
 use crate::persister::Persister;
-use crate::upgrade::Successor;
+use crate::upgrade::{Replacement, Successor};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 use yoke_core::event::Boot;
 use yoke_core::member::MemberId;
 use yoke_core::operator::Command;
@@ -67,12 +67,7 @@ pub struct Driver {
     database: Option<Database>,
     mailboxes: HashMap<MemberId, Arc<Mailbox>>,
     persister: Persister,
-    /// The newest state that was given to it, and the newest that is durable.
-    states: (u64, u64),
-    successor: Successor,
-    /// To be replaced as soon as nothing waits for the disk.
-    replacing: bool,
-    stopping: bool,
+    replacement: Replacement,
     aborted: bool,
     /// Operators that wait for a reply.
     waiting: HashMap<u64, oneshot::Sender<Response>>,
@@ -129,10 +124,7 @@ impl Driver {
             database,
             mailboxes: parts.mailboxes,
             persister: parts.persister,
-            states: (0, 0),
-            successor: parts.successor,
-            replacing: false,
-            stopping: false,
+            replacement: Replacement::by(parts.successor),
             aborted: false,
             waiting: HashMap::new(),
             requests: 0,
@@ -165,9 +157,7 @@ impl Driver {
             }
             self.ring();
             self.settle();
-            if self.replacing {
-                self.replace();
-            }
+            self.replacement.happen();
         }
         if let Some(database) = &mut self.database {
             database.hands.dismiss().await;
@@ -178,25 +168,11 @@ impl Driver {
         }
     }
 
-    /// Becomes the successor, once nothing waits for the disk: what rests on a state that is not durable was never said.
-    fn replace(&mut self) {
-        if self.states.0 != self.states.1 {
-            return;
-        }
-        self.replacing = false;
-        if self.stopping {
-            return; // the successor would not know
-        }
-        info!("the daemon replaces itself; guard and database stay as they are");
-        let why = self.successor.exec();
-        error!("the daemon cannot replace itself ({why}) and goes on as it is");
-    }
-
     fn take_in(&mut self, input: Input) {
         let event = match input {
             Input::Received { from, message } => Event::Received { from, message },
             Input::Persisted { seq } => {
-                self.states.1 = seq;
+                self.replacement.durable(seq);
                 Event::Persisted { seq }
             }
             Input::Stepped { number, outcome } => {
@@ -208,7 +184,7 @@ impl Driver {
                 None => return,
             },
             Input::Stop => {
-                self.stopping = true;
+                self.replacement.forbid();
                 Event::Stop
             }
             Input::Abort => {
@@ -217,7 +193,7 @@ impl Driver {
                 return;
             }
             Input::Replace => {
-                self.replacing = true;
+                self.replacement.ask();
                 return;
             }
         };
@@ -329,7 +305,7 @@ impl Driver {
         while let Some(action) = self.node.poll_action() {
             match action {
                 Action::Persist { seq, state } => {
-                    self.states.0 = seq;
+                    self.replacement.not_durable(seq);
                     self.persister.persist(seq, state);
                 }
                 Action::Send { to, message } => {

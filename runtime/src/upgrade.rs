@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tracing::{error, info};
 
 /// Tells the successor which open file is the lock: `PROCESS:FILE`. The process is the same, and nobody else's.
 pub const LOCK_VARIABLE: &str = "YOKE_LOCK";
@@ -99,6 +100,62 @@ impl Successor {
             let _ = unsafe { sigaction(Signal::SIGUSR2, &before) };
         }
         failed
+    }
+}
+
+/// When the driver's daemon may become its successor.
+#[derive(Debug)]
+pub struct Replacement {
+    successor: Successor,
+    asked: bool,
+    forbidden: bool,
+    /// The newest state that was given to the disk, and the newest that is durable.
+    given: u64,
+    durable: u64,
+}
+
+impl Replacement {
+    /// Nobody has asked yet.
+    pub fn by(successor: Successor) -> Self {
+        Replacement {
+            successor,
+            asked: false,
+            forbidden: false,
+            given: 0,
+            durable: 0,
+        }
+    }
+
+    /// It is wanted.
+    pub fn ask(&mut self) {
+        self.asked = true;
+    }
+
+    /// The daemon was told to end: its successor would not know.
+    pub fn forbid(&mut self) {
+        self.forbidden = true;
+    }
+
+    /// This state is on its way to the disk.
+    pub fn not_durable(&mut self, seq: u64) {
+        self.given = seq;
+    }
+
+    /// This state is durable.
+    pub fn durable(&mut self, seq: u64) {
+        self.durable = seq;
+    }
+
+    /// Becomes the successor if that was asked for and nothing waits for the disk. (What rests on a state that is not
+    /// durable has not been said: it would do no harm, but the new daemon would begin with less.)
+    pub fn happen(&mut self) {
+        if !self.asked || self.forbidden || self.given != self.durable {
+            return;
+        }
+        self.asked = false;
+        info!("the daemon replaces itself; guard and database stay as they are");
+        let why = self.successor.exec();
+        error!("the daemon cannot replace itself ({why}) and goes on as it is");
     }
 }
 

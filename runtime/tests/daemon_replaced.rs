@@ -4,6 +4,8 @@ mod support;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use support::cluster::{Cluster, DECISION_TIMEOUT, Node};
 use support::is_guard;
@@ -231,4 +233,30 @@ async fn a_second_daemon_is_refused_and_a_guard_has_none_of_its_daemons_files() 
     }
     assert!(is_guard(guard));
     cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_does_not_run_replaces_nothing() {
+    let mut cluster = Cluster::make();
+    let link = cluster.path().join("yoke");
+    let turn = |to: &Path| {
+        let new = link.with_extension("new");
+        symlink(to, &new)
+            .and_then(|()| std::fs::rename(&new, &link))
+            .expect("a link");
+    };
+    turn(Node::yoke());
+    cluster.nodes[2].program = link.clone();
+    cluster.nodes[2].start();
+    let until_it_says = async |text: &str, times: usize| {
+        let node = &cluster.nodes[2];
+        cluster.until(text, async || node.says(text) >= times).await;
+    };
+    until_it_says("starts at", 1).await;
+    turn(Path::new("/bin/false"));
+    cluster.nodes[2].signal_daemon(Signal::SIGUSR2);
+    until_it_says("the daemon stays as it is: `", 1).await;
+    turn(Node::yoke());
+    cluster.nodes[2].signal_daemon(Signal::SIGUSR2);
+    until_it_says("starts at", 2).await;
 }

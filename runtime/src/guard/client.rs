@@ -4,6 +4,7 @@ use crate::guard::hello::{self, GREETING, Hello, PROTOCOL};
 use crate::guard::wire::{Frames, GuardReply, GuardRequest, encode};
 use crate::postgres::Context;
 use crate::state_file::Lock;
+use nix::unistd::Uid;
 use std::io::{Error, ErrorKind, Result, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -173,7 +174,18 @@ async fn meet(context: &Context, lock: &Lock) -> Result<Option<GuardLink>> {
             ));
         }
     };
-    let pid = stream.peer_cred()?.pid().unwrap_or_default();
+    let guard = stream.peer_cred()?;
+    if guard.uid() != Uid::effective().as_raw() {
+        return Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!(
+                "what listens at {} runs as another user (id {}) than this daemon: it is not its guard",
+                path.display(),
+                guard.uid()
+            ),
+        ));
+    }
+    let pid = guard.pid().unwrap_or_default();
     stream.writable().await?;
     stream.try_io(Interest::WRITABLE, || {
         Ok(hello::greet(stream.as_fd(), lock.as_fd())?)

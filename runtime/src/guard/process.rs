@@ -295,7 +295,8 @@ impl Process {
                 }
                 Ok(None) => return,
                 Err(why) => {
-                    self.tell(&GuardReply::Explain(why));
+                    link.send(&GuardReply::Explain(why));
+                    link.flush();
                     self.lose_link();
                 }
             }

@@ -20,11 +20,12 @@ pub const DECISION_TIMEOUT: u64 = 3;
 /// The daemons. What they started ends with this value.
 pub struct Cluster {
     pub nodes: Vec<Node>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// One of them.
 pub struct Node {
+    pub program: PathBuf,
     config: PathBuf,
     pub status_dir: PathBuf,
     log: PathBuf,
@@ -45,7 +46,8 @@ impl Cluster {
         cluster
     }
 
-    fn make() -> Cluster {
+    /// A cluster that does not run yet.
+    pub fn make() -> Cluster {
         let dir = tempfile::Builder::new()
             .prefix("yoke-")
             .permissions(std::fs::Permissions::from_mode(0o755))
@@ -89,6 +91,7 @@ impl Cluster {
             let config = dir.join("yoke.conf");
             std::fs::write(&config, text).expect("written");
             Node {
+                program: Node::yoke().to_owned(),
                 config,
                 status_dir: context.status_dir.clone(),
                 log: dir.join("yoke.log"),
@@ -102,7 +105,7 @@ impl Cluster {
         let nodes = nodes.iter().enumerate().map(|(i, role)| make(i, role));
         Cluster {
             nodes: nodes.collect(),
-            _dir: dir,
+            dir,
         }
     }
 
@@ -131,6 +134,10 @@ impl Cluster {
             assert!(Instant::now() < end, "not seen: {what}\n{}", self.logs());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The orderly end of everything.
@@ -169,7 +176,7 @@ impl Cluster {
 
 impl Node {
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_yoke"));
+        let mut command = Command::new(&self.program);
         command.arg(&self.config).stdin(Stdio::null());
         command
     }
