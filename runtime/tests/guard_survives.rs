@@ -69,7 +69,7 @@ async fn r10_a_lease_ends_without_a_daemon_too_and_a_guard_of_nothing_ends_by_it
     assert!(gone >= end, "fenced before its end");
     assert!(gone.since(end) <= a.context.config().fencing());
     a.new_daemon().await;
-    assert_eq!(a.view.run, None);
+    a.until_view("said gone", |view| view.run.is_none()).await;
     // What it decided meanwhile is told.
     while !a
         .explained
