@@ -153,6 +153,8 @@ pub struct Report {
     pub end: Lsn,
     /// `end` lies on this leader's history, replayed to its end.
     pub drained: bool,
+    /// Its daemon started too short a while ago to be elected (R5).
+    pub silent: bool,
     /// It is about to stop and asks to leave `in_sync` first (R8).
     pub leaving: bool,
 }

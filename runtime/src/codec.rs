@@ -170,10 +170,11 @@ mod tests {
                 stopped: false,
                 end: Lsn(0x300_0060),
                 drained: true,
+                silent: false,
                 leaving: false,
             },
         }));
-        insta::assert_snapshot!(hex(&reply), @"040103fb2c01040a010103fb2c0101b2000100fc600000030100");
+        insta::assert_snapshot!(hex(&reply), @"040103fb2c01040a010103fb2c0101b2000100fc60000003010000");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod driver;
 pub mod guard;
 pub mod hands;

@@ -114,7 +114,7 @@ fn main() -> ExitCode {
         if !cli.trace {
             print_end(&sim::run(&scenario, How { trace: true, ..how }));
         }
-        print_violation(&name, &report);
+        print_violation(&name, &report, how);
         return ExitCode::FAILURE;
     }
     let mut coverage = Coverage::default();
@@ -185,7 +185,7 @@ fn many(cli: &Cli, seeds: std::ops::Range<u64>, jobs: usize, how: How) -> ExitCo
         .skip(1)
         .take(if cli.keep_going { 1000 } else { 9 })
     {
-        print_violation(&format!("--seed {seed}"), report);
+        print_violation(&format!("--seed {seed}"), report, how);
     }
     if let Some((seed, report)) = failures.first() {
         if !cli.keep_going {
@@ -194,7 +194,7 @@ fn many(cli: &Cli, seeds: std::ops::Range<u64>, jobs: usize, how: How) -> ExitCo
                 How { trace: true, ..how },
             ));
         }
-        print_violation(&format!("--seed {seed}"), report);
+        print_violation(&format!("--seed {seed}"), report, how);
     }
     ExitCode::FAILURE
 }
@@ -205,14 +205,25 @@ fn print_end(report: &Report) {
     }
 }
 
-fn print_violation(name: &str, report: &Report) {
-    if let Some(violation) = &report.violation {
+/// The cause in one line, and the command that reproduces it.
+fn print_violation(name: &str, report: &Report, how: How) {
+    let Some(violation) = &report.violation else {
+        return;
+    };
+    println!(
+        "{name}: {} at {}.{:06}: {}",
+        violation.oracle,
+        violation.at / 1_000_000,
+        violation.at % 1_000_000,
+        violation.what
+    );
+    #[cfg(feature = "mutants")]
+    if let Some(mutant) = how.mutant {
         println!(
-            "{name}: {} at {}.{:06}: {}\n  cargo run --release -p sim -- {name} --trace",
-            violation.oracle,
-            violation.at / 1_000_000,
-            violation.at % 1_000_000,
-            violation.what
+            "  cargo run --release -p sim --features mutants -- --mutant {mutant} {name} --trace"
         );
+        return;
     }
+    let _ = how;
+    println!("  cargo run --release -p sim -- {name} --trace");
 }

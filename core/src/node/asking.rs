@@ -185,6 +185,12 @@ impl Node {
                     .to_owned(),
             );
         }
+        if self.is_data() && self.pg.state == PgState::Unknown {
+            return Some("no state file: it looks at its data directory first".to_owned());
+        }
+        if !self.pg.stamped && self.answers().all(|a| !a.stamped) {
+            return Some("no state file: a first start is under way".to_owned());
+        }
         Some(
             "no state file, but stamped data is there: this is no first start; restore the status directory"
                 .to_owned(),

@@ -25,6 +25,8 @@ pub(super) struct Campaign {
     round: u64,
     candidacy: Candidacy,
     granted: MemberSet,
+    /// When whoever has not granted it is asked again.
+    repeat_at: Instant,
     /// When it is given up.
     until: Instant,
 }
@@ -86,7 +88,7 @@ impl Node {
         Some(at)
     }
 
-    /// Campaigns, when it is time to; repeats a pre-vote every D/50.
+    /// Campaigns, when it is time to; asks again every D/50.
     pub(super) fn decide_campaign(&mut self) {
         if self.campaign.as_ref().is_some_and(|c| self.now >= c.until) {
             self.campaign = None;
@@ -97,7 +99,11 @@ impl Node {
             self.campaign = None;
             return;
         };
-        if self.campaign.is_some() || self.now < at || self.now < self.retry_at {
+        if self.campaign.is_some() {
+            self.ask_for_votes();
+            return;
+        }
+        if self.now < at || self.now < self.retry_at {
             return;
         }
         let (Some(copy), Some(_)) = (self.pg.copy, &self.state) else {
@@ -112,22 +118,29 @@ impl Node {
     }
 
     fn begin_campaign(&mut self, candidacy: Candidacy, pre: bool) {
-        let patience = if pre {
-            self.config.retry()
-        } else {
-            self.config.decision_timeout.part(1, 10)
-        };
         let mut granted = MemberSet::EMPTY;
         granted.insert(self.config.me);
         self.campaign = Some(Campaign {
             pre,
             round: candidacy.round,
-            candidacy: candidacy.clone(),
+            candidacy,
             granted,
-            until: self.now + patience,
+            repeat_at: self.now,
+            until: self.now + self.config.decision_timeout.part(1, 10),
         });
-        self.retry_at = self.now + patience;
-        for peer in self.config.peers() {
+        self.ask_for_votes();
+    }
+
+    /// Asks those who have not granted it, when that is due. What was granted stays: answers may take longer than D/50.
+    fn ask_for_votes(&mut self) {
+        let again = self.now + self.config.retry();
+        let Some(campaign) = self.campaign.as_mut().filter(|c| self.now >= c.repeat_at) else {
+            return;
+        };
+        campaign.repeat_at = again;
+        let (pre, granted) = (campaign.pre, campaign.granted);
+        let candidacy = campaign.candidacy.clone();
+        for peer in self.config.peers().filter(|p| !granted.contains(*p)) {
             let ask = candidacy.clone();
             self.send(
                 peer,
@@ -140,6 +153,11 @@ impl Node {
         }
     }
 
+    /// When a campaign under way has something to do.
+    pub(super) fn campaign_due(&self) -> Option<Instant> {
+        self.campaign.as_ref().map(|c| c.repeat_at.min(c.until))
+    }
+
     pub(super) fn on_vote_reply(&mut self, from: MemberId, term: Term, reply: VoteReply) {
         self.meet_term(term);
         let now = self.now;
@@ -147,17 +165,12 @@ impl Node {
             if let Some(record) = refusal.record {
                 self.take_up(record);
             }
-            let again = now + refusal.wait.max(Duration::millis(1));
-            if reply.pre
+            if let Some(campaign) = self.campaign.as_mut().filter(|c| c.round == reply.round)
                 && refusal.wait > Duration::ZERO
-                && again < self.retry_at
-                && self
-                    .campaign
-                    .as_ref()
-                    .is_some_and(|c| c.round == reply.round)
             {
-                self.campaign = None;
-                self.retry_at = again;
+                // It said when to ask again.
+                let again = now + refusal.wait.max(Duration::millis(1));
+                campaign.repeat_at = campaign.repeat_at.min(again);
             }
             return;
         }

@@ -203,6 +203,7 @@ impl Node {
             stopped: self.guard.run.is_none(),
             end: self.pg.end,
             drained,
+            silent: self.now < self.silent_until,
             leaving: self.stopping.is_some(),
         }
     }

@@ -47,7 +47,7 @@ impl Node {
             .collect();
         // An outstanding shrink may have been accepted: then the other is not eligible any more.
         let seen_running =
-            leader.proposed.is_none() && others.iter().any(|c| self.seems_to_run(*c));
+            leader.proposed.is_none() && others.iter().any(|c| self.may_take_over(*c));
         let lone = others.is_empty();
         if (seen_running || (hangs && !lone)) && leader.giving_way.is_none() {
             self.explain(Reason::GivesWay { dead, stuck_for });

@@ -1,14 +1,11 @@
-//! A planned move of the role, the release that ends a leadership, and the daemon's orderly end.
+//! A planned move of the role.
 
 use super::Node;
-use crate::action::Action;
-use crate::member::MemberId;
-use crate::message::Body;
 use crate::operator::CommandOutcome;
 use crate::postgres::{Lsn, PgState, StopMode, Want};
 use crate::reason::Reason;
-use crate::record::{Copy, Term};
-use crate::time::{Duration, Instant};
+use crate::record::Copy;
+use crate::time::Instant;
 
 /// A hand-over under way, before its release.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -29,14 +26,12 @@ pub(super) struct HandOver {
     pub(super) stopped: bool,
 }
 
-/// After a release, until another leads or the patience ends.
+/// A hand-over that was asked for and has not begun.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Leaving {
-    request: Option<u64>,
-    term: Term,
-    successor: Option<MemberId>,
-    until: Instant,
-    next_release: Instant,
+pub(super) struct Wish {
+    /// The operator's; none: the daemon was told to stop.
+    pub(super) request: Option<u64>,
+    since: Instant,
 }
 
 impl HandOver {
@@ -52,27 +47,60 @@ impl HandOver {
 }
 
 impl Node {
-    /// Begins a hand-over, for an operator (`request`) or for the daemon's own end.
-    pub(super) fn begin_hand_over(&mut self, request: Option<u64>) -> Result<(), CommandOutcome> {
-        let Some(leader) = self.leader.as_deref() else {
-            let leader = self
-                .heard
-                .as_ref()
-                .filter(|_| self.hears_leader())
-                .map(|h| h.leader);
-            return Err(CommandOutcome::NotLeader { leader });
-        };
-        if leader.hand_over.is_some() || leader.giving_way.is_some() {
-            return Err(CommandOutcome::Busy);
+    /// An operator asks for a hand-over.
+    pub(super) fn wish_hand_over(&mut self, request: u64) -> Result<(), CommandOutcome> {
+        let heard = self.heard.as_ref().filter(|_| self.hears_leader());
+        let leader = heard.map(|h| h.leader);
+        let since = self.now;
+        match self.leader.as_deref_mut() {
+            None => Err(CommandOutcome::NotLeader { leader }),
+            Some(l) if l.hand_over.is_some() || l.giving_way.is_some() || l.wish.is_some() => {
+                Err(CommandOutcome::Busy)
+            }
+            Some(l) => {
+                l.wish = Some(Wish {
+                    request: Some(request),
+                    since,
+                });
+                Ok(())
+            }
         }
-        if leader.proposed.is_some() && request.is_some() {
-            // A record is being decided, for some milliseconds.
-            return Err(CommandOutcome::Busy);
+    }
+
+    /// Begins the hand-over that was asked for, once somebody can take over. Somebody who will be able to within D is
+    /// waited for, serving.
+    fn decide_wish(&mut self) {
+        let Some(leader) = self.leader.as_deref() else {
+            return;
+        };
+        let stop = self.stopping.map(|since| Wish {
+            request: None,
+            since,
+        });
+        let Some(wish) = leader.wish.clone().or(stop) else {
+            return;
+        };
+        if leader.giving_way.is_some() {
+            return;
         }
         let successor = self.successor();
-        if successor.is_none() && self.stopping.is_none() {
-            return Err(CommandOutcome::NoSuccessor);
+        let others = leader.newest().map(|r| r.others().collect::<Vec<_>>());
+        let soon = leader.proposed.is_some()
+            || others.is_some_and(|o| o.iter().any(|copy| self.seems_to_run(*copy)));
+        let waited = self.now.since(wish.since);
+        if successor.is_none() && soon && waited <= self.config.decision_timeout {
+            return;
         }
+        if let Some(leader) = self.leader.as_deref_mut() {
+            leader.wish = None;
+        }
+        match (successor, wish.request) {
+            (None, Some(request)) => self.reply(request, CommandOutcome::NoSuccessor),
+            (successor, request) => self.begin_hand_over(successor, request),
+        }
+    }
+
+    fn begin_hand_over(&mut self, successor: Option<Copy>, request: Option<u64>) {
         self.explain(Reason::HandsOver { to: successor });
         let since = self.now;
         if let Some(leader) = self.leader.as_deref_mut() {
@@ -87,10 +115,9 @@ impl Node {
                 stopped: false,
             });
         }
-        Ok(())
     }
 
-    /// The copy that may take over: in sync, its database seen running and streaming from ours.
+    /// The copy that may take over: in sync, streaming from ours, its member able to be elected.
     fn successor(&self) -> Option<Copy> {
         let leader = self.leader.as_deref()?;
         let primary = self.running_primary()?;
@@ -99,7 +126,7 @@ impl Node {
         }
         let copies: Vec<Copy> = leader.committed.as_ref()?.others().collect();
         copies.into_iter().find(|copy| {
-            self.seems_to_run(*copy)
+            self.may_take_over(*copy)
                 && primary
                     .standbys
                     .iter()
@@ -112,16 +139,7 @@ impl Node {
             return;
         };
         let Some(hand_over) = leader.hand_over.clone() else {
-            if self.stopping.is_some()
-                && leader.giving_way.is_none()
-                && (leader.proposed.is_none()
-                    || self.stopping.is_some_and(|at| {
-                        self.now.since(at) > self.config.decision_timeout.part(1, 5)
-                    }))
-            {
-                // Nothing to hand over from before its record is committed: then it just stops.
-                let _ = self.begin_hand_over(None);
-            }
+            self.decide_wish();
             return;
         };
         let seen_stopped = match self.pg_state() {
@@ -205,127 +223,5 @@ impl Node {
         if let Some(request) = request {
             self.reply(request, CommandOutcome::TakenBack);
         }
-    }
-
-    /// Ends this term for good: the database is seen stopped and its permission gone (R5). It serves again only after
-    /// winning a higher term, and does not campaign before another has led or `patience` has passed (R19).
-    pub(super) fn release(
-        &mut self,
-        request: Option<u64>,
-        successor: Option<MemberId>,
-        patience: Duration,
-    ) {
-        let term = self.term();
-        if let Some(leader) = self.leader.as_deref_mut() {
-            leader.hand_over = None;
-        }
-        self.step_down(Reason::Releases { successor });
-        self.released = self.released.max(term);
-        if let Some(promise) = self.promise.as_mut().filter(|p| p.term <= term) {
-            promise.until = self.now;
-        }
-        self.yields_until = self.now + patience;
-        self.leaving = Some(Leaving {
-            request,
-            term,
-            successor,
-            until: self.now + patience,
-            next_release: self.now,
-        });
-        self.decide_leaving();
-    }
-
-    /// Repeats the release until another leads, and tells the operator who does.
-    pub(super) fn decide_leaving(&mut self) {
-        let Some(leaving) = self.leaving.clone() else {
-            return;
-        };
-        let over = self.now >= leaving.until;
-        let heard = self.heard.as_ref().filter(|h| h.term > leaving.term);
-        if let Some(heard) = heard {
-            let to = heard.leader;
-            let takes_over = self.committed.is_some_and(|c| c.term == heard.term);
-            if takes_over && let Some(request) = leaving.request {
-                if let Some(l) = &mut self.leaving {
-                    l.request = None;
-                }
-                self.reply(request, CommandOutcome::HandedOver { to });
-            }
-            // Whoever took over may fail too: we wait for it no longer than the patience, or nobody would be left.
-            if over || (takes_over && self.may_return()) {
-                self.leaving_failed();
-            }
-            return;
-        }
-        if over {
-            self.leaving_failed();
-            return;
-        }
-        if self.now >= leaving.next_release {
-            if let Some(l) = &mut self.leaving {
-                l.next_release = self.now + self.config.retry();
-            }
-            for peer in self.config.peers() {
-                self.send(
-                    peer,
-                    Body::Release {
-                        term: leaving.term,
-                        successor: leaving.successor,
-                    },
-                );
-            }
-        }
-    }
-
-    /// The patience has ended, or this member leads again: whom it was left to has not taken over.
-    pub(super) fn leaving_failed(&mut self) {
-        if let Some(request) = self.leaving.take().and_then(|l| l.request) {
-            self.reply(request, CommandOutcome::TakenBack);
-        }
-    }
-
-    /// After a release: stays down until the new primary can be followed, or the patience ends.
-    pub(super) fn rests_until_followed(&self) -> bool {
-        self.leaving.is_some()
-    }
-
-    /// A member told to stop asks to be shrunk out first, and stops after `sync_timeout` anyway (R8).
-    pub(super) fn stops_now(&self) -> bool {
-        let Some(since) = self.stopping else {
-            return false;
-        };
-        let left_out = self.record().is_none_or(|r| {
-            self.copy().is_none_or(|copy| !r.names(copy)) && self.committed >= Some(r.key)
-        });
-        left_out || self.leaving.is_some() || self.now.since(since) > self.config.sync_timeout
-    }
-
-    /// A clean stop that has not ended long after it was due hangs.
-    pub(super) fn stop_mode(&self) -> StopMode {
-        let patience = self.config.sync_timeout + self.config.decision_timeout;
-        match self.stopping {
-            Some(since) if self.now.since(since) > patience => StopMode::Now,
-            _ => StopMode::Clean,
-        }
-    }
-
-    /// Ends the daemon when it was told to stop and nothing of it serves or is needed any more.
-    pub(super) fn decide_exit(&mut self) {
-        if self.stopping.is_none() || self.leader.is_some() {
-            return;
-        }
-        if self.is_data() && (self.guard.run.is_some() || !self.primary_is_down()) {
-            return;
-        }
-        // Stays as a voter until the new leader's record without its copy is committed, at most D; where nobody else
-        // may be elected there is nothing to stay for.
-        let others = self
-            .record()
-            .is_some_and(|r| r.in_sync.iter().any(|c| c.member != self.config.me));
-        if self.leaving.is_some() && others {
-            return;
-        }
-        self.exited = true;
-        self.push(Action::Exit);
     }
 }

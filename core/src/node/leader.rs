@@ -1,7 +1,7 @@
 //! The member that leads its term: what it remembers, how it begins and ends.
 
 use super::Node;
-use super::hand_over::HandOver;
+use super::hand_over::{HandOver, Wish};
 use super::keeping_up::Track;
 use crate::config::Config;
 use crate::hard_state::HardState;
@@ -69,6 +69,8 @@ pub(super) struct Leader {
     pub(super) restarting: bool,
     /// Giving way since then (R19).
     pub(super) giving_way: Option<Instant>,
+    /// A hand-over that was asked for; it begins once somebody can take over.
+    pub(super) wish: Option<Wish>,
     pub(super) hand_over: Option<HandOver>,
 }
 
@@ -175,6 +177,7 @@ impl Node {
             ran: None,
             restarting: false,
             giving_way: None,
+            wish: None,
             hand_over: None,
         }));
     }
@@ -185,7 +188,9 @@ impl Node {
             return;
         };
         self.explain(reason);
-        if let Some(request) = leader.hand_over.and_then(|h| h.request) {
+        let wished = leader.wish.and_then(|w| w.request);
+        let request = leader.hand_over.and_then(|h| h.request).or(wished);
+        if let Some(request) = request {
             self.reply(request, CommandOutcome::NotLeader { leader: None });
         }
         self.retry_at = self.now;
@@ -218,6 +223,16 @@ impl Node {
         self.decide_permission();
         self.decide_serving();
         self.decide_heartbeat();
+    }
+
+    /// Whether the member was lately seen able to be elected with this copy.
+    pub(super) fn may_take_over(&self, copy: Copy) -> bool {
+        self.seems_to_run(copy)
+            && self
+                .leader
+                .as_deref()
+                .and_then(|l| l.report_of(copy.member))
+                .is_some_and(|report| !report.silent)
     }
 
     /// Whether the member's database was lately seen running, under this copy id.

@@ -13,6 +13,7 @@ mod keeping_up;
 mod leader;
 mod lease;
 mod register;
+mod release;
 mod serving;
 
 use crate::action::Action;
@@ -33,8 +34,8 @@ use crate::view::{ClusterView, RoleView};
 use asking::Asking;
 use election::{Campaign, Promise};
 use following::Heard;
-use hand_over::Leaving;
 use leader::Leader;
+use release::Leaving;
 use std::sync::Arc;
 
 /// One member's protocol machine.
@@ -168,7 +169,7 @@ impl Node {
             None if self.hears_leader() => {
                 self.heard.as_ref().map_or(latest, |h| h.until.min(latest))
             }
-            None => self.retry_at.min(latest),
+            None => self.campaign_due().unwrap_or(self.retry_at).min(latest),
         };
         Some(due.max(Instant(self.now.0 + 1)))
     }
@@ -252,7 +253,7 @@ impl Node {
 
     fn on_operator(&mut self, request: u64, command: &Command) {
         match command {
-            Command::Demote => match self.begin_hand_over(Some(request)) {
+            Command::Demote => match self.wish_hand_over(request) {
                 Ok(()) => {}
                 Err(outcome) => self.reply(request, outcome),
             },

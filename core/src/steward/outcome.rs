@@ -10,13 +10,18 @@ use crate::time::Instant;
 
 impl Steward {
     pub(super) fn take_outcome(&mut self, now: Instant, order: Order, outcome: Outcome) {
-        let Order { number, step, .. } = order;
+        let Order { number, step, term } = order;
         match (&step, outcome) {
             (_, Outcome::Failed(why)) => self.failed(now, number, &step, why),
             (_, Outcome::Refused) => {
                 self.explain(StewardReason::Refused {
                     step: step.to_string(),
                 });
+                if step == Step::Promote && self.guard.permission.allows(term, now) {
+                    // Not for want of a permission: a write of settings that failed left the guard in doubt about the
+                    // gate. Written anew, it knows (R7).
+                    self.facts.written = None;
+                }
                 self.hold_back(now, &step, REFUSED, REFUSED);
             }
             (_, Outcome::Ended) => {

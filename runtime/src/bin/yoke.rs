@@ -27,12 +27,15 @@ enum Command {
         /// The status directory that it guards
         status_dir: PathBuf,
     },
+    /// Three nodes on this machine, to try and to break
+    Demo(yoke::demo::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match (arguments.command, arguments.config) {
         (Some(Command::Guard { status_dir }), _) => return yoke::guard::main(&status_dir),
+        (Some(Command::Demo(options)), _) => yoke::demo::run(&options),
         (None, Some(config)) => yoke::daemon::run(&config).map_err(|e| e.to_string()),
         (None, None) => Err("no configuration file is named: yoke CONFIG".to_owned()),
     };

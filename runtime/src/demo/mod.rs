@@ -1,0 +1,246 @@
+//! `yoke demo`: three nodes on this machine, clients that write through failovers, and a count of what was lost.
+//!
+//! | file | its one idea |
+//! | --- | --- |
+//! | `programs` | which PostgreSQL, and whom it runs as |
+//! | `cluster` | directories, databases, configuration files, ports |
+//! | `node` | one node's processes: start, stop, signals |
+//! | `picture`, `watch` | what all daemons say at one moment; looking all the time, waiting for a state |
+//! | `writer`, `ledger` | the clients, and what they were told |
+//! | `stage` | all of it running together |
+//! | `script`, `live` | the fixed tour; the person who kills things |
+//! | `verdict` | whether it went well |
+
+pub mod cluster;
+pub mod ledger;
+pub mod live;
+pub mod node;
+pub mod picture;
+pub mod print;
+pub mod programs;
+pub mod script;
+pub mod stage;
+pub mod verdict;
+pub mod watch;
+pub mod writer;
+
+use cluster::{Cluster, Plan, cannot};
+use print::{plain, say};
+use programs::Programs;
+use stage::{Load, Stage};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A result whose error is one line for people: what was found, what was expected, what to do.
+pub type Said<T> = Result<T, String>;
+
+/// What the demo is asked for.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Run a fixed tour of faults without a terminal, judge it, and end
+    #[arg(long)]
+    pub script: bool,
+    /// An empty or new directory, which is kept; else one below the system's directory for temporary files, which is
+    /// removed if all went well
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// What is missing, or what went wrong: one line.
+pub fn run(options: &Options) -> Said<()> {
+    let programs = Programs::find()?;
+    let dir = directory(options.dir.as_deref(), &programs)?;
+    // One thread, the main one: the daemons are told to stop when the thread that started them ends.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("no event loop can be had: {e}"))?;
+    let result = runtime.block_on(perform(options, &dir, programs));
+    match (&result, &options.dir) {
+        (Ok(()), None) => {
+            std::fs::remove_dir_all(&dir).map_err(|e| cannot("remove", &dir, &e))?;
+        }
+        _ => plain(&format!(
+            "Logs, configurations and data are in {}",
+            dir.display()
+        )),
+    }
+    result
+}
+
+async fn perform(options: &Options, dir: &Path, programs: Programs) -> Said<()> {
+    let mut signals = Signals::watch()?;
+    let program =
+        std::env::current_exe().map_err(|e| format!("cannot find the own program: {e}"))?;
+    plain(&format!(
+        "Three nodes in {}, PostgreSQL {} from {}, run as {}. Times are UTC.",
+        dir.display(),
+        programs.version,
+        programs.dir.display(),
+        programs.account.name
+    ));
+    let plan = Plan::local(dir.to_owned(), program)?;
+    let cluster = Cluster::make(&plan, programs)?;
+    plain(&introduce(&cluster));
+    let load = match options.script {
+        true => Load {
+            clients: 4,
+            pause: Duration::from_millis(10),
+        },
+        false => Load {
+            clients: 4,
+            pause: Duration::from_millis(40),
+        },
+    };
+    let mut stage = Stage::begin(cluster, load, Arc::new(say))?;
+    let mut done = Vec::new();
+    let outcome = if options.script {
+        tokio::select! {
+            outcome = script::tour(&mut stage, &mut done) => outcome,
+            name = signals.next() => Err(format!("the tour was ended by {name}")),
+        }
+    } else {
+        tokio::select! {
+            outcome = live::live(&mut stage) => outcome,
+            name = signals.next() => { say(&format!("{name}: everything is stopped in good order")); Ok(()) }
+        }
+    };
+    // A second signal ends us at once; the daemons are then told to stop by our end.
+    tokio::select! {
+        result = finish(options, stage, outcome, &done) => result,
+        name = signals.next() => Err(format!("a second signal ({name}): the nodes stop by themselves")),
+    }
+}
+
+/// Judges, stops everything, sums up.
+async fn finish(
+    options: &Options,
+    stage: Stage,
+    outcome: Said<()>,
+    done: &[script::Done],
+) -> Said<()> {
+    let primary = stage.watch.now().serving().map(|s| s.node);
+    // What did not become healthy before will hardly do so now.
+    let patience = match outcome {
+        Ok(()) => stage::PATIENCE,
+        Err(_) => Duration::from_secs(10),
+    };
+    let (verdict, mut cluster) = stage.judge(patience).await;
+    let stopped = cluster.stop(primary).await;
+    plain("");
+    if options.script {
+        plain(&script::table(done));
+    }
+    plain(&verdict.to_string());
+    let failures: Vec<String> = [outcome.err(), verdict.failure(), stopped.err()]
+        .into_iter()
+        .flatten()
+        .collect();
+    match failures.is_empty() {
+        true => {
+            plain(
+                "No acknowledged write was lost, never did two nodes acknowledge at once, all nodes were healthy and in sync at the end.",
+            );
+            Ok(())
+        }
+        false => Err(failures.join("; ")),
+    }
+}
+
+/// Where everything goes: the account has to get through to it.
+fn directory(wanted: Option<&Path>, programs: &Programs) -> Said<PathBuf> {
+    let account = &programs.account;
+    let unreachable = |dir: &Path| {
+        format!(
+            "the user {} cannot enter {}: name another directory by --dir",
+            account.name,
+            dir.display()
+        )
+    };
+    if let Some(dir) = wanted {
+        let dir = std::path::absolute(dir).map_err(|e| cannot("find", dir, &e))?;
+        if std::fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(format!(
+                "{} is not empty: name an empty or a new directory",
+                dir.display()
+            ));
+        }
+        std::fs::create_dir_all(&dir).map_err(|e| cannot("make", &dir, &e))?;
+        return match account.can_enter(&dir) {
+            true => Ok(dir),
+            false => Err(unreachable(&dir)),
+        };
+    }
+    let parents = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+    let Some(parent) = parents.iter().find(|dir| account.can_enter(dir)) else {
+        return Err(unreachable(&parents[0]));
+    };
+    let dir = parent.join(format!("yoke-demo-{}", std::process::id()));
+    std::fs::DirBuilder::new()
+        .mode(0o755)
+        .create(&dir)
+        .map_err(|e| cannot("make", &dir, &e))?;
+    Ok(dir)
+}
+
+/// Who is where, and how to get in.
+fn introduce(cluster: &Cluster) -> String {
+    let mut lines: Vec<String> = cluster
+        .nodes
+        .iter()
+        .map(|node| {
+            let database = match node.holds_data() {
+                true => format!("PostgreSQL at port {}", node.pg_port),
+                false => "no data, only a vote".to_owned(),
+            };
+            format!(
+                "  {:<8} yoke at {}, {database}, log {}",
+                node.name,
+                node.address,
+                node.log.display()
+            )
+        })
+        .collect();
+    let ports: Vec<String> = cluster
+        .data_nodes()
+        .map(|n| n.pg_port.to_string())
+        .collect();
+    let hosts: Vec<String> = cluster.data_nodes().map(|n| n.ip().to_string()).collect();
+    lines.push(format!(
+        "  psql 'host={} port={} user={} dbname=postgres target_session_attrs=read-write'",
+        hosts.join(","),
+        ports.join(","),
+        cluster::CLIENT
+    ));
+    lines.join("\n")
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn watch() -> Said<Signals> {
+        let watch = |kind| signal(kind).map_err(|e| format!("signals cannot be watched: {e}"));
+        Ok(Signals {
+            interrupt: watch(SignalKind::interrupt())?,
+            terminate: watch(SignalKind::terminate())?,
+        })
+    }
+
+    /// The next one's name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
