@@ -2,6 +2,7 @@
 //! only to these.
 
 use super::Said;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fmt;
@@ -163,7 +164,11 @@ impl Node {
             }
         }
         for (part, pid) in &found {
-            kill(*pid, signal).map_err(|e| format!("{part} {pid} of {}: {e}", self.name))?;
+            match kill(*pid, signal) {
+                // PostgreSQL ends by itself when its guard just has.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(e) => return Err(format!("{part} {pid} of {}: {e}", self.name)),
+            }
         }
         let named: Vec<String> = found.iter().map(|(p, pid)| format!("{p} {pid}")).collect();
         Ok(format!("{signal} to {} of {}", named.join(", "), self.name))

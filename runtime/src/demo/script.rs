@@ -52,7 +52,7 @@ const TOUR: [Step; 6] = [
 /// What did not come in time, or could not be done; `done` has the steps before.
 pub async fn tour(stage: &mut Stage, done: &mut Vec<Done>) -> Said<()> {
     for (i, step) in TOUR.into_iter().enumerate() {
-        if matches!(step, Step::KillPostgres | Step::KillAll | Step::HandOver) {
+        if matches!(step, Step::KillPostgres | Step::KillAll) {
             stage.settled().await;
         }
         say("");

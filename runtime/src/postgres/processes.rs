@@ -18,6 +18,9 @@ pub struct Processes {
     user: PgUser,
 }
 
+/// A directory's file system, and its number there.
+type Identity = (u64, u64);
+
 impl Processes {
     /// Those of the data directory at `data` (symbolic links resolved), which run as `user`.
     pub fn of(data: PathBuf, user: PgUser) -> Processes {
@@ -26,9 +29,16 @@ impl Processes {
 
     /// Everyone alive. A zombie is not: it has given up its memory, files and working directory.
     pub fn find(&self) -> Vec<Pid> {
+        let here = self.here();
         pids()
-            .filter(|pid| self.is_one(*pid).unwrap_or(false))
+            .filter(|pid| self.is_one(*pid, here).unwrap_or(false))
             .collect()
+    }
+
+    /// The directory that the path names now. As the working directory of what runs there it is in memory, and so is the
+    /// way to it: nothing waits for the disk.
+    fn here(&self) -> Option<Identity> {
+        std::fs::metadata(&self.data).ok().map(|m| identity(&m))
     }
 
     /// Sends SIGKILL to everyone, the postmaster first so that it forks no more; says how many were found.
@@ -64,25 +74,42 @@ impl Processes {
         arriving.len()
     }
 
-    fn is_one(&self, pid: Pid) -> std::io::Result<bool> {
-        let link = |name: &str| self.read_link(pid, name);
-        Ok(without_deleted(&link("cwd")?) == self.data.as_os_str()
+    fn is_one(&self, pid: Pid, here: Option<Identity>) -> std::io::Result<bool> {
+        let link = |name: &str| self.look(pid, name, |path| std::fs::read_link(path));
+        let cwd = link("cwd")?;
+        let is_named = without_deleted(&cwd) == self.data.as_os_str()
             && Path::new(without_deleted(&link("exe")?)).file_name()
-                == Some(OsStr::new("postgres")))
+                == Some(OsStr::new("postgres"));
+        Ok(is_named && (without_deleted(&cwd) != cwd.as_os_str() || self.is_in(pid, here)))
+    }
+
+    /// Whether the process's directory is this one, and not one of the same name in another mount namespace (a
+    /// container's). Where that cannot be told, it is.
+    fn is_in(&self, pid: Pid, here: Option<Identity>) -> bool {
+        let theirs = self.look(pid, "cwd", |path| std::fs::metadata(path));
+        match (theirs, here) {
+            (Ok(theirs), Some(here)) => identity(&theirs) == here,
+            _ => true,
+        }
     }
 
     /// Root in a container may lack the right to look at other users' processes; as PostgreSQL's user it may look at
     /// that user's.
-    fn read_link(&self, pid: Pid, name: &str) -> std::io::Result<PathBuf> {
+    fn look<T>(
+        &self,
+        pid: Pid,
+        name: &str,
+        read: impl Fn(&str) -> std::io::Result<T>,
+    ) -> std::io::Result<T> {
         let path = format!("/proc/{pid}/{name}");
-        match std::fs::read_link(&path) {
+        match read(&path) {
             Err(e)
                 if e.kind() == ErrorKind::PermissionDenied
                     && self.user.switch
                     && std::fs::metadata(format!("/proc/{pid}"))?.uid()
                         == self.user.uid.as_raw() =>
             {
-                self.user.looking(|| std::fs::read_link(&path))
+                self.user.looking(|| read(&path))
             }
             other => other,
         }
@@ -99,7 +126,12 @@ pub fn foreign_postmaster(processes: &Processes, conf_file: &Path) -> Option<Pid
     let is_ours = command
         .windows(wanted.len().max(1))
         .any(|part| part == wanted);
-    (!is_ours && processes.is_one(pid).unwrap_or(false)).then_some(pid)
+    let here = processes.here();
+    (!is_ours && processes.is_one(pid, here).unwrap_or(false)).then_some(pid)
+}
+
+fn identity(directory: &std::fs::Metadata) -> Identity {
+    (directory.dev(), directory.ino())
 }
 
 /// The zombies among our children that were processes of a database: their postmaster is gone, so we have to reap them.
