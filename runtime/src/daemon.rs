@@ -11,7 +11,8 @@ use crate::persister::Persister;
 use crate::postgres::Sessions;
 use crate::postgres::find::Binaries;
 use crate::postgres::user::PgUser;
-use crate::state_file::{StateError, StatusDir};
+use crate::state_file::{Lock, StateError, StatusDir};
+use crate::upgrade::Successor;
 use crate::{clock, log, signals};
 use std::collections::HashMap;
 use std::io;
@@ -94,12 +95,16 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
     let core = &config.core;
     let me = core.me;
     let status_dir = StatusDir::lock(&config.status_dir)?;
+    let lock = status_dir.held();
+    let successor = Successor::of_this(lock.clone())
+        .map_err(system("the path of this program cannot be told"))?;
     let names: Vec<String> = core.members.iter().map(|m| m.name.clone()).collect();
     let state = status_dir.load(&names)?;
     let listeners = listen(config.address(me)).await?;
 
     let (inputs, to_driver) = mpsc::channel(INPUTS);
-    signals::watch(inputs.clone()).map_err(system("signals cannot be watched"))?;
+    signals::watch(inputs.clone(), successor.clone())
+        .map_err(system("signals cannot be watched"))?;
     let durable = inputs.clone();
     let persister = Persister::start(status_dir, move |seq| {
         // Fails only when the daemon ends: then nobody waits for it.
@@ -108,7 +113,7 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
     .map_err(system("no thread can be started"))?;
 
     let directory = Arc::new(Directory::new(config.addresses.clone()));
-    let (hands, view) = database(&config, &directory, &inputs).await?;
+    let (hands, view) = database(&config, &lock, &directory, &inputs).await?;
     info!(
         "yoke {}: {} ({}) starts at {}, {}",
         env!("CARGO_PKG_VERSION"),
@@ -135,6 +140,7 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
         hands,
         mailboxes: mailboxes.clone(),
         persister,
+        successor,
     });
     driver.run(to_driver).await?;
     // The last word may be a release: with it the others need not wait out their promises.
@@ -222,6 +228,7 @@ fn peers(
 /// The guard and the sessions of a member with data, and what the guard holds.
 async fn database(
     config: &Configuration,
+    lock: &Lock,
     directory: &Arc<Directory>,
     inputs: &mpsc::Sender<Input>,
 ) -> Result<(Option<Hands>, GuardView), DaemonError> {
@@ -236,9 +243,19 @@ async fn database(
     }
     .map_err(DaemonError::Database)?;
     PgUser::of(&context).map_err(DaemonError::Database)?;
-    let (guard, view) = GuardLink::spawn(&context)
+    let (guard, view) = GuardLink::connect(&context, lock)
         .await
-        .map_err(|e| DaemonError::Database(format!("the guard cannot be started: {e}")))?;
+        .map_err(|e| DaemonError::Database(format!("there is no guard: {e}")))?;
+    if let Some(run) = view.run {
+        info!(
+            "the guard (process {}) has kept the database (run {run}), {}",
+            guard.pid(),
+            match view.serving {
+                Some(term) => format!("which serves in term {term}"),
+                None => "a standby".to_owned(),
+            }
+        );
+    }
     let sessions = Sessions::new(context);
     let hands = Hands::new(guard, view, sessions, Arc::clone(directory), inputs.clone());
     Ok((Some(hands), view))
@@ -256,7 +273,7 @@ fn entries(config: &Configuration) -> Vec<MemberEntry> {
 }
 
 /// A daemon that goes on with a part of it missing would be trusted for what it no longer does. To end is safe: the guard
-/// stops a primary when the permission ends.
+/// keeps the database for the next daemon, and stops a primary when the permission ends.
 fn end_on_panic() {
     let say = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

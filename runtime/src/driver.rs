@@ -8,6 +8,7 @@ use crate::hands::{Hands, HandsError};
 use crate::log::named;
 use crate::peer::Mailbox;
 use crate::persister::Persister;
+use crate::upgrade::{Replacement, Successor};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -51,6 +52,10 @@ pub enum Input {
     },
     /// The daemon was told to end.
     Stop,
+    /// It has to end now, and its database with it, in whatever order that leaves.
+    Abort,
+    /// The daemon was told to replace itself.
+    Replace,
 }
 
 /// Everything that the driver acts by.
@@ -62,6 +67,8 @@ pub struct Driver {
     database: Option<Database>,
     mailboxes: HashMap<MemberId, Arc<Mailbox>>,
     persister: Persister,
+    replacement: Replacement,
+    aborted: bool,
     /// Operators that wait for a reply.
     waiting: HashMap<u64, oneshot::Sender<Response>>,
     requests: u64,
@@ -98,6 +105,8 @@ pub struct Parts {
     pub mailboxes: HashMap<MemberId, Arc<Mailbox>>,
     /// To the disk.
     pub persister: Persister,
+    /// What the daemon becomes by an upgrade.
+    pub successor: Successor,
 }
 
 impl Driver {
@@ -115,6 +124,8 @@ impl Driver {
             database,
             mailboxes: parts.mailboxes,
             persister: parts.persister,
+            replacement: Replacement::by(parts.successor),
+            aborted: false,
             waiting: HashMap::new(),
             requests: 0,
             inner: VecDeque::new(),
@@ -122,10 +133,10 @@ impl Driver {
         }
     }
 
-    /// Runs until the node says that all is in order to end.
+    /// Runs until the node says that all is in order to end; the guard has ended then too.
     ///
     /// # Errors
-    /// The guard is gone, and the database with it.
+    /// The guard is gone, and the database with it; or there was no time for order.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), HandsError> {
         self.drain_node();
         self.drain_steward();
@@ -146,14 +157,24 @@ impl Driver {
             }
             self.ring();
             self.settle();
+            self.replacement.happen();
         }
-        Ok(())
+        if let Some(database) = &mut self.database {
+            database.hands.dismiss().await;
+        }
+        match self.aborted {
+            true => Err(HandsError::Aborted),
+            false => Ok(()),
+        }
     }
 
     fn take_in(&mut self, input: Input) {
         let event = match input {
             Input::Received { from, message } => Event::Received { from, message },
-            Input::Persisted { seq } => Event::Persisted { seq },
+            Input::Persisted { seq } => {
+                self.replacement.durable(seq);
+                Event::Persisted { seq }
+            }
             Input::Stepped { number, outcome } => {
                 let outcome = StewardEvent::Outcome { number, outcome };
                 return self.inner.push_back(Inner::Steward(outcome));
@@ -162,7 +183,19 @@ impl Driver {
                 Some(event) => event,
                 None => return,
             },
-            Input::Stop => Event::Stop,
+            Input::Stop => {
+                self.replacement.forbid();
+                Event::Stop
+            }
+            Input::Abort => {
+                self.aborted = true;
+                self.ended = true;
+                return;
+            }
+            Input::Replace => {
+                self.replacement.ask();
+                return;
+            }
         };
         self.inner.push_back(Inner::Node(event));
     }
@@ -213,7 +246,9 @@ impl Driver {
                 done,
                 total,
             },
-            GuardReply::Explain(text) => return info!("guard: {}", self.named(&text)),
+            GuardReply::Explain(text) | GuardReply::Refused(text) => {
+                return info!("guard: {}", self.named(&text));
+            }
         };
         self.inner.push_back(Inner::Steward(event));
     }
@@ -269,7 +304,10 @@ impl Driver {
     fn drain_node(&mut self) {
         while let Some(action) = self.node.poll_action() {
             match action {
-                Action::Persist { seq, state } => self.persister.persist(seq, state),
+                Action::Persist { seq, state } => {
+                    self.replacement.not_durable(seq);
+                    self.persister.persist(seq, state);
+                }
                 Action::Send { to, message } => {
                     if let Some(mailbox) = self.mailboxes.get(&to) {
                         mailbox.put(message);

@@ -5,11 +5,17 @@ use crate::guard::{GuardLink, GuardReply, GuardRequest};
 use crate::peer::Directory;
 use crate::postgres::{Sessions, Upstream};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::{info, warn};
 use yoke_core::member::MemberId;
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::postgres::RunId;
 use yoke_core::step::{Order, Step};
+
+/// How long the guard's end is waited for.
+const DISMISSAL: Duration = Duration::from_secs(5);
 
 /// The guard, and the daemon's own sessions with the database.
 pub struct Hands {
@@ -29,6 +35,9 @@ pub enum HandsError {
         "the guard process is gone, and the database with it: the daemon ends, so that it is started anew"
     )]
     GuardGone,
+    /// It was told twice to end.
+    #[error("ended without an orderly stop")]
+    Aborted,
 }
 
 impl Hands {
@@ -73,6 +82,21 @@ impl Hands {
             host: address.ip().to_string(),
             port: address.port(),
         })
+    }
+
+    /// Has the guard end, and with it whatever still runs: the daemon ends in order.
+    pub async fn dismiss(&mut self) {
+        self.guard.send(GuardRequest::Leave);
+        let ended = async {
+            while let Some(reply) = self.guard.recv().await {
+                if let GuardReply::Explain(text) = reply {
+                    info!("guard: {text}");
+                }
+            }
+        };
+        if timeout(DISMISSAL, ended).await.is_err() {
+            warn!("the guard has not ended yet: it waits for PostgreSQL's last processes to end");
+        }
     }
 
     /// The guard's next reply.

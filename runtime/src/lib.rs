@@ -24,3 +24,4 @@ pub mod postgres;
 pub mod show;
 pub mod signals;
 pub mod state_file;
+pub mod upgrade;

@@ -1,21 +1,26 @@
 //! What the daemon is told by signals.
 
 use crate::driver::Input;
+use crate::upgrade::Successor;
 use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// How long an orderly end may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// SIGTERM and SIGINT: an orderly end; a second one, or 60 s without it: at once. SIGHUP: nothing yet, but said.
+/// And an end without order.
+const ABORT: Duration = Duration::from_secs(10);
+
+/// SIGTERM and SIGINT: an orderly end; a second one, or 60 s without it: at once. SIGUSR2: the daemon replaces itself by
+/// its program's newest file. SIGHUP: nothing yet, but said.
 ///
 /// # Errors
 /// The operating system refuses.
-pub fn watch(inputs: mpsc::Sender<Input>) -> io::Result<()> {
+pub fn watch(inputs: mpsc::Sender<Input>, successor: Successor) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -24,6 +29,21 @@ pub fn watch(inputs: mpsc::Sender<Input>) -> io::Result<()> {
             warn!(
                 "SIGHUP: a configuration is read only at the start in this version; restart the daemon instead"
             );
+        }
+    });
+    let mut upgrade = signal(SignalKind::user_defined2())?;
+    let to_driver = inputs.clone();
+    tokio::spawn(async move {
+        while upgrade.recv().await.is_some() {
+            match successor.try_out().await {
+                Ok(version) => {
+                    info!("SIGUSR2: the daemon becomes {version}");
+                    if to_driver.send(Input::Replace).await.is_err() {
+                        return; // it ends already
+                    }
+                }
+                Err(why) => error!("SIGUSR2: the daemon stays as it is: {why}"),
+            }
         }
     });
     tokio::spawn(async move {
@@ -35,13 +55,19 @@ pub fn watch(inputs: mpsc::Sender<Input>) -> io::Result<()> {
         if inputs.send(Input::Stop).await.is_err() {
             return; // it ends already
         }
-        drop(inputs);
         let why = tokio::select! {
             _ = terminate.recv() => "a second signal",
             _ = interrupt.recv() => "a second signal",
             () = sleep(PATIENCE) => "no orderly end within 60 s",
         };
         warn!("{why}: the daemon ends as it is, and its guard ends the database");
+        // Fails only if it has just ended.
+        let _ = inputs.send(Input::Abort).await;
+        drop(inputs);
+        sleep(ABORT).await;
+        error!(
+            "the daemon hangs and is given up; its guard keeps the database until its permission ends"
+        );
         std::process::exit(1);
     });
     Ok(())

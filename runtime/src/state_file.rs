@@ -1,10 +1,13 @@
 //! The member's state on disk (R1): one file, checksummed, replaced as a whole, never taken for absent when it is torn.
 
 use crate::codec::{self, CodecError};
+use crate::upgrade;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use yoke_core::HardState;
 
 const STATE: &str = "yoke.state";
@@ -20,8 +23,18 @@ const HEADER: usize = 8 + 4 + 4 + 4;
 #[derive(Debug)]
 pub struct StatusDir {
     path: PathBuf,
-    /// Held, not read: the lock ends with the process. The file is never replaced.
-    _lock: File,
+    lock: Lock,
+}
+
+/// The lock of a status directory (R16). Held, not read: it ends with the last copy, or with the process. The file is
+/// never replaced.
+#[derive(Clone, Debug)]
+pub struct Lock(Arc<File>);
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// Why the state cannot be used.
@@ -95,21 +108,30 @@ impl StatusDir {
             .create(path)
             .map_err(io_error(path))?;
         let lock_path = path.join(LOCK);
-        let lock = OpenOptions::new()
+        let opened = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
             .open(&lock_path)
             .map_err(io_error(&lock_path))?;
+        // An upgraded daemon has it already, by the open file that it was given.
+        let lock = upgrade::inherited_lock()
+            .filter(|inherited| is_same_file(inherited, &opened))
+            .unwrap_or(opened);
         match lock.try_lock() {
             Ok(()) => Ok(StatusDir {
                 path: path.to_owned(),
-                _lock: lock,
+                lock: Lock(Arc::new(lock)),
             }),
             Err(TryLockError::WouldBlock) => Err(StateError::Locked(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(io_error(&lock_path)(source)),
         }
+    }
+
+    /// The lock, to show that it is had, and to keep it.
+    pub fn held(&self) -> Lock {
+        self.lock.clone()
     }
 
     /// The state as last written; none if there never was any.
@@ -164,6 +186,11 @@ impl StatusDir {
         };
         write().map_err(io_error(&path))
     }
+}
+
+fn is_same_file(a: &File, b: &File) -> bool {
+    let id = |file: &File| file.metadata().map(|m| (m.dev(), m.ino())).ok();
+    id(a).is_some() && id(a) == id(b)
 }
 
 /// The file's bytes.

@@ -93,7 +93,7 @@ async fn nothing_survives_a_killed_guard() {
     kill(guard, Signal::SIGKILL).expect("our own guard");
     while a.hear().await.is_some() {}
     // By PDEATHSIG at the latest; the next guard has seen to it in any case before it says its first word.
-    a.new_guard().await;
+    a.new_daemon().await;
     assert!(a.processes().find().is_empty());
     assert_eq!(a.view.run, None);
     a.start(2).await;
@@ -110,17 +110,14 @@ async fn postgres_ends_by_itself_when_its_guard_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guard_whose_daemon_is_gone_fences_and_ends() {
+async fn a_guard_that_is_dismissed_fences_and_ends() {
     let mut a = busy_primary(Lasts::Unbounded).await;
-    let (processes, guard) = (a.processes(), a.guard.pid());
     let begin = Instant::now();
-    // Drops the old guard's connection once the new one stands: that one has waited for nothing but its own sweep.
-    a.new_guard().await;
-    eventually("the guard's end", || {
-        !std::path::Path::new(&format!("/proc/{guard}")).exists()
-    })
-    .await;
+    a.dismiss().await;
+    let processes = a.processes();
     assert!(processes.find().is_empty(), "after {:?}", begin.elapsed());
+    a.new_daemon().await;
+    assert_eq!(a.view.run, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +207,8 @@ async fn somebody_elses_server_is_left_alone() {
         Outcome::Failed(why) => assert!(why.contains("not by yoke"), "{why}"),
         other => panic!("{other:?}"),
     }
-    a.new_guard().await;
+    a.dismiss().await;
+    a.new_daemon().await;
     assert!(foreign.try_wait().expect("our child").is_none());
     foreign.kill().expect("our child");
     foreign.wait().expect("our child");

@@ -12,6 +12,25 @@
 //! cargo run --release -p sim --features mutants -- mutants --seeds 0..2000
 //! ```
 //! What was found once is kept in `sim/scenarios/` and run by the tests.
+//!
+//! # What puts each rule to the test
+//! | rule | what happens to it ([`scenario::What`]) | which oracle notices first |
+//! | --- | --- | --- |
+//! | R1 | daemons and hosts die between a write of the state and its sync, and between any two actions | `one_leader`, `newest_record` |
+//! | R2, R3 | messages held back for seconds, lost, doubled; elections on unbounded clocks | `gate`, `newest_record` |
+//! | R4 | every election | `eligible` |
+//! | R5, R10 | paused daemons and hosts, restarts, clocks 10 % apart, slow answers | `two_primaries` |
+//! | R6 | a daemon dies right after it proposed, and is elected or resumes | `gate`, `lost_write` |
+//! | R7, R8, R9 | gates that take effect late, walsender by walsender; late acknowledgements; records that shrink and grow | `gate`, `lost_write` |
+//! | R11, R15 | clones that break off, equal timeline numbers, directories and snapshots restored, base backups of others | `gate`, `lost_write` |
+//! | R12 | state files lost and restored, on any member, alone and while others are down | `gate`, `liveness` |
+//! | R14 | a secondary that begins with a database of its own | `liveness` |
+//! | R16 | orders that outlive their daemon | `gate`, `two_primaries` |
+//! | R18 | sessions that stay open across a promotion, writes revealed by a crash recovery | `dirty_read` |
+//! | R19 | databases and disks that die or hang | `liveness` |
+//! | R20 | standbys that restart without a leader | `gate`, `liveness` |
+//!
+//! R13 is the connection's (`runtime/src/peer/handshake.rs`); R17 is not there yet.
 
 mod choices;
 mod client;

@@ -23,7 +23,10 @@ struct Arguments {
 enum Command {
     /// The postmaster's parent; started by the daemon, never by hand
     #[command(hide = true)]
-    Guard,
+    Guard {
+        /// The status directory that it guards
+        status_dir: PathBuf,
+    },
     /// Three nodes on this machine, to try and to break
     Demo(yoke::demo::Options),
 }
@@ -31,7 +34,7 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match (arguments.command, arguments.config) {
-        (Some(Command::Guard), _) => return yoke::guard::main(&[]),
+        (Some(Command::Guard { status_dir }), _) => return yoke::guard::main(&status_dir),
         (Some(Command::Demo(options)), _) => yoke::demo::run(&options),
         (None, Some(config)) => yoke::daemon::run(&config).map_err(|e| e.to_string()),
         (None, None) => Err("no configuration file is named: yoke CONFIG".to_owned()),

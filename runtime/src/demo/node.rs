@@ -1,4 +1,5 @@
-//! One node: its daemon is our child, the guard is the daemon's, PostgreSQL the guard's. Signals go only to these.
+//! One node: its daemon is our child, the guard says who it is in its lock, PostgreSQL is the guard's child. Signals go
+//! only to these.
 
 use super::Said;
 use nix::errno::Errno;
@@ -8,7 +9,7 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -128,14 +129,16 @@ impl Node {
 
     /// The process, if it lives and is this node's.
     pub fn pid(&self, part: Part) -> Option<Pid> {
-        let child = self.child.as_ref()?;
-        let daemon = Pid::from_raw(child.id().cast_signed());
         match part {
-            Part::Daemon => is_alive(daemon).then_some(daemon),
-            Part::Guard => self.guard_of(daemon),
+            Part::Daemon => {
+                let child = self.child.as_ref()?;
+                let daemon = Pid::from_raw(child.id().cast_signed());
+                is_alive(daemon).then_some(daemon)
+            }
+            Part::Guard => self.guard(),
             Part::Postgres => {
                 let pid = self.postmaster()?;
-                (parent(pid) == self.guard_of(daemon)).then_some(pid)
+                (parent(pid) == self.guard()).then_some(pid)
             }
         }
     }
@@ -191,7 +194,7 @@ impl Node {
         Ok(())
     }
 
-    /// The orderly end: SIGTERM, and wait for it. A daemon that does not run is stopped already.
+    /// The orderly end: SIGTERM, and wait for it. Where the daemon does not run, its guard is told.
     ///
     /// # Errors
     /// It has not ended in time.
@@ -199,6 +202,15 @@ impl Node {
         if self.is_running() {
             self.signal(&[Part::Daemon], Signal::SIGTERM)?;
             self.wait_ended(patience).await?;
+        } else if self.guard().is_some() {
+            self.signal(&[Part::Guard], Signal::SIGTERM)?;
+        }
+        let deadline = Instant::now() + patience;
+        while self.guard().is_some() {
+            if Instant::now() > deadline {
+                return Err(format!("{}'s guard did not end in time", self.name));
+            }
+            tokio::time::sleep(LOOK).await;
         }
         Ok(())
     }
@@ -211,13 +223,15 @@ impl Node {
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
-    fn guard_of(&self, daemon: Pid) -> Option<Pid> {
-        processes().find(|pid| {
-            parent(*pid) == Some(daemon)
-                && command_line(*pid)
-                    .get(1)
-                    .is_some_and(|word| word == "guard")
-        })
+    /// It outlives its daemon, so it need not be the child of the one of now.
+    fn guard(&self) -> Option<Pid> {
+        let text = std::fs::read_to_string(self.dir.join("guard.lock")).ok()?;
+        let pid = Pid::from_raw(text.split(' ').next()?.parse().ok()?);
+        let words = command_line(pid);
+        let dir = std::path::absolute(&self.dir).ok()?;
+        let is_ours = words.get(1).is_some_and(|word| word == "guard")
+            && words.get(2).is_some_and(|of| Path::new(of) == dir);
+        (is_ours && is_alive(pid)).then_some(pid)
     }
 
     fn postmaster(&self) -> Option<Pid> {
@@ -227,12 +241,11 @@ impl Node {
     }
 }
 
-/// A daemon that nobody stopped is told to stop; it is not waited for.
+/// A node that nobody stopped is told to stop; it is not waited for.
 impl Drop for Node {
     fn drop(&mut self) {
-        if self.is_running()
-            && let Some(pid) = self.pid(Part::Daemon)
-        {
+        let daemon = self.is_running().then(|| self.pid(Part::Daemon)).flatten();
+        if let Some(pid) = daemon.or_else(|| self.guard()) {
             // Fails only when it has just ended.
             let _ = kill(pid, Signal::SIGTERM);
         }
@@ -275,14 +288,6 @@ fn command_line(pid: Pid) -> Vec<String> {
         .split(|b| *b == 0)
         .map(|word| String::from_utf8_lossy(word).into_owned())
         .collect()
-}
-
-fn processes() -> impl Iterator<Item = Pid> {
-    std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .map(Pid::from_raw)
 }
 
 #[cfg(test)]

@@ -19,30 +19,12 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// `socket` must not block.
     pub(super) fn new(socket: UnixStream) -> Link {
         Link {
             socket,
             frames: Frames::default(),
             unsent: Vec::new(),
-        }
-    }
-
-    /// The first value, waited for; the connection never blocks from then on. None: the daemon is gone.
-    pub(super) fn first<T: DeserializeOwned>(&mut self) -> Said<Option<T>> {
-        loop {
-            if let Some(value) = self.frames.take()? {
-                self.socket
-                    .set_nonblocking(true)
-                    .map_err(|e| format!("cannot keep the connection from blocking: {e}"))?;
-                return Ok(Some(value));
-            }
-            let mut chunk = [0; 4096];
-            match self.socket.read(&mut chunk) {
-                Ok(0) => return Ok(None),
-                Ok(n) => self.frames.push(&chunk[..n]),
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(format!("cannot read what the daemon says: {e}")),
-            }
         }
     }
 
@@ -75,6 +57,11 @@ impl Link {
             // Only an explanation or a sentence of a failure can be as long as that.
             Err(_) => self.send(&GuardReply::Explain("(too long to be told)".into())),
         }
+    }
+
+    /// Says something that is no frame: the greeting.
+    pub(super) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.unsent.extend_from_slice(bytes);
     }
 
     /// Sends as much as goes without waiting.

@@ -1,10 +1,13 @@
 //! The guard's loop: one thread between the daemon, the clock, its children and the worker. It never waits for a disk.
 
 use crate::guard::database::{Database, reap_orphans};
+use crate::guard::door::Door;
+use crate::guard::hello::Hello;
 use crate::guard::link::Link;
+use crate::guard::untold::Untold;
 use crate::guard::wire::{GuardReply, GuardRequest};
-use crate::guard::worker::{Job, Report, Worker};
-use crate::postgres::Upstream;
+use crate::guard::worker::{Job, Worker};
+use crate::postgres::{Context, Upstream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
@@ -14,21 +17,33 @@ use nix::time::{ClockId, clock_gettime};
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use yoke_core::guard::{Guard, GuardAction, GuardEvent};
-use yoke_core::postgres::RunId;
-use yoke_core::step::{Order, Outcome, Step};
+use yoke_core::step::Outcome;
 use yoke_core::{Duration, Instant};
 
 /// How often it is looked for what an earlier guard left behind.
 const ORPHANS: Duration = Duration::millis(20);
+/// How long it stays with nothing to guard and nobody to tell it anything: a daemon that is replaced needs far less.
+const ALONE: Duration = Duration::secs(10);
 
 /// Everything that the loop holds.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) machine: Guard,
-    pub(super) link: Link,
+    /// What the daemon's configuration says of the database.
+    pub(super) context: Context,
+    pub(super) door: Door,
+    /// The daemon that is heard: the newest. None: it is gone, and the next one is waited for.
+    pub(super) link: Option<Link>,
+    /// Since when there is none.
+    pub(super) alone_since: Instant,
+    /// What there was nobody to tell.
+    pub(super) untold: Untold,
+    /// Told to end: as soon as nothing runs.
+    pub(super) leaving: bool,
     pub(super) worker: Worker,
     pub(super) database: Database,
-    pub(super) children: SignalFd,
+    /// Children that ended, and who asks it to end.
+    pub(super) signals: SignalFd,
     pub(super) timer: TimerFd,
     pub(super) stage: Stage,
     /// What is to be told to the machine.
@@ -49,10 +64,8 @@ pub(super) enum Stage {
         /// The daemon was told that this takes long.
         told: bool,
     },
-    /// As long as the daemon is there.
+    /// From then on, whether a daemon is there or not.
     Guarding,
-    /// The daemon is gone: fences, then ends.
-    Leaving,
 }
 
 /// Microseconds of CLOCK_BOOTTIME: goes on while the host sleeps, and nobody can set it.
@@ -63,17 +76,31 @@ pub(super) fn now() -> Instant {
 }
 
 impl Process {
-    /// Runs until the daemon is gone and the database with it.
+    /// Runs until there is nothing to guard and nobody to guard it for.
     pub(super) fn run(&mut self) -> nix::Result<()> {
         loop {
             self.advance();
-            if self.stage == Stage::Leaving && !self.database.is_there() {
-                self.link.flush();
+            if let Some(link) = &mut self.link {
+                link.flush();
+            }
+            if self.is_over() {
                 return Ok(());
             }
-            self.link.flush();
             self.wait()?;
         }
+    }
+
+    /// Nothing runs and nothing is under way, and it was told to end, or nobody came for long.
+    fn is_over(&self) -> bool {
+        self.is_idle() && (self.leaving || self.ends_alone_at().is_some_and(|at| at <= now()))
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.database.is_there() && self.machine.view().order.is_none()
+    }
+
+    fn ends_alone_at(&self) -> Option<Instant> {
+        (self.link.is_none() && self.is_idle()).then(|| self.alone_since + ALONE)
     }
 
     /// Sleeps until something happens.
@@ -81,9 +108,11 @@ impl Process {
         let due = [
             self.machine.next_timeout(),
             self.database.next_look(),
+            self.door.next_due(),
+            self.ends_alone_at(),
             match self.stage {
                 Stage::Clearing { next, .. } => Some(next),
-                _ => None,
+                Stage::Guarding => None,
             },
         ]
         .into_iter()
@@ -99,35 +128,40 @@ impl Process {
             )?,
             None => self.timer.unset()?,
         }
+        // While clearing, only the end of the connection is of interest: POLLHUP comes unasked.
         let mut wanted = PollFlags::empty();
         if self.stage == Stage::Guarding {
             wanted |= PollFlags::POLLIN;
         }
-        if self.link.has_output() {
+        if self.link.as_ref().is_some_and(Link::has_output) {
             wanted |= PollFlags::POLLOUT;
         }
-        // While clearing, only the end of the connection is of interest: POLLHUP comes unasked.
-        let link = self.link.as_fd();
         let mut fds = vec![
-            PollFd::new(self.children.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.timer.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.worker.wake.as_fd(), PollFlags::POLLIN),
         ];
-        if self.stage != Stage::Leaving {
-            fds.push(PollFd::new(link, wanted));
-        }
+        fds.extend(self.link.iter().map(|l| PollFd::new(l.as_fd(), wanted)));
+        let with_link = fds.len();
+        let door = self.door.fds();
+        fds.extend(door.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(e) => return Err(e),
         }
-        let ready = |i: usize| fds.get(i).and_then(|fd| fd.any()).unwrap_or(false);
-        let (timer, link) = (ready(1), ready(3));
+        let ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
+        let timer = ready(&fds[0]);
+        let link = fds[3..with_link].iter().any(ready);
+        let door = fds[with_link..].iter().any(ready);
         drop(fds);
         if timer {
             // It is readable: this does not block.
             self.timer.wait()?;
         }
-        if link {
+        // R16: the newest daemon first. What an older one still sent is never read.
+        if door && let Some((daemon, hello)) = self.door.admit() {
+            self.hear(daemon, hello);
+        } else if link {
             self.read_link();
         }
         Ok(())
@@ -140,10 +174,7 @@ impl Process {
             self.events.push_back(GuardEvent::Timeout);
         }
         self.tell_machine();
-        let mut dead = false;
-        while let Ok(Some(_)) = self.children.read_signal() {
-            dead = true;
-        }
+        let dead = self.take_signals();
         self.look_at_database();
         self.tell_machine();
         if dead && !self.database.is_there() {
@@ -161,7 +192,7 @@ impl Process {
     }
 
     /// Does what is due with the database; what it tells comes to the machine with the next `tell_machine`.
-    fn look_at_database(&mut self) {
+    pub(super) fn look_at_database(&mut self) {
         let Some(gone) = self.database.look(now()) else {
             return;
         };
@@ -183,13 +214,13 @@ impl Process {
         }
         if self.database.sweep_orphans() == 0 {
             self.stage = Stage::Guarding;
-            self.link.send(&GuardReply::View(self.machine.view()));
+            self.tell(&GuardReply::View(self.machine.view()));
             // What the daemon sent meanwhile, if it did.
             self.take_requests();
             return;
         }
         if !told {
-            self.link.send(&GuardReply::Explain(
+            self.tell(&GuardReply::Explain(
                 "killing what an earlier guard's PostgreSQL left behind".into(),
             ));
         }
@@ -199,36 +230,106 @@ impl Process {
         };
     }
 
-    /// Takes in what the daemon sent. Its end is the end of the database.
+    /// Hears this daemon from now on, and the one before no more.
+    fn hear(&mut self, mut daemon: Link, hello: Hello) {
+        if let Some(other) = self.context.other_database(&hello.context) {
+            if self.is_idle() {
+                // Nothing runs: that daemon starts a guard of its own.
+                self.leaving = true;
+                return;
+            }
+            daemon.send(&GuardReply::Refused(format!(
+                "it goes on guarding the database as it was started: {other}. Undo that in the configuration; or stop the daemon with the former one (SIGTERM), then start it with the new one"
+            )));
+            daemon.flush();
+            return;
+        }
+        if hello.context != self.context {
+            self.context = hello.context.clone();
+            // The order under way goes on as it began.
+            self.worker.give(Job::Context(Box::new(hello.context)));
+        }
+        self.leaving = false;
+        if self.stage == Stage::Guarding {
+            daemon.send(&GuardReply::View(self.machine.view()));
+        }
+        for text in self.untold.take(now()) {
+            daemon.send(&GuardReply::Explain(text));
+        }
+        if hello.version != env!("CARGO_PKG_VERSION") {
+            daemon.send(&GuardReply::Explain(format!(
+                "this guard is of yoke {}, and stays until its database is stopped",
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+        self.link = Some(daemon);
+    }
+
+    /// Takes in what the daemon sent.
     fn read_link(&mut self) {
-        let open = self.link.fill();
+        let open = self.link.as_mut().is_some_and(Link::fill);
         self.take_requests();
         if !open {
-            self.leave();
+            self.lose_link();
         }
+    }
+
+    /// The daemon is gone: the database goes on for as long as the permission lasts.
+    fn lose_link(&mut self) {
+        self.link = None;
+        self.alone_since = now();
     }
 
     /// While clearing, the requests stay where they are.
     fn take_requests(&mut self) {
-        while self.stage == Stage::Guarding {
-            match self.link.take::<GuardRequest>() {
+        while self.stage == Stage::Guarding
+            && let Some(link) = &mut self.link
+        {
+            match link.take::<GuardRequest>() {
+                Ok(Some(GuardRequest::Leave)) => self.leave(),
+                // It has said its last word.
+                Ok(Some(_)) if self.leaving => {}
                 Ok(Some(request)) => {
                     self.take_request(request);
                     self.tell_machine();
                 }
                 Ok(None) => return,
                 Err(why) => {
-                    self.link.send(&GuardReply::Explain(why));
-                    self.leave();
+                    link.send(&GuardReply::Explain(why));
+                    link.flush();
+                    self.lose_link();
                 }
             }
         }
     }
 
     fn leave(&mut self) {
-        self.stage = Stage::Leaving;
+        self.leaving = true;
         self.worker.end_all();
         self.database.kill(None);
+    }
+
+    /// Takes in what the signals say; whether a child has ended.
+    fn take_signals(&mut self) -> bool {
+        let mut dead = false;
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            match i32::try_from(signal.ssi_signo).map(Signal::try_from) {
+                Ok(Ok(Signal::SIGCHLD)) => dead = true,
+                // Where a daemon is, it decides: a signal to all of a service's processes is meant for it.
+                Ok(Ok(Signal::SIGTERM | Signal::SIGINT)) if self.link.is_none() => self.leave(),
+                _ => {}
+            }
+        }
+        dead
+    }
+
+    /// Tells the daemon. What there is nobody to tell is kept if it is for people; all else a new daemon sees in the view.
+    pub(super) fn tell(&mut self, reply: &GuardReply) {
+        match (&mut self.link, reply) {
+            (Some(link), _) => link.send(reply),
+            (None, GuardReply::Explain(text)) => self.untold.keep(now(), text),
+            _ => {}
+        }
     }
 
     fn take_request(&mut self, request: GuardRequest) {
@@ -238,11 +339,12 @@ impl Process {
                 self.upstream = upstream.map(|upstream| (order.number, upstream));
                 GuardEvent::Order(order)
             }
+            GuardRequest::Leave => return,
         });
     }
 
     /// Tells the machine what has happened, and does what it says.
-    fn tell_machine(&mut self) {
+    pub(super) fn tell_machine(&mut self) {
         while let Some(event) = self.events.pop_front() {
             self.machine.handle(now(), event);
             while let Some(action) = self.machine.poll_action() {
@@ -261,109 +363,12 @@ impl Process {
                 self.look_at_database();
             }
             GuardAction::Answer { number, outcome } => {
-                self.link.send(&GuardReply::Answer { number, outcome });
+                self.tell(&GuardReply::Answer { number, outcome });
             }
-            GuardAction::View(view) => self.link.send(&GuardReply::View(view)),
+            GuardAction::View(view) => self.tell(&GuardReply::View(view)),
             GuardAction::Explain(reason) => {
-                self.link.send(&GuardReply::Explain(reason.to_string()));
+                self.tell(&GuardReply::Explain(reason.to_string()));
             }
         }
-    }
-
-    fn execute(&mut self, order: Order, run: Option<RunId>) {
-        let number = order.number;
-        match order.step {
-            Step::Start => {
-                let Some(run) = run else {
-                    return self.answer(number, Outcome::Failed("a start without a run".into()));
-                };
-                let cgroup = self.database.begin(run);
-                self.worker.begin(number, |ending| Job::Start {
-                    number,
-                    cgroup,
-                    ending,
-                });
-            }
-            Step::Stop(mode) if self.database.is_there() => {
-                self.database.stop(number, mode);
-            }
-            // Nothing was started since everything was seen gone.
-            Step::Stop(_) => self.answer(number, Outcome::Done),
-            Step::Reload => {
-                let outcome = match self.database.signal(Signal::SIGHUP) {
-                    Ok(()) => Outcome::Done,
-                    Err(why) => Outcome::Failed(why),
-                };
-                self.answer(number, outcome);
-            }
-            step => {
-                let upstream = self
-                    .upstream
-                    .take()
-                    .filter(|(of, _)| *of == number)
-                    .map(|(_, upstream)| upstream);
-                // Its file first; the signal follows when that is there.
-                self.promoting = matches!(step, Step::Promote).then_some(number);
-                self.worker.begin(number, |ending| Job::Step {
-                    number,
-                    step,
-                    upstream,
-                    ending,
-                });
-            }
-        }
-    }
-
-    fn take_report(&mut self, report: Report) {
-        match report {
-            Report::Done { number, outcome } => {
-                let outcome = match outcome {
-                    Outcome::Done if self.promoting == Some(number) => self.promote(number),
-                    outcome => outcome,
-                };
-                self.answer(number, outcome);
-            }
-            Report::Started { number, result } => {
-                self.database.started(result.as_ref().ok().copied());
-                // A start that failed has left nothing: seen before it is answered.
-                self.look_at_database();
-                let ended = self.worker.is_ended(number);
-                self.answer(
-                    number,
-                    match result {
-                        _ if ended => Outcome::Ended,
-                        Ok(_) => Outcome::Done,
-                        Err(why) => Outcome::Failed(why),
-                    },
-                );
-            }
-            Report::Progress {
-                number,
-                done,
-                total,
-            } => self.link.send(&GuardReply::Progress {
-                number,
-                done,
-                total,
-            }),
-            Report::Log(text) => self.link.send(&GuardReply::Explain(text)),
-        }
-    }
-
-    /// The promotion's file is there: the signal makes PostgreSQL look. Not if a fence or a stop came in between.
-    fn promote(&mut self, number: u64) -> Outcome {
-        self.promoting = None;
-        if self.worker.is_ended(number) {
-            return Outcome::Ended;
-        }
-        match self.database.signal(Signal::SIGUSR1) {
-            Ok(()) => Outcome::Done,
-            Err(why) => Outcome::Failed(why),
-        }
-    }
-
-    fn answer(&mut self, number: u64, outcome: Outcome) {
-        self.events
-            .push_back(GuardEvent::Outcome { number, outcome });
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::step::{Order, Outcome};
 
-/// From the daemon. Before the first of these, it sends its [`Context`](crate::postgres::Context).
+/// From the daemon. Before the first of these, it sends its [`Hello`](crate::guard::hello::Hello).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum GuardRequest {
     /// How long a primary may serve.
@@ -19,12 +19,14 @@ pub enum GuardRequest {
         /// Where the database of the member listens that the step names, if it is known.
         upstream: Option<Upstream>,
     },
+    /// The daemon ends in order, and its database with it: fence what still runs, and end.
+    Leave,
 }
 
 /// From the guard.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum GuardReply {
-    /// What it holds has changed. The first reply of all is one.
+    /// What it holds has changed. A daemon acts on nothing before its first one.
     View(GuardView),
     /// What came of an order.
     Answer {
@@ -44,6 +46,8 @@ pub enum GuardReply {
     },
     /// What was decided and why, for the log.
     Explain(String),
+    /// The daemon is not heard, and why.
+    Refused(String),
 }
 
 /// One value as a frame.
@@ -94,6 +98,10 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use yoke_core::member::MemberId;
+    use yoke_core::postgres::{Doors, StopMode, SystemId, Timeline};
+    use yoke_core::record::{Copy, CopyId, History, Term};
+    use yoke_core::step::{Settings, Stamp, Step};
 
     #[test]
     fn frames_come_through_in_any_pieces() {
@@ -127,5 +135,78 @@ mod tests {
         let mut frames = Frames::default();
         frames.push(&long);
         assert!(frames.take::<GuardReply>().is_err());
+    }
+
+    /// A guard may be older than its daemon. A test that fails here means: count `hello::PROTOCOL` up, so that the two
+    /// refuse each other instead of misunderstanding.
+    #[test]
+    fn the_messages_bytes_are_these() {
+        let order = |number, step| GuardRequest::Order {
+            order: Order {
+                term: Term(3),
+                number,
+                step,
+            },
+            upstream: None,
+        };
+        let copy = Copy {
+            member: MemberId(1),
+            id: CopyId(2),
+        };
+        let stamp = Stamp {
+            cluster: "c".into(),
+            member: "m".into(),
+            system_id: SystemId(1),
+            copy: copy.id,
+            record: None,
+            history: History::default(),
+            ordered: Some((Term(3), 4)),
+            ordered_on: Timeline(5),
+            follows: Some(copy),
+        };
+        let settings = Settings {
+            generation: 6,
+            gate: Some(vec![copy]),
+            follow: Some(MemberId(1)),
+            copy: Some(copy),
+            doors: Doors::Open,
+        };
+        let requests = [
+            GuardRequest::Permission(Permission::NONE),
+            order(1, Step::WriteStamp(stamp)),
+            order(2, Step::WriteSettings(settings)),
+            order(3, Step::Clone { from: MemberId(1) }),
+            order(4, Step::Promote),
+            order(5, Step::Stop(StopMode::Now)),
+            GuardRequest::Leave,
+        ];
+        insta::assert_snapshot!(hex(&requests), @"0000000400000002 00000014010301020163016d010200000103040501010200 0000001001030207060101010201010101020200 00000006010303060100 000000050103040a00 000000060103050b0100 0000000102");
+        let replies = [
+            GuardReply::View(GuardView::NEW),
+            GuardReply::Answer {
+                number: 1,
+                outcome: Outcome::Failed("f".into()),
+            },
+            GuardReply::Answer {
+                number: 2,
+                outcome: Outcome::Ended,
+            },
+            GuardReply::Progress {
+                number: 1,
+                done: 2,
+                total: 3,
+            },
+            GuardReply::Explain("e".into()),
+            GuardReply::Refused("r".into()),
+        ];
+        insta::assert_snapshot!(hex(&replies), @"00000009000000020000000000 000000050101040166 00000003010206 0000000402010203 00000003030165 00000003040172");
+    }
+
+    fn hex<T: Serialize>(values: &[T]) -> String {
+        let frame = |value| {
+            let bytes = encode(value).expect("short");
+            bytes.iter().map(|b| format!("{b:02x}")).collect::<String>()
+        };
+        values.iter().map(frame).collect::<Vec<_>>().join(" ")
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Job {
         cgroup: Option<RawFd>,
         ending: Ending,
     },
+    /// What the daemon's configuration says has changed.
+    Context(Box<Context>),
     /// Tell the end of PostgreSQL's log from this position on.
     ReadLog { from: u64 },
 }
@@ -65,13 +67,17 @@ impl Worker {
         std::thread::Builder::new()
             .name("worker".into())
             .spawn(move || {
+                let mut context = context;
                 let tell = |said: Report| {
                     // Both fail only when the process ends.
                     let _ = report.send(said);
                     let _ = bell.write(1);
                 };
                 for job in to_do {
-                    carry_out(&context, job, &tell);
+                    match job {
+                        Job::Context(new) => context = *new,
+                        job => carry_out(&context, job, &tell),
+                    }
                 }
             })?;
         Ok(Worker {
@@ -157,6 +163,7 @@ fn carry_out(context: &Context, job: Job, tell: &dyn Fn(Report)) {
             number,
             result: start(context, cgroup, &ending),
         }),
+        Job::Context(_) => {}
         Job::ReadLog { from } => {
             let file = context.log_file();
             let text = read_from(&file, from)

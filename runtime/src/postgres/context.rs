@@ -2,6 +2,7 @@
 
 use crate::postgres::Said;
 use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use yoke_core::Duration;
@@ -91,6 +92,28 @@ impl Context {
             status_dir: absolute(&self.status_dir)?,
             ..self.clone()
         })
+    }
+
+    /// What makes the other's database another one than this, or another user's: nothing that a guard could change under
+    /// a running one.
+    pub fn other_database(&self, other: &Context) -> Option<String> {
+        let differs = |what: &str, ours: &dyn Debug, theirs: &dyn Debug| {
+            Some(format!("{what} was {ours:?}, and is {theirs:?} now"))
+        };
+        if (&self.cluster, self.my_name()) != (&other.cluster, other.my_name()) {
+            let ours = (&self.cluster, self.my_name());
+            let theirs = (&other.cluster, other.my_name());
+            return differs("the member", &ours, &theirs);
+        }
+        let user = |of: &Context| of.pg_user.clone().unwrap_or_else(|| "postgres".to_owned());
+        if user(self) != user(other) {
+            return differs("pg_user", &user(self), &user(other));
+        }
+        // The disk is asked only where the paths differ: it may hang, and the guard must not.
+        if self.data_dir != other.data_dir && self.real_data_dir() != other.real_data_dir() {
+            return differs("data_dir", &self.data_dir, &other.data_dir);
+        }
+        None
     }
 
     /// The data directory with its symbolic links resolved, so that a rename moves the data and not a link to it.

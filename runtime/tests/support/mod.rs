@@ -1,7 +1,11 @@
 //! A host with a real PostgreSQL in a directory of its own, driven by bare steps through a real guard process.
 #![allow(dead_code, unreachable_pub)] // each test file uses a part
 
+pub mod cluster;
+
+use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +18,7 @@ use yoke::postgres::find::Binaries;
 use yoke::postgres::processes::Processes;
 use yoke::postgres::user::{Child, PgUser};
 use yoke::postgres::{Context, Sessions, Upstream};
+use yoke::state_file::{Lock, StatusDir};
 use yoke_core::member::{Member, MemberId, MemberKind};
 use yoke_core::permission::{GuardView, Lasts, Permission};
 use yoke_core::postgres::{Doors, Lsn};
@@ -37,6 +42,7 @@ pub struct Host {
     number: u64,
     serial: u64,
     generation: u64,
+    lock: Lock,
     dir: TempDir,
 }
 
@@ -53,14 +59,14 @@ pub fn now() -> yoke_core::Instant {
     yoke_core::Instant(time.tv_sec() as u64 * 1_000_000 + time.tv_nsec() as u64 / 1_000)
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|l| l.local_addr())
         .expect("a free port")
         .port()
 }
 
-fn context(me: MemberId, dir: &Path) -> Context {
+pub fn context(me: MemberId, dir: &Path) -> Context {
     let member = |name: &str, kind| Member {
         name: name.into(),
         kind,
@@ -109,7 +115,10 @@ impl Host {
             .expect("a user for PostgreSQL")
             .own(&dir.path().join("pg"))
             .expect("given to PostgreSQL's user");
-        let (guard, view) = spawn(&context).await;
+        let lock = StatusDir::lock(&context.status_dir)
+            .expect("the only one here")
+            .held();
+        let (guard, view) = connect(&context, &lock).await;
         Host {
             sessions: Sessions::new(context.clone()),
             context,
@@ -120,6 +129,7 @@ impl Host {
             number: 0,
             serial: 0,
             generation: 0,
+            lock,
             dir,
         }
     }
@@ -127,24 +137,8 @@ impl Host {
     /// A host with a fresh database.
     pub async fn fresh(me: MemberId) -> Host {
         let host = Host::empty(me).await;
-        host.initdb();
+        initdb(&host.context, "scram-sha-256");
         host
-    }
-
-    fn initdb(&self) {
-        let user = PgUser::of(&self.context).expect("a user");
-        let initdb = Binaries::newest(&self.context)
-            .expect("PostgreSQL is installed")
-            .program("initdb");
-        let status = user
-            .command(&initdb, Child::Helper)
-            .args(["--no-sync", "-A", "scram-sha-256", "-D"])
-            .arg(&self.context.data_dir)
-            .args(["--pwfile", "/etc/hostname"])
-            .stdout(Stdio::null())
-            .status()
-            .expect("initdb runs");
-        assert!(status.success(), "initdb: {status}");
     }
 
     /// Writes a line into the user's configuration.
@@ -176,12 +170,35 @@ impl Host {
         }
     }
 
-    /// Starts another guard, as a daemon that was started anew does.
-    pub async fn new_guard(&mut self) {
-        let (guard, view) = spawn(&self.context).await;
+    /// Connects once more, as a daemon that was started anew does; the earlier connection stays open until then.
+    pub async fn new_daemon(&mut self) {
+        let (guard, view) = connect(&self.context, &self.lock).await;
         self.guard = guard;
         self.view = view;
-        (self.number, self.serial) = (0, 0);
+        self.number = view.last_order;
+        self.serial = view.permission.serial;
+    }
+
+    /// A second connection, as another daemon's.
+    pub async fn connect_again(host: &Host) -> (GuardLink, GuardView) {
+        connect(&host.context, &host.lock).await
+    }
+
+    /// Lets go of the guard, as a daemon that was killed does. Until the next `new_daemon`, nothing may be asked of it.
+    pub async fn hang_up(&mut self) {
+        self.guard.hang_up();
+    }
+
+    /// Has the guard end in order, and waits for it.
+    pub async fn dismiss(&mut self) {
+        self.guard.send(GuardRequest::Leave);
+        while self.hear().await.is_some() {}
+        let pid = self.guard.pid();
+        eventually("the guard's end", || !is_guard(pid)).await;
+    }
+
+    pub fn lock(&self) -> &Lock {
+        &self.lock
     }
 
     pub fn permit(&mut self, term: u64, lasts: Lasts) {
@@ -357,9 +374,51 @@ impl Host {
     }
 }
 
-async fn spawn(context: &Context) -> (GuardLink, GuardView) {
+/// A fresh database.
+pub fn initdb(context: &Context, method: &str) {
+    let user = PgUser::of(context).expect("a user");
+    let initdb = Binaries::newest(context)
+        .expect("PostgreSQL is installed")
+        .program("initdb");
+    let status = user
+        .command(&initdb, Child::Helper)
+        .args(["--no-sync", "-A", method, "-D"])
+        .arg(&context.data_dir)
+        .args(["--pwfile", "/etc/hostname"])
+        .stdout(Stdio::null())
+        .status()
+        .expect("initdb runs");
+    assert!(status.success(), "initdb: {status}");
+}
+
+/// Whether that guard process is there, and is no zombie.
+pub fn is_guard(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.contains(" (yoke-guard) ") && !stat.contains(") Z "))
+}
+
+/// A test ends with its guard and everything below it: both are this test's own.
+impl Drop for Host {
+    fn drop(&mut self) {
+        end_guard(self.guard.pid(), &self.processes());
+    }
+}
+
+/// Kills a guard of ours, and sees its PostgreSQL follow.
+pub fn end_guard(pid: u32, processes: &Processes) {
+    if is_guard(pid) {
+        // An error means that it has just ended.
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+    }
+    let end = Instant::now() + PATIENCE;
+    while !processes.find().is_empty() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+async fn connect(context: &Context, lock: &Lock) -> (GuardLink, GuardView) {
     let program = Path::new(env!("CARGO_BIN_EXE_yoke"));
-    tokio::time::timeout(PATIENCE, GuardLink::spawn_program(program, context))
+    tokio::time::timeout(PATIENCE, GuardLink::connect_or_run(program, context, lock))
         .await
         .expect("the guard says something")
         .expect("a guard")
