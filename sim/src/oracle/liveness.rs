@@ -125,8 +125,7 @@ impl World {
         let second = 1_000_000;
         let bound = match single {
             Single::PrimaryHost => d * 102 / 100 + second,
-            Single::PrimaryDatabase => second,
-            Single::HandOver => second * 3 / 2,
+            Single::PrimaryDatabase | Single::HandOver => second,
             Single::Witness | Single::Daemon => second / 2,
             Single::Secondary => self.scenario.sync_timeout + second,
         };
