@@ -44,9 +44,12 @@ pub enum Step {
         /// Whose primary.
         from: MemberId,
     },
+    /// Make the cluster's first database where there is no data directory: whole, or nothing is left in place (R14).
+    Initdb,
 
     // The server. By the guard.
-    /// Write our settings and doors for the next start or reload (atomically, durable).
+    /// Write our settings and doors for the next start or reload (atomically, durable), over the user's files as they are
+    /// now; where PostgreSQL does not accept those, over the last ones that it did.
     WriteSettings(Settings),
     /// Start the postmaster, as a standby by `standby.signal`, with the settings written. `Done` once it is spawned.
     Start,
@@ -206,6 +209,15 @@ pub struct Server {
     pub strangers_in_gate: u32,
     /// What became of the canary.
     pub canary: Canary,
+    /// What our settings were written over has changed (the user's files, `ALTER SYSTEM`): they are to be written again.
+    pub outdated: bool,
+    /// Why the settings written are not in force, in PostgreSQL's words.
+    pub refuses: Option<String>,
+    /// Standby: it has stopped replaying, because of a parameter that has to be as large as the primary's. A restart takes
+    /// the larger value.
+    pub too_small: Option<String>,
+    /// What an operator should know of the configuration; keeps from nothing.
+    pub notes: Vec<String>,
 }
 
 /// One connection that streams from a primary.
@@ -245,6 +257,7 @@ impl fmt::Display for Step {
             Step::ClearMark => f.write_str("clear the mark"),
             Step::SetAside => f.write_str("set the data directory aside"),
             Step::Clone { from } => write!(f, "clone {from}"),
+            Step::Initdb => f.write_str("make a database"),
             Step::WriteSettings(_) => f.write_str("write settings"),
             Step::Start => f.write_str("start PostgreSQL"),
             Step::Reload => f.write_str("reload"),

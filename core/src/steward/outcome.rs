@@ -204,8 +204,14 @@ impl Steward {
                 self.ids += 1;
                 self.facts.look = true;
             }
+            Step::Initdb => self.facts.look = true,
             Step::WriteSettings(settings) => {
                 run.proof.written(&settings, run.wrote);
+                if let Some((server, _)) = &mut run.seen {
+                    // What it said of the settings before.
+                    server.outdated = false;
+                    server.refuses = None;
+                }
                 self.facts.written = Some(settings);
             }
             Step::Start => self.facts.stopped_cleanly = false,
@@ -310,7 +316,7 @@ impl Steward {
         }
         self.undone(now, number, step);
         let (first, longest) = match step {
-            Step::Clone { .. } => CLONE_FAILED,
+            Step::Clone { .. } | Step::Initdb => CLONE_FAILED,
             _ => FAILED,
         };
         self.hold_back(now, step, first, longest);

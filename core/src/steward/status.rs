@@ -46,6 +46,10 @@ impl Steward {
                 .stuck
                 .clone()
                 .or_else(|| self.trouble.as_ref().map(|(_, fault)| fault.clone())),
+            notes: match (self.guard.run, self.facts.server()) {
+                (Some(_), Some(server)) => server.notes.clone(),
+                _ => Vec::new(),
+            },
         }
     }
 
