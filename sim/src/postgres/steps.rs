@@ -273,6 +273,13 @@ impl World {
 
     /// A database where nothing is.
     fn initdb(&mut self, h: usize) -> Outcome {
+        let known = |host: &crate::host::Host| {
+            let state = host.disk.durable.as_ref();
+            state.is_some_and(|state| state.record.is_some())
+        };
+        if self.hosts.iter().any(known) {
+            self.violated("R14", "a new database, although there is a record".into());
+        }
         let uid = self.fresh_uid();
         let system = SystemId(self.choices.bits(About::Nonce, h, 2));
         self.hosts[h].storage.directory = Some(DataDir::fresh(uid, system));
