@@ -44,8 +44,6 @@ pub enum Step {
         /// Whose primary.
         from: MemberId,
     },
-    /// Make the cluster's first database where there is no data directory: whole, or nothing is left in place (R14).
-    Initdb,
 
     // The server. By the guard.
     /// Write our settings and doors for the next start or reload (atomically, durable), over the user's files as they are
@@ -69,6 +67,10 @@ pub enum Step {
     Nudge,
     /// CHECKPOINT, immediate. May take long on a busy server.
     Checkpoint,
+
+    // The directory, by the guard. The last one, so that a guard of an older daemon understands the others.
+    /// Make the cluster's first database where there is no data directory: whole, or nothing is left in place (R14).
+    Initdb,
 }
 
 /// Our settings. What PostgreSQL is told besides is fixed, and the runtime's.

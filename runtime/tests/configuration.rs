@@ -239,7 +239,10 @@ async fn alter_system_on_our_keys_is_undone_and_on_others_stays() {
     assert!(!seen.gate_is_ours);
     let seen = tend(&mut a, None, "ours again", |s| s.gate_is_ours).await;
     assert!(
-        told(&seen, &["postgresql.auto.conf", "synchronous_standby_names"]),
+        told(
+            &seen,
+            &["postgresql.auto.conf", "synchronous_standby_names"]
+        ),
         "{seen:?}"
     );
     assert_eq!(shown(&a, "work_mem").await, "5MB");

@@ -181,15 +181,17 @@ async fn doors_let_nobody_in_until_they_open() {
     let (client, connection) = connect(&a).await.expect("the user's own rules");
     let connection = tokio::spawn(connection);
 
-    // What ALTER SYSTEM writes in the gate's way (17 and newer refuse it) is seen, and gone with the next start.
+    // What ALTER SYSTEM writes in the gate's way (17 and newer refuse it) is seen, and gone with the next settings.
     client
         .batch_execute("SELECT 1")
         .await
         .expect("the doors are open");
     a.append("postgresql.auto.conf", "synchronous_standby_names = ''");
-    a.apply(1, None, Doors::Closed).await;
+    a.done(1, Step::Reload).await;
     a.until("a gate that is not ours", |s| !s.gate_is_ours)
         .await;
+    a.apply(1, None, Doors::Closed).await;
+    a.until("our gate again", |s| s.gate_is_ours).await;
     assert!(connect(&a).await.is_err(), "the doors are closed");
     assert_eq!(a.daemons(Step::EndSessions).await, Outcome::Done);
     assert!(client.simple_query("SELECT 1").await.is_err());
@@ -334,7 +336,8 @@ async fn what_is_refused_says_why() {
     ] {
         let said = refused(&mut a, line).await;
         assert!(said.contains(words), "{line}: {said}");
-        let place = said.contains("postgresql.conf, line") || said.contains("postgresql.conf\" line");
+        let place =
+            said.contains("postgresql.conf, line") || said.contains("postgresql.conf\" line");
         assert!(place, "{line}: {said}");
     }
     a.configure("max_connections = 20");

@@ -249,8 +249,7 @@ impl World {
             record: record.cloned().map(Arc::new),
             disowned: None,
             genesis: self.genesis,
-            first_stamp: self.config.me == A
-                && self.dir.as_ref().is_none_or(|d| d.stamp.is_none()),
+            first_stamp: self.config.me == A && self.dir.as_ref().is_none_or(|d| d.stamp.is_none()),
             want,
         });
         self.send_target();
@@ -655,7 +654,11 @@ impl World {
             outdated: self.edited,
             refuses: self.refuses.clone(),
             too_small: self.too_small.clone(),
-            notes: self.edited.then(|| "edited".to_owned()).into_iter().collect(),
+            notes: self
+                .edited
+                .then(|| "edited".to_owned())
+                .into_iter()
+                .collect(),
         };
         pg.gate_lags = pg.gate_lags.saturating_sub(1);
         if pg.gate_lags == 0 {

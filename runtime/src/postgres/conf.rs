@@ -396,7 +396,10 @@ pub fn notes(conf: &Conf, port: u16) -> Vec<String> {
         "port",
         conf.get("port").is_some_and(|p| p != port.to_string()),
     );
-    let archives = matches!(conf.get("archive_mode"), Some("on" | "always" | "true" | "yes" | "1"));
+    let archives = matches!(
+        conf.get("archive_mode"),
+        Some("on" | "always" | "true" | "yes" | "1")
+    );
     let with = ["archive_library", "archive_command"]
         .into_iter()
         .find(|name| conf.get(name).is_some_and(|v| !v.is_empty()));

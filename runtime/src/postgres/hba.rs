@@ -111,8 +111,10 @@ fn flatten(out: &mut String, file: &Path, text: &str, depth: u32) -> Said<()> {
     for (at, line) in text.lines().enumerate() {
         // From PostgreSQL 16 on; before, it is no rule that it knows, and said to be one.
         let named = conf::setting(line).filter(|(name, value)| {
-            matches!(name.as_str(), "include" | "include_if_exists" | "include_dir")
-                && !value.is_empty()
+            matches!(
+                name.as_str(),
+                "include" | "include_if_exists" | "include_dir"
+            ) && !value.is_empty()
         });
         let Some((directive, value)) = named else {
             out.push_str(&absolute(line, folder));
@@ -218,7 +220,10 @@ mod tests {
         let write = |name: &str, text: &str| {
             std::fs::write(dir.path().join(name), text).expect("written");
         };
-        write("pg_hba.conf", "one\ninclude \"more\"\ninclude_if_exists none\ntwo @u\n");
+        write(
+            "pg_hba.conf",
+            "one\ninclude \"more\"\ninclude_if_exists none\ntwo @u\n",
+        );
         write("more", "three\n");
         let file = dir.path().join("pg_hba.conf");
         let text = flat(&file).expect("readable").expect("there");

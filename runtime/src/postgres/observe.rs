@@ -44,8 +44,7 @@ pub(crate) const FRESH_SQL: &str = "
     SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL ORDER BY 1 LIMIT 1";
 
 /// The question whether the server can read the user map (from PostgreSQL 15 on).
-pub(crate) const MAP_SQL: &str =
-    "SELECT line_number, error FROM pg_ident_file_mappings WHERE error IS NOT NULL ORDER BY 1 LIMIT 1";
+pub(crate) const MAP_SQL: &str = "SELECT line_number, error FROM pg_ident_file_mappings WHERE error IS NOT NULL ORDER BY 1 LIMIT 1";
 
 /// The answer, not yet judged.
 #[derive(Debug)]

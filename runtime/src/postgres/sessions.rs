@@ -257,9 +257,7 @@ impl Sessions {
             });
             let needed = needed.await?.start_up;
             let rows = session.query(&watch::start_up_sql()).await?;
-            self.watch.too_small = rows
-                .first()
-                .and_then(|rows| watch::too_small(rows, needed));
+            self.watch.too_small = rows.first().and_then(|rows| watch::too_small(rows, needed));
         }
         let sql = watch::ask(session, answer.in_recovery).await;
         Ok(self.watch.take(look, asked || at_once, sql))

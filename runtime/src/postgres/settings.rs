@@ -63,7 +63,9 @@ pub fn write(context: &Context, user: &PgUser, written: &Written, moment: Moment
     });
     let choose = || -> Said<(Option<String>, Conf, String, Option<String>)> {
         let accepted = accepted?;
-        let flat = accepted.as_ref().map_or(now, |accepted| Ok(accepted.clone()))?;
+        let flat = accepted
+            .as_ref()
+            .map_or(now, |accepted| Ok(accepted.clone()))?;
         let conf = Conf::of(&flat, &data)?;
         let users = UserFiles::read(user, &data, &conf);
         let map = kept.map.rules(&users.map, moment)?;
@@ -81,10 +83,7 @@ pub fn write(context: &Context, user: &PgUser, written: &Written, moment: Moment
     let (accepted, conf, map, rules) = chosen?;
     // The main file last: it is what `read` goes by, and it names the generation that the access rules have to carry.
     let replace = |path: &Path, text: String| files::replace(path, text.as_bytes(), user);
-    replace(
-        &context.ident_file(),
-        hba::ident_text(context, user, &map),
-    )?;
+    replace(&context.ident_file(), hba::ident_text(context, user, &map))?;
     replace(
         &context.hba_file(),
         hba::text(context, user, &data, settings, rules.as_deref()),
