@@ -117,6 +117,8 @@ pub struct Inspection {
     pub directory: Directory,
     /// The gate in our settings as last written: what a postmaster started now would read.
     pub written: Option<Settings>,
+    /// What PostgreSQL said last of why it ended, for people.
+    pub last_words: Option<String>,
 }
 
 /// A data directory.

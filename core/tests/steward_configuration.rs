@@ -153,3 +153,17 @@ fn r4_a_standby_that_cannot_replay_is_started_again() {
     world.until("a restart", |w| w.count("start") == 2);
     assert!(world.steps.contains(&Step::Stop(StopMode::Clean)));
 }
+
+#[test]
+fn a_start_that_postgresql_refuses_is_told_in_its_words() {
+    let mut world = World::new(B);
+    world.dir = Some(stamped(B, 2));
+    world.failing.insert("observe", 1000);
+    let record = record(5, A, &[copy(A, 1)], vec![]);
+    world.want(5, Some(&record), standby(Upstream::Nobody, false));
+    world.until("a postmaster", |w| w.pg.is_some());
+    world.postmaster_dies();
+    world.until("told", |w| {
+        fault(w).contains("answered anything: FATAL: no")
+    });
+}

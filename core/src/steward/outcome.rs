@@ -61,6 +61,7 @@ impl Steward {
 
     fn inspected(&mut self, now: Instant, number: u64, inspection: Inspection) {
         self.facts.written.clone_from(&inspection.written);
+        self.start_failed_because(inspection.last_words.as_deref());
         let generation = inspection.written.as_ref().map_or(0, |w| w.generation);
         self.facts.generation = self.facts.generation.max(generation);
         // Judged anew, unless nothing has come of the judgement yet.

@@ -497,6 +497,7 @@ impl World {
                         })),
                     },
                     written: self.written.clone(),
+                    last_words: Some("FATAL: no".to_owned()),
                 });
             }
             Step::Observe => {

@@ -197,19 +197,16 @@ mod tests {
 
     #[test]
     fn files_that_rules_name_are_named_by_their_whole_path() {
-        let absolute = |line| super::absolute(line, Path::new("/etc/pg"));
-        assert_eq!(absolute("local all all peer"), "local all all peer");
+        let whole = |line| absolute(line, Path::new("/etc/pg"));
+        assert_eq!(whole("local all all peer"), "local all all peer");
         assert_eq!(
-            absolute("host @dbs a,@users 10.0.0.0/8 md5 # @x"),
+            whole("host @dbs a,@users 10.0.0.0/8 md5 # @x"),
             "host @\"/etc/pg/dbs\" a,@\"/etc/pg/users\" 10.0.0.0/8 md5 # @x"
         );
+        assert_eq!(whole("host all \"@x\" all md5"), "host all \"@x\" all md5");
+        assert_eq!(whole("host a@b all all md5"), "host a@b all all md5");
         assert_eq!(
-            absolute("host all \"@x\" all md5"),
-            "host all \"@x\" all md5"
-        );
-        assert_eq!(absolute("host a@b all all md5"), "host a@b all all md5");
-        assert_eq!(
-            absolute("host @/abs all all md5"),
+            whole("host @/abs all all md5"),
             "host @\"/abs\" all all md5"
         );
     }

@@ -15,6 +15,7 @@
 //! | `initdb` | the step `Initdb` |
 //! | `inspect` | the step `Inspect` |
 //! | `execute`, `clone`, `start` | the guard's steps |
+//! | `log` | what PostgreSQL said of its end |
 //! | `processes` | finding and killing every process of a database |
 //! | `sessions` | the daemon's steps |
 //! | `watch` | what has changed in the configuration, and what is to be said of it |
@@ -31,6 +32,7 @@ pub mod find;
 pub mod hba;
 mod initdb;
 pub mod inspect;
+pub(crate) mod log;
 pub mod names;
 mod observe;
 pub mod processes;

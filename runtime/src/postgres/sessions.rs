@@ -9,7 +9,7 @@ use crate::postgres::session::{APPLICATION, Rows, Session, within};
 use crate::postgres::settings::Written;
 use crate::postgres::user::PgUser;
 use crate::postgres::watch::{self, Watch};
-use crate::postgres::{Context, Said, control, inspect, names, roles, settings, user_files};
+use crate::postgres::{Context, Said, conf, control, inspect, names, roles, settings, user_files};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -157,7 +157,14 @@ impl Sessions {
 
     async fn observe(&mut self) -> Said<Server> {
         let run = self.run.ok_or("the database is not running")?;
-        let written = self.off_thread(settings::read).await?;
+        let (written, keys) = self
+            .off_thread(|context| {
+                let keys = conf::our_keys_in_auto_conf(&context.real_data_dir())?;
+                Ok((settings::read(context)?, keys))
+            })
+            .await?;
+        // The gate hangs on it: no time is lost.
+        self.look_at_once |= !keys.is_empty();
         // Before the kept session is asked: the postmaster has told it to read the files again before it forked the fresh
         // one. The other way about, an old gate would be taken for somebody else's.
         let refuses = self.see_generation(written.as_ref()).await?;
@@ -248,6 +255,8 @@ impl Sessions {
                 return Ok(asked);
             }
         };
+        let rows = session.query(&watch::start_up_sql()).await?;
+        let in_force = rows.first().map(watch::start_up).unwrap_or_default();
         self.watch.too_small = None;
         if answer.in_recovery && answer.replay_paused {
             let needed = self.off_thread(|context| {
@@ -255,12 +264,11 @@ impl Sessions {
                 let binaries = Binaries::of_data(context, &data)?;
                 Control::read(&binaries, &PgUser::of(context)?, &data)
             });
-            let needed = needed.await?.start_up;
-            let rows = session.query(&watch::start_up_sql()).await?;
-            self.watch.too_small = rows.first().and_then(|rows| watch::too_small(rows, needed));
+            self.watch.too_small = watch::too_small(&in_force, needed.await?.start_up);
         }
-        let sql = watch::ask(session, answer.in_recovery).await;
-        Ok(self.watch.take(look, asked || at_once, sql))
+        let mut notes = look.lowered(&in_force);
+        notes.extend(watch::ask(session, answer.in_recovery).await);
+        Ok(self.watch.take(look, asked || at_once, notes))
     }
 
     async fn timeline_start(&mut self, timeline: Timeline) -> Said<Lsn> {

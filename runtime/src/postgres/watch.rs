@@ -33,6 +33,7 @@ pub(crate) struct Look {
     /// Our keys that `ALTER SYSTEM` has set.
     to_undo: Vec<String>,
     notes: Vec<String>,
+    conf: Conf,
 }
 
 /// Reads the user's files, ours, and what is kept. Blocks on the disk.
@@ -76,7 +77,24 @@ pub(crate) fn look(context: &Context, user: &PgUser) -> Said<Look> {
         outdated,
         to_undo: conf::our_keys_in_auto_conf(&data)?,
         notes,
+        conf,
     })
+}
+
+impl Look {
+    /// The parameters that the user wants lower than what the data were run with: nothing lowers those again.
+    pub(crate) fn lowered(&self, in_force: &[Option<u64>; 5]) -> Vec<String> {
+        let names = START_UP_PARAMETERS.iter().map(|(name, _)| name);
+        let lowered = names.zip(in_force).filter_map(|(name, has)| {
+            let wanted: u64 = self.conf.get(name)?.parse().ok()?;
+            let has = has.filter(|has| *has > wanted)?;
+            let place = self.conf.place(name)?;
+            Some(format!(
+                "{name} = {wanted} ({place}) is not in force: {has} is, as the data were last run with; no standby starts with less"
+            ))
+        });
+        lowered.collect()
+    }
 }
 
 impl Watch {
@@ -161,21 +179,21 @@ pub(crate) fn start_up_sql() -> String {
     )
 }
 
-/// The first parameter that is lower here than what the replayed WAL asks for.
-pub(crate) fn too_small(rows: &Rows, needed: [u64; 5]) -> Option<String> {
-    let has = |name: &str| {
+/// What the server runs with: in the order of [`START_UP_PARAMETERS`].
+pub(crate) fn start_up(rows: &Rows) -> [Option<u64>; 5] {
+    START_UP_PARAMETERS.map(|(name, _)| {
         let row = rows.iter().find(|row| row[0].as_deref() == Some(name))?;
-        row.get(1)?.as_ref()?.parse::<u64>().ok()
-    };
-    START_UP_PARAMETERS
-        .iter()
-        .zip(needed)
-        .find_map(|((name, _), needed)| {
-            let has = has(name)?;
-            (has < needed).then(|| {
-                format!(
-                    "{name} is {has} here and {needed} on the primary, so it has stopped replaying; it starts again with the larger value"
-                )
-            })
-        })
+        row.get(1)?.as_ref()?.parse().ok()
+    })
+}
+
+/// The first parameter that is lower here than what the replayed WAL asks for.
+pub(crate) fn too_small(in_force: &[Option<u64>; 5], needed: [u64; 5]) -> Option<String> {
+    let names = START_UP_PARAMETERS.iter().map(|(name, _)| name);
+    names.zip(in_force).zip(needed).find_map(|((name, has), needed)| {
+        let has = has.filter(|has| *has < needed)?;
+        Some(format!(
+            "{name} is {has} here and {needed} on the primary, so it has stopped replaying; it starts again with the larger value"
+        ))
+    })
 }

@@ -152,6 +152,7 @@ impl Storage {
                 })),
             },
             written: self.settings.clone(),
+            last_words: None,
         }
     }
 }
