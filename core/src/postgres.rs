@@ -37,6 +37,9 @@ pub struct PgTarget {
     /// The directory with this copy's name ends below what that copy is known to have flushed: it is another copy, and
     /// gets a name of its own before it is used (R15).
     pub disowned: Option<CopyId>,
+    /// Nobody holds a record or a copy, and everybody has said so: the configured primary may make the cluster's first
+    /// database (R14).
+    pub genesis: bool,
     /// What the database should be.
     pub want: Want,
 }
@@ -132,6 +135,8 @@ pub struct PgStatus {
     pub end: Lsn,
     /// What keeps the steward from reaching the target, for people.
     pub fault: Option<Fault>,
+    /// What an operator should know of the database's configuration; keeps from nothing.
+    pub notes: Vec<String>,
 }
 
 /// How new a stamp is: what was durable in the state before it was written (R15).
@@ -252,6 +257,7 @@ impl PgStatus {
             state: PgState::Unknown,
             end: Lsn(0),
             fault: None,
+            notes: Vec::new(),
         }
     }
 

@@ -46,7 +46,8 @@ pub enum Step {
     },
 
     // The server. By the guard.
-    /// Write our settings and doors for the next start or reload (atomically, durable).
+    /// Write our settings and doors for the next start or reload (atomically, durable), over the user's files as they are
+    /// now; where PostgreSQL does not accept those, over the last ones that it did.
     WriteSettings(Settings),
     /// Start the postmaster, as a standby by `standby.signal`, with the settings written. `Done` once it is spawned.
     Start,
@@ -66,6 +67,10 @@ pub enum Step {
     Nudge,
     /// CHECKPOINT, immediate. May take long on a busy server.
     Checkpoint,
+
+    // The directory, by the guard. The last one, so that a guard of an older daemon understands the others.
+    /// Make the cluster's first database where there is no data directory: whole, or nothing is left in place (R14).
+    Initdb,
 }
 
 /// Our settings. What PostgreSQL is told besides is fixed, and the runtime's.
@@ -112,6 +117,8 @@ pub struct Inspection {
     pub directory: Directory,
     /// The gate in our settings as last written: what a postmaster started now would read.
     pub written: Option<Settings>,
+    /// What PostgreSQL said last of why it ended, for people.
+    pub last_words: Option<String>,
 }
 
 /// A data directory.
@@ -206,6 +213,15 @@ pub struct Server {
     pub strangers_in_gate: u32,
     /// What became of the canary.
     pub canary: Canary,
+    /// What our settings were written over has changed (the user's files, `ALTER SYSTEM`): they are to be written again.
+    pub outdated: bool,
+    /// Why the settings written are not in force, in PostgreSQL's words.
+    pub refuses: Option<String>,
+    /// Standby: it has stopped replaying, because of a parameter that has to be as large as the primary's. A restart takes
+    /// the larger value.
+    pub too_small: Option<String>,
+    /// What an operator should know of the configuration; keeps from nothing.
+    pub notes: Vec<String>,
 }
 
 /// One connection that streams from a primary.
@@ -245,6 +261,7 @@ impl fmt::Display for Step {
             Step::ClearMark => f.write_str("clear the mark"),
             Step::SetAside => f.write_str("set the data directory aside"),
             Step::Clone { from } => write!(f, "clone {from}"),
+            Step::Initdb => f.write_str("make a database"),
             Step::WriteSettings(_) => f.write_str("write settings"),
             Step::Start => f.write_str("start PostgreSQL"),
             Step::Reload => f.write_str("reload"),

@@ -41,6 +41,8 @@ pub struct Coverage {
     pub losses: u64,
     /// What nodes said of state or a directory that went back in time.
     pub losses_noticed: u64,
+    /// Databases made at genesis.
+    pub made: u64,
     /// Members that joined again after the loss of their state.
     pub rejoined: u64,
     /// Runs in which more was lost than members can make good by themselves.
@@ -92,6 +94,7 @@ impl Coverage {
         self.restarts += run.restarts;
         self.fences += run.fences;
         self.actions += run.actions;
+        self.made += run.made;
         self.losses += run.losses;
         self.losses_noticed += run.losses_noticed;
         self.rejoined += run.rejoined;
@@ -119,6 +122,7 @@ impl fmt::Display for Coverage {
             ("acknowledged writes", self.acknowledged),
             ("daemons started again", self.restarts),
             ("fences", self.fences),
+            ("databases made at genesis", self.made),
             ("losses of state or data", self.losses),
             ("  noticed as gone back in time", self.losses_noticed),
             ("  joined again", self.rejoined),

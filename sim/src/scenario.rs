@@ -22,6 +22,8 @@ pub struct Scenario {
     pub rates: Vec<u64>,
     /// Whether the other data hosts begin with a fresh database of their own, instead of nothing.
     pub own_database: bool,
+    /// Whether the configured primary begins with nothing, too: its database is made at genesis.
+    pub bare: bool,
     /// How long a message between daemons takes.
     pub delay: (u64, u64),
     /// Of a thousand messages: lost, doubled, delivered seconds later.
@@ -353,6 +355,9 @@ impl fmt::Display for Scenario {
             self.decision_timeout, self.sync_timeout, self.health_timeout
         )?;
         writeln!(f, "own-database {}", self.own_database)?;
+        if self.bare {
+            writeln!(f, "bare {}", self.bare)?;
+        }
         writeln!(f, "delay {} {}", self.delay.0, self.delay.1)?;
         writeln!(
             f,
@@ -409,6 +414,7 @@ impl Scenario {
             health_timeout: 3_000_000,
             rates: vec![1000, 1000, 1000],
             own_database: false,
+            bare: false,
             delay: (100, 800),
             network: (0, 0, 0),
             clients: (2, 200_000),
@@ -446,6 +452,7 @@ impl Scenario {
                 self.health_timeout = w.next()?;
             }
             "own-database" => self.own_database = w.next()?,
+            "bare" => self.bare = w.next()?,
             "delay" => self.delay = w.pair()?,
             "network" => self.network = (w.next()?, w.next()?, w.next()?),
             "clients" => self.clients = w.pair()?,

@@ -236,7 +236,9 @@ impl World {
                 };
                 mutate(&mut config);
                 let mut storage = Storage::default();
-                if h == 0 || (scenario.own_database && scenario.members[h]) {
+                if (h == 0 && !scenario.bare)
+                    || (h > 0 && scenario.own_database && scenario.members[h])
+                {
                     next_uid += 1;
                     let system = SystemId(choices.bits(About::Nonce, h, 2));
                     storage.directory = Some(DataDir::fresh(next_uid, system));

@@ -75,6 +75,7 @@ impl Guard {
             Step::Start
             | Step::SetAside
             | Step::Clone { .. }
+            | Step::Initdb
             | Step::MarkRewriting
             | Step::ClearMark => run.map(|run| Refusal::Running { run }),
             _ => None,

@@ -291,7 +291,7 @@ impl Steward {
             let of_others =
                 self.guard.order.is_some() && self.guard.order != flight.map(|o| o.number);
             let runs = self.guard.run.is_some() && !self.guard.fencing;
-            let begins = matches!(step, Some(Step::Start | Step::Clone { .. }));
+            let begins = matches!(step, Some(Step::Start | Step::Clone { .. } | Step::Initdb));
             return match step {
                 Some(Step::Stop(under_way))
                     if *under_way == StopMode::Now || mode == StopMode::Clean =>

@@ -104,6 +104,12 @@ impl Steward {
         match step {
             Step::Promote => self.assert_may_promote(),
             Step::MarkRewriting => self.assert_may_discard(),
+            Step::Initdb => rule!(
+                self.config,
+                "R14",
+                self.may_make_database(),
+                "a new database where the cluster may have one"
+            ),
             Step::Start => {
                 let written = self.facts.written.as_ref();
                 rule!(

@@ -61,6 +61,7 @@ impl Steward {
 
     fn inspected(&mut self, now: Instant, number: u64, inspection: Inspection) {
         self.facts.written.clone_from(&inspection.written);
+        self.start_failed_because(inspection.last_words.as_deref());
         let generation = inspection.written.as_ref().map_or(0, |w| w.generation);
         self.facts.generation = self.facts.generation.max(generation);
         // Judged anew, unless nothing has come of the judgement yet.
@@ -204,8 +205,14 @@ impl Steward {
                 self.ids += 1;
                 self.facts.look = true;
             }
+            Step::Initdb => self.facts.look = true,
             Step::WriteSettings(settings) => {
                 run.proof.written(&settings, run.wrote);
+                if let Some((server, _)) = &mut run.seen {
+                    // What it said of the settings before.
+                    server.outdated = false;
+                    server.refuses = None;
+                }
                 self.facts.written = Some(settings);
             }
             Step::Start => self.facts.stopped_cleanly = false,
@@ -310,7 +317,7 @@ impl Steward {
         }
         self.undone(now, number, step);
         let (first, longest) = match step {
-            Step::Clone { .. } => CLONE_FAILED,
+            Step::Clone { .. } | Step::Initdb => CLONE_FAILED,
             _ => FAILED,
         };
         self.hold_back(now, step, first, longest);

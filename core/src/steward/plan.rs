@@ -81,6 +81,9 @@ impl Steward {
                 Plan::wait(Some(A_SECOND)).but(why)
             }
             Holding::Rewriting => self.plan_rewrite(),
+            Holding::Absent if self.may_make_database() => {
+                Plan::because(Step::Initdb, StewardReason::MakesDatabase)
+            }
             Holding::Absent => self.plan_rejoin("there is no data directory".to_owned()),
             Holding::Replaceable(why) => self.plan_rejoin(why),
             Holding::Own {
@@ -167,6 +170,14 @@ impl Steward {
         if !self.is_fresh() {
             return Plan::look(Pace::Fast).in_passing();
         }
+        if let (false, Some(why)) = (serving, &server.too_small) {
+            return Plan::stop(StopMode::Clean, why);
+        }
+        self.with_user_files(server, self.plan_running(now, server, want))
+    }
+
+    /// A server that answered.
+    fn plan_running(&self, now: Instant, server: &Server, want: &Want) -> Plan {
         match want {
             Want::Nothing | Want::Stopped(_) => Plan::wait(Some(A_SECOND)),
             Want::Draining => self.plan_drain(server),
@@ -174,7 +185,7 @@ impl Steward {
             Want::Primary { gate, doors } => {
                 if !server.in_recovery {
                     self.plan_primary(now, server, gate, *doors)
-                } else if serving && !self.facts.run.promote_again {
+                } else if self.guard.serving.is_some() && !self.facts.run.promote_again {
                     // Promoting: it happens some time after the order.
                     Plan::look(Pace::Fast)
                 } else {
@@ -227,6 +238,16 @@ impl Steward {
             Upstream::Nobody => self.follow_nobody(now, server).unwrap_or(keep),
             Upstream::Member(member) => self.plan_follow(now, server, member),
         }
+    }
+
+    /// R14: a database is made at genesis only, by the configured primary only, and only where nothing is.
+    pub(super) fn may_make_database(&self) -> bool {
+        self.config.me == self.config.configured_primary
+            && self
+                .target
+                .as_ref()
+                .is_some_and(|t| t.genesis && t.record.is_none())
+            && self.holding() == Holding::Absent
     }
 
     /// The first stamp of the cluster's first directory, once the record names it (R15: the state is written first, R20).

@@ -76,9 +76,11 @@ impl Steward {
             Gate::Open(names) => Some(sorted(names)),
         };
         if !server.gate_is_ours {
-            return Some(Plan::look(Pace::Slow).but(
-                "synchronous_standby_names does not come from Yoke's file: remove it with ALTER SYSTEM RESET synchronous_standby_names, and from the command line".to_owned(),
-            ));
+            let plan = self.reload(now, server).unwrap_or(Plan::look(Pace::Slow));
+            return Some(match plan.stuck {
+                Some(_) => plan,
+                None => plan.but("synchronous_standby_names does not come from Yoke's file, so nothing is known of what commits wait for; it is taken out of postgresql.auto.conf again".to_owned()),
+            });
         }
         match (names, &self.facts.run.proof) {
             (None, Proof::Closed { .. }) => None,

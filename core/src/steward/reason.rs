@@ -69,6 +69,8 @@ pub enum StewardReason {
         /// Which.
         open: bool,
     },
+    /// The user's configuration has changed, and is taken in.
+    TakesFiles,
     /// This copy is given up for a clone (R11).
     GivesUp {
         /// A clone of whose primary.
@@ -81,6 +83,8 @@ pub enum StewardReason {
         /// Why.
         why: String,
     },
+    /// The cluster's first database is made.
+    MakesDatabase,
     /// A clone begins.
     Clones {
         /// Of whose primary.
@@ -165,6 +169,9 @@ impl fmt::Display for StewardReason {
             ),
             StewardReason::Doors { open: true } => f.write_str("opens the doors: clients may come in"),
             StewardReason::Doors { open: false } => f.write_str("closes the doors to clients"),
+            StewardReason::TakesFiles => {
+                f.write_str("takes in the user's configuration, which has changed")
+            }
             StewardReason::GivesUp { from, why } => write!(
                 f,
                 "gives this directory up for a clone of the primary at {from} (it is kept): {why}"
@@ -172,6 +179,9 @@ impl fmt::Display for StewardReason {
             StewardReason::SetsAside { why } => {
                 write!(f, "sets the data directory aside (it is kept): {why}")
             }
+            StewardReason::MakesDatabase => f.write_str(
+                "makes the cluster's database: there is no data directory, and no member knows of a record or a copy",
+            ),
             StewardReason::Clones { from } => write!(f, "clones the primary at {from}"),
             StewardReason::Cloned { copy } => write!(f, "the clone is whole: it is the copy {copy}"),
             StewardReason::Stops { mode, why } => write!(

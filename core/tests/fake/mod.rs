@@ -105,6 +105,13 @@ pub struct World {
     pub lags: (u32, u32),
     pub gate_is_ours: bool,
     pub replay_paused: bool,
+    /// The user's files have changed since the settings were written.
+    pub edited: bool,
+    /// What PostgreSQL says of settings that it does not take.
+    pub refuses: Option<String>,
+    /// The parameter that keeps a standby from replaying, until its next start.
+    pub too_small: Option<String>,
+    pub genesis: bool,
     pub target: Option<PgTarget>,
     pub status: PgStatus,
     pub log: Vec<String>,
@@ -142,6 +149,7 @@ pub fn name(step: &Step) -> &'static str {
         Step::ClearMark => "unmark",
         Step::SetAside => "aside",
         Step::Clone { .. } => "clone",
+        Step::Initdb => "initdb",
         Step::WriteSettings(_) => "settings",
         Step::Start => "start",
         Step::Reload => "reload",
@@ -209,6 +217,10 @@ impl World {
             lags: (1, 1),
             gate_is_ours: true,
             replay_paused: false,
+            edited: false,
+            refuses: None,
+            too_small: None,
+            genesis: false,
             target: None,
             status: PgStatus::unknown(),
             log: Vec::new(),
@@ -236,8 +248,8 @@ impl World {
             term: Term(term),
             record: record.cloned().map(Arc::new),
             disowned: None,
-            first_stamp: self.config.me == A
-                && self.dir.as_ref().is_some_and(|d| d.stamp.is_none()),
+            genesis: self.genesis,
+            first_stamp: self.config.me == A && self.dir.as_ref().is_none_or(|d| d.stamp.is_none()),
             want,
         });
         self.send_target();
@@ -485,6 +497,7 @@ impl World {
                         })),
                     },
                     written: self.written.clone(),
+                    last_words: Some("FATAL: no".to_owned()),
                 });
             }
             Step::Observe => {
@@ -507,8 +520,16 @@ impl World {
                     ..source.clone()
                 });
             }
-            Step::WriteSettings(settings) => self.written = Some(settings.clone()),
+            Step::Initdb => {
+                assert!(self.dir.is_none(), "made a database over a directory");
+                self.dir = Some(Dir::fresh());
+            }
+            Step::WriteSettings(settings) => {
+                self.written = Some(settings.clone());
+                self.edited = false;
+            }
             Step::Start => {
+                self.too_small = None;
                 assert!(!self.mark, "started a directory that is being rewritten");
                 let loaded = self.written.clone().unwrap();
                 self.dir.as_mut().unwrap().cluster = ClusterState::Other;
@@ -530,8 +551,10 @@ impl World {
                 let Some(pg) = self.pg.as_mut() else {
                     return Outcome::Failed("it does not run".to_owned());
                 };
-                pg.loaded = self.written.clone().unwrap();
-                pg.streaming = false;
+                if self.refuses.is_none() {
+                    pg.loaded = self.written.clone().unwrap();
+                    pg.streaming = false;
+                }
                 (pg.gate_lags, pg.senders_lag) = self.lags;
             }
             Step::Promote => match self.pg.as_mut() {
@@ -629,6 +652,14 @@ impl World {
                 .collect(),
             strangers_in_gate: 0,
             canary: pg.canary,
+            outdated: self.edited,
+            refuses: self.refuses.clone(),
+            too_small: self.too_small.clone(),
+            notes: self
+                .edited
+                .then(|| "edited".to_owned())
+                .into_iter()
+                .collect(),
         };
         pg.gate_lags = pg.gate_lags.saturating_sub(1);
         if pg.gate_lags == 0 {

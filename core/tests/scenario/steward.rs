@@ -247,6 +247,7 @@ impl Database {
             state,
             end,
             fault: None,
+            notes: Vec::new(),
         }
     }
 }

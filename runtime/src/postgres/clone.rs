@@ -38,13 +38,7 @@ pub(crate) fn clone(
         refuse_mount_point(data)?;
     }
     let new = files::beside(data, ".new");
-    remove_tree(&new)?;
-    // Ours, given to PostgreSQL's user: that may have no right to make one next to the data directory.
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&new)
-        .and_then(|()| user.own(&new))
-        .map_err(|e| format!("cannot make {}: {e}", new.display()))?;
+    fresh_directory(&new, user)?;
     let copied = back_up(context, user, &new, from, ending, progress)
         .and_then(|()| tidy(&new, user))
         // Of a version that is not installed here it could never be started.
@@ -58,6 +52,17 @@ pub(crate) fn clone(
         let _ = remove_tree(&new);
     }
     copied
+}
+
+/// An empty directory of PostgreSQL's user; what was there is removed.
+pub(crate) fn fresh_directory(new: &Path, user: &PgUser) -> Said<()> {
+    remove_tree(new)?;
+    // Ours, given to that user: it may have no right to make one next to the data directory.
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(new)
+        .and_then(|()| user.own(new))
+        .map_err(|e| format!("cannot make {}: {e}", new.display()))
 }
 
 /// Runs `pg_basebackup` to its end.
@@ -87,32 +92,47 @@ fn back_up(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|e| format!("cannot run {}: {e}", program.display()))?;
+    let (status, said) = wait_for(&mut child, ending, &mut |line| match parse_progress(line) {
+        Some((done, total)) => {
+            progress(done, total);
+            true
+        }
+        None => false,
+    })?;
+    explain(status, &said, from)
+}
+
+/// Waits for a program's end, or ends it; what it said on standard error, but for what `takes` has taken.
+pub(crate) fn wait_for(
+    child: &mut std::process::Child,
+    ending: &Ending,
+    takes: &mut dyn FnMut(&str) -> bool,
+) -> Said<(ExitStatus, Vec<String>)> {
     let lines = child.stderr.take().map(lines_of);
     let mut said = Vec::new();
     let mut listen = |said: &mut Vec<String>| {
         for line in lines.iter().flat_map(Receiver::try_iter) {
-            match parse_progress(&line) {
-                Some((done, total)) => progress(done, total),
-                None => said.push(line),
+            if !takes(&line) {
+                said.push(line);
             }
         }
     };
     let status = loop {
         listen(&mut said);
         if ending.is_set() {
-            end_group(&mut child);
+            end_group(child);
             return Err("ended".into());
         }
         match child.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) => std::thread::sleep(LOOK_AGAIN),
-            Err(e) => return Err(format!("cannot wait for {}: {e}", program.display())),
+            Err(e) => return Err(format!("cannot wait for the program: {e}")),
         }
     };
     // What it said last may still be on its way.
     std::thread::sleep(LOOK_AGAIN);
     listen(&mut said);
-    explain(status, &said, from)
+    Ok((status, said))
 }
 
 fn explain(status: ExitStatus, said: &[String], from: &Upstream) -> Said<()> {
@@ -190,7 +210,7 @@ fn tidy(new: &Path, user: &PgUser) -> Said<()> {
     conf::clean_auto_conf(new, user)
 }
 
-fn remove_tree(path: &Path) -> Said<()> {
+pub(crate) fn remove_tree(path: &Path) -> Said<()> {
     match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => {
             Err(format!("cannot remove {}: {e}", path.display()))

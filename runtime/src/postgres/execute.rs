@@ -2,7 +2,8 @@
 
 use crate::postgres::settings::Written;
 use crate::postgres::user::PgUser;
-use crate::postgres::{Context, Said, Upstream, clone, files, inspect, settings, stamp};
+use crate::postgres::user_files::Moment;
+use crate::postgres::{Context, Said, Upstream, clone, files, initdb, inspect, settings, stamp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,6 +77,7 @@ fn carry_out(
             })?;
             clone::clone(context, &user, &data, &upstream, ending, progress)
         }
+        Step::Initdb => initdb::initdb(context, &user, &data, ending),
         Step::WriteSettings(wanted) => settings::write(
             context,
             &user,
@@ -83,7 +85,9 @@ fn carry_out(
                 settings: wanted.clone(),
                 upstream: upstream.filter(|_| wanted.follow.is_some()),
             },
-        ),
+            Moment::Reload,
+        )
+        .map(|_| ()),
         Step::Promote => files::replace(&data.join("promote"), b"", &user),
         Step::Start | Step::Reload | Step::Stop(_) => {
             Err("this step is the guard process's own".into())

@@ -3,7 +3,7 @@
 use crate::postgres::control::{self, Control};
 use crate::postgres::find::Binaries;
 use crate::postgres::user::PgUser;
-use crate::postgres::{Context, Said, settings, stamp};
+use crate::postgres::{Context, Said, log, settings, stamp};
 use std::io::ErrorKind;
 use std::path::Path;
 use yoke_core::step::{DataDirectory, Directory, Inspection};
@@ -21,6 +21,7 @@ pub fn inspect(context: &Context) -> Said<Inspection> {
         rewriting,
         directory: directory(context),
         written: settings::read(context)?.map(|written| written.settings),
+        last_words: log::last_words_of_run(&context.log_file()),
     })
 }
 

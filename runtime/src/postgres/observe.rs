@@ -34,13 +34,17 @@ pub(crate) fn sql(canary: Option<i32>) -> String {
     )
 }
 
-/// The question of a fresh session: which settings the postmaster has read; and what of the access rules and of the
-/// settings it cannot read.
+/// The questions of a fresh session: which settings the postmaster has read; what of the access rules and of the settings
+/// it cannot read; and whether it can be asked the same of the user map.
 pub(crate) const FRESH_SQL: &str = "
     SELECT current_setting('yoke.generation', true),
-      (SELECT min('the access rules, line ' || line_number || ': ' || error) FROM pg_hba_file_rules WHERE error IS NOT NULL),
       (SELECT min(sourcefile || ', line ' || sourceline || ': ' || error) FROM pg_file_settings
-       WHERE error IS NOT NULL AND error <> 'setting could not be applied')";
+       WHERE error IS NOT NULL AND error <> 'setting could not be applied'),
+      to_regclass('pg_catalog.pg_ident_file_mappings') IS NOT NULL;
+    SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL ORDER BY 1 LIMIT 1";
+
+/// The question whether the server can read the user map (from PostgreSQL 15 on).
+pub(crate) const MAP_SQL: &str = "SELECT line_number, error FROM pg_ident_file_mappings WHERE error IS NOT NULL ORDER BY 1 LIMIT 1";
 
 /// The answer, not yet judged.
 #[derive(Debug)]

@@ -52,6 +52,8 @@ pub struct Row {
     pub in_sync: Option<bool>,
     /// What keeps it from what it should be.
     pub fault: Option<String>,
+    /// What an operator should know of its database's configuration.
+    pub notes: Vec<String>,
     /// Why its daemon did not answer.
     pub error: Option<String>,
 }
@@ -142,6 +144,7 @@ impl Answers<'_> {
             lag_bytes: None,
             in_sync: None,
             fault: None,
+            notes: Vec::new(),
             error: None,
         };
         let report = match &self.each[place] {
@@ -161,6 +164,7 @@ impl Answers<'_> {
             .clone()
             .or_else(|| view.postgres.fault.as_ref().map(|f| f.0.clone()))
             .map(|text| self.named(&text));
+        row.notes.clone_from(&view.postgres.notes);
         if entry.kind == MemberKind::Witness {
             row.role = "witness";
             return row;

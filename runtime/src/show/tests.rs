@@ -76,6 +76,7 @@ fn report(me: u8, role: RoleView, state: PgState, record: Option<Arc<Record>>) -
                 state,
                 end: Lsn(if has_data { 0x300_0060 } else { 0 }),
                 fault: None,
+                notes: Vec::new(),
             },
             lease_left: None,
             growing: Vec::new(),
@@ -178,6 +179,7 @@ fn a_broken_cluster() {
         };
         r.view.postgres.copy = None;
         r.view.postgres.fault = Some(Fault("cannot copy from m0: the disk is full".to_owned()));
+        r.view.postgres.notes = vec!["role app has synchronous_commit=off".to_owned()];
     });
     insta::assert_snapshot!(text(&without(each, &[2])), @r"
     Cluster yoke: data1 leads, term 3, version 7
@@ -190,6 +192,7 @@ fn a_broken_cluster() {
     | monitor | witness | 127.0.0.1:4403 | unknown   | does not answer       |          |           |             |         |
 
     data2: cannot copy from data1: the disk is full
+    data2: role app has synchronous_commit=off
     monitor: 127.0.0.1:4400 did not answer within 1 s
     ");
 }

@@ -34,6 +34,8 @@ pub(crate) struct Storage {
     pub(crate) directory: Option<DataDir>,
     pub(crate) rewriting: bool,
     pub(crate) settings: Option<Settings>,
+    /// The user's files have changed since.
+    pub(crate) edited: bool,
     pub(crate) set_aside: Vec<DataDir>,
 }
 
@@ -150,6 +152,7 @@ impl Storage {
                 })),
             },
             written: self.settings.clone(),
+            last_words: None,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What each primitive step does to a modelled database, how long it takes, and how it fails.
 
 use crate::choices::About;
+use crate::postgres::directory::DataDir;
 use crate::postgres::instance::{DbEv, Phase, Server};
 use crate::postgres::wal::continues;
 use crate::world::{Ev, World};
 use yoke_core::guard::GuardEvent;
-use yoke_core::postgres::{RunId, StopMode};
+use yoke_core::postgres::{RunId, StopMode, SystemId};
 use yoke_core::step::{ClusterState, Order, Outcome, Step};
 
 /// A step that the guard has under way.
@@ -68,6 +69,9 @@ impl World {
                 1_000
             }
             Step::Start => self.choices.within(About::StepTime, h, 1, 5_000, 50_000),
+            Step::Initdb => self
+                .choices
+                .within(About::CloneTime, h, 1, 200_000, 1_500_000),
             Step::Reload => self.choices.within(About::StepTime, h, 2, 200, 3_000),
             Step::Promote => {
                 // Serving begins with the order, not with its effect.
@@ -170,7 +174,16 @@ impl World {
                 }
             }
             Step::Clone { .. } => return self.clone_lands(h, exec.source),
-            Step::WriteSettings(settings) => storage.settings = Some(settings.clone()),
+            Step::Initdb => {
+                if storage.directory.is_some() {
+                    return failed("there is a directory");
+                }
+                return self.initdb(h);
+            }
+            Step::WriteSettings(settings) => {
+                storage.settings = Some(settings.clone());
+                storage.edited = false;
+            }
             Step::Start => {
                 let Some(run) = exec.run else {
                     return failed("no run was named");
@@ -255,6 +268,22 @@ impl World {
             }
             _ => return failed("not a step of the guard"),
         }
+        Outcome::Done
+    }
+
+    /// A database where nothing is.
+    fn initdb(&mut self, h: usize) -> Outcome {
+        let known = |host: &crate::host::Host| {
+            let state = host.disk.durable.as_ref();
+            state.is_some_and(|state| state.record.is_some())
+        };
+        if self.hosts.iter().any(known) {
+            self.violated("R14", "a new database, although there is a record".into());
+        }
+        let uid = self.fresh_uid();
+        let system = SystemId(self.choices.bits(About::Nonce, h, 2));
+        self.hosts[h].storage.directory = Some(DataDir::fresh(uid, system));
+        self.coverage.made += 1;
         Outcome::Done
     }
 
