@@ -134,11 +134,12 @@ impl Ev {
     }
 }
 
-/// Its place in the queue.
+/// Its place in the queue; small, because a heap moves its entries about.
 struct Scheduled {
     at: u64,
     seq: u64,
-    ev: Ev,
+    /// Where the event itself lies.
+    slot: u32,
 }
 
 impl PartialEq for Scheduled {
@@ -174,6 +175,8 @@ pub(crate) struct World {
     pub(crate) now: u64,
     seq: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
+    due: Vec<Option<Ev>>,
+    free: Vec<u32>,
     pub(crate) scenario: Scenario,
     pub(crate) choices: Choices,
     pub(crate) hosts: Vec<Host>,
@@ -252,6 +255,8 @@ impl World {
             now: 0,
             seq: 0,
             queue: BinaryHeap::new(),
+            due: vec![],
+            free: vec![],
             oracles: Oracles::new(scenario.members.len()),
             scenario,
             choices,
@@ -331,10 +336,15 @@ impl World {
     /// Something will happen after so many microseconds.
     pub(crate) fn after(&mut self, delay: u64, ev: Ev) {
         self.seq += 1;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.due.push(None);
+            self.due.len() as u32 - 1
+        });
+        self.due[slot as usize] = Some(ev);
         self.queue.push(Reverse(Scheduled {
             at: self.now + delay,
             seq: self.seq,
-            ev,
+            slot,
         }));
     }
 
@@ -380,12 +390,16 @@ impl World {
         let Some(Reverse(next)) = self.queue.pop() else {
             return false;
         };
+        let Some(ev) = self.due[next.slot as usize].take() else {
+            return false;
+        };
+        self.free.push(next.slot);
         self.now = next.at;
         self.events += 1;
         if self.events > MOST_EVENTS {
             self.violated("liveness", "the run does not come to an end".into());
         }
-        self.happens(next.ev);
+        self.happens(ev);
         self.check_liveness();
         true
     }
