@@ -68,7 +68,7 @@ pub(crate) struct Timer {
 }
 
 /// What a daemon's task takes in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Input {
     Timer(u64),
     Received(usize, Box<Message>),
@@ -81,7 +81,7 @@ pub(crate) enum Input {
 }
 
 /// What goes from daemon to guard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum ToGuard {
     Permission(Permission),
     Order(Order),

@@ -24,7 +24,7 @@ use yoke_core::step::Order;
 use yoke_core::{Config, Duration, Message};
 
 /// Something that will happen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Ev {
     Fault(usize),
     /// For this fault, everything is copied aside.
@@ -132,6 +132,14 @@ impl Ev {
             _ => None,
         }
     }
+
+    /// The host whose database it may change; none: any.
+    fn place(&self) -> Option<usize> {
+        match self {
+            Ev::Wire { to, .. } | Ev::WireLands { to, .. } | Ev::LinkWhole { to, .. } => Some(*to),
+            other => other.host(),
+        }
+    }
 }
 
 /// Its place in the queue; small, because a heap moves its entries about.
@@ -189,6 +197,8 @@ pub(crate) struct World {
     pub(crate) losses: Losses,
     pub(crate) violation: Option<Violation>,
     pub(crate) events: u64,
+    /// How often a daemon's or a guard's machines handled something.
+    pub(crate) daemon_steps: u64,
     /// When the cluster was ready: a primary that acknowledges, every copy in sync.
     pub(crate) ready: Option<u64>,
     pub(crate) healed: bool,
@@ -269,6 +279,7 @@ impl World {
             losses: Losses::default(),
             violation: None,
             events: 0,
+            daemon_steps: 0,
             ready: None,
             healed: false,
             heal_at: None,
@@ -399,8 +410,11 @@ impl World {
         if self.events > MOST_EVENTS {
             self.violated("liveness", "the run does not come to an end".into());
         }
+        self.digest.note((self.now, next.seq, &ev));
+        let place = ev.place();
         self.happens(ev);
         self.check_liveness();
+        self.note_databases(place);
         true
     }
 

@@ -49,7 +49,7 @@ impl Walsender {
 }
 
 /// How far a receiver is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub(crate) enum Link {
     #[default]
     Off,
@@ -85,7 +85,7 @@ impl Receiver {
 }
 
 /// What goes over a connection between two databases.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Wire {
     Connect {
         copy: Option<Copy>,
