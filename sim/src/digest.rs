@@ -93,10 +93,10 @@ impl World {
         }
     }
 
-    /// The state of the database that a step met; none: of all.
-    pub(crate) fn note_databases(&mut self, place: Option<usize>) {
+    /// The state of the database that the step met, or of all.
+    pub(crate) fn note_databases(&mut self) {
         let all = 0..self.hosts.len();
-        for h in place.map_or(all, |h| h..h + 1) {
+        for h in self.met.map_or(all, |h| h..h + 1) {
             let host = &self.hosts[h];
             if let Some(server) = &host.server {
                 let names = server

@@ -73,6 +73,11 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
+    /// Whether WAL comes in.
+    pub(crate) fn streams(&self) -> bool {
+        matches!(self.link, Link::Streaming(_))
+    }
+
     fn conn(&self) -> Option<u64> {
         match self.link {
             Link::Off | Link::Trying => None,

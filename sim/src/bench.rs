@@ -1,0 +1,77 @@
+//! How fast the simulator is, on one core, with every oracle on; and how much memory a step asks for.
+
+use sim::How;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Counts while it is told to; else it only passes on.
+struct Counting;
+
+static COUNTS: AtomicBool = AtomicBool::new(false);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if COUNTS.load(Ordering::Relaxed) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if COUNTS.load(Ordering::Relaxed) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// Runs the seeds once for the speed, and once more to count.
+pub(crate) fn run(seeds: std::ops::Range<u64>, how: How) -> Result<ExitCode, String> {
+    let all = || {
+        let (mut events, mut length, mut steps) = (0, 0, 0);
+        for seed in seeds.clone() {
+            let report = sim::run(&sim::scenario_of(seed), how);
+            events += report.events;
+            length += report.length;
+            steps += report.core_steps;
+        }
+        (events, length / 1_000_000, steps)
+    };
+    let began = Instant::now();
+    let (events, seconds, steps) = all();
+    let millis = began.elapsed().as_millis().max(1) as u64;
+    COUNTS.store(true, Ordering::Relaxed);
+    all();
+    COUNTS.store(false, Ordering::Relaxed);
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+    let a_second = |count: u64| count * 1000 / millis;
+    let a_step = |of: u64| {
+        let hundredths = allocations * 100 / of.max(1);
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    };
+    println!(
+        "seeds {}..{} on one core, every oracle on, {millis} ms",
+        seeds.start, seeds.end
+    );
+    println!("{:>12} events/s", a_second(events));
+    println!("{:>12} simulated seconds/s", a_second(seconds));
+    println!("{:>12} core steps/s", a_second(steps));
+    println!(
+        "{:>12} allocations an event, {} a core step",
+        a_step(events),
+        a_step(steps)
+    );
+    Ok(ExitCode::SUCCESS)
+}
