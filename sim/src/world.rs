@@ -413,7 +413,7 @@ impl World {
         if self.events > MOST_EVENTS {
             self.violated("liveness", "the run does not come to an end".into());
         }
-        self.digest.note((self.now, next.seq, &ev));
+        self.digest.note((self.now, &ev));
         self.met = ev.place();
         if self.trace.is_on() {
             let taken_in = self.is_taken_in(&ev);
