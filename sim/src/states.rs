@@ -82,11 +82,18 @@ impl Host {
                 .flat_map(|server| fields("postgres", server)),
         );
         if let Some(dir) = &self.storage.directory {
-            let end = dir.wal.end();
-            all.extend(fields(
-                "directory",
-                &(dir.uid, dir.system_id, &dir.stamp, &dir.lineage, end),
-            ));
+            all.extend(fields("directory.stamp", &dir.stamp));
+            for (name, value) in [
+                ("uid", dir.uid.to_string()),
+                ("lineage", format!("{:?}", dir.lineage)),
+                ("end", dir.wal.end().to_string()),
+                (
+                    "newest",
+                    format!("{:?}", dir.wal.entries.last().map(|entry| entry.kind)),
+                ),
+            ] {
+                all.insert(format!("directory.{name}"), value);
+            }
         }
         all.extend(fields("disk", &self.disk.durable));
         // The configuration and what is only told never tell more than the rest.
