@@ -5,7 +5,7 @@ use crate::story::{Line, Story};
 use crate::world::Ev;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use yoke_core::message::{Body, Message};
+use yoke_core::message::{Body, Message, Report};
 
 /// A story in the making, or none.
 #[derive(Clone, Debug, Default)]
@@ -217,24 +217,47 @@ pub(crate) fn in_words(message: &Message) -> String {
             ),
         },
         Body::Heartbeat(b) => format!(
-            "heartbeat {} record {} committed {:?}{}",
+            "heartbeat {} record {} committed {}{}",
             b.round,
             key(&b.record),
-            b.committed,
+            or_dash(b.committed),
             if b.follow { " follow" } else { "" }
         ),
         Body::HeartbeatReply(r) => format!(
-            "heard {}{} accepted {:?} {:?}",
+            "heard {}{} accepted {}{}",
             r.round,
             if r.promised { "" } else { " NO PROMISE" },
-            r.accepted,
-            r.report
+            or_dash(r.accepted),
+            report_in_words(&r.report)
         ),
         other => format!("{other:?}"),
     };
-    let holds = message.holds.map_or("-".into(), |key| key.to_string());
+    let holds = or_dash(message.holds);
     let _ = write!(text, "  [term {} holds {holds}]", message.term);
     short(&text)
+}
+
+fn or_dash(what: Option<impl ToString>) -> String {
+    what.map_or("-".into(), |what| what.to_string())
+}
+
+fn report_in_words(report: &Report) -> String {
+    let mut text = match report.copy {
+        Some(copy) => format!("; copy {copy} up to {}", report.end),
+        None => String::new(),
+    };
+    for (is, word) in [
+        (report.running, "running"),
+        (report.stopped, "stopped"),
+        (report.drained, "drained"),
+        (report.silent, "silent"),
+        (report.leaving, "leaving"),
+    ] {
+        if is {
+            let _ = write!(text, ", {word}");
+        }
+    }
+    text
 }
 
 fn key(record: &Option<std::sync::Arc<yoke_core::record::Record>>) -> String {
