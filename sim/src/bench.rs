@@ -38,6 +38,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// A release build that does less in a second of processor time has become slow: half of what it is meant to do.
+const LEAST: u64 = 500_000;
+
 /// Runs the seeds once for the speed, and once more to count.
 pub(crate) fn run(seeds: std::ops::Range<u64>, how: How) -> Result<ExitCode, String> {
     let all = || {
@@ -75,6 +78,11 @@ pub(crate) fn run(seeds: std::ops::Range<u64>, how: How) -> Result<ExitCode, Str
         a_step(events),
         a_step(steps)
     );
+    if a_second(events) < LEAST {
+        return Err(format!(
+            "less than {LEAST} events: is this a release build?"
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -60,10 +60,11 @@ pub(crate) fn run(
     }
     let Some((first, violation)) = failures.first() else {
         println!("no promise was broken");
-        return Ok(if same.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
+        let stopped = stop.load(Ordering::Relaxed);
+        return Ok(match same.is_empty() {
+            true if stopped => ExitCode::from(130),
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
         });
     };
     let mut by_oracle: BTreeMap<&str, u64> = BTreeMap::new();
