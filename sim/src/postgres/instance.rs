@@ -16,7 +16,7 @@ use yoke_core::step::{Canary, ClusterState, Settings};
 pub(crate) type Gate = Option<Vec<Copy>>;
 
 /// What the server is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(crate) enum Phase {
     Starting,
     Standby,
@@ -92,7 +92,7 @@ pub(crate) struct Server {
 }
 
 /// What happens inside one run of a server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum DbEv {
     Started,
     StartFails,
