@@ -73,8 +73,9 @@ impl Guard {
             }
             Step::Reload if run.is_none() => Some(Refusal::NotRunning),
             Step::Start
-            | Step::SetAside
+            | Step::SetAside(_)
             | Step::Clone { .. }
+            | Step::Rewind { .. }
             | Step::MarkRewriting
             | Step::ClearMark => run.map(|run| Refusal::Running { run }),
             _ => None,
