@@ -12,7 +12,11 @@
 //! | `conf` | reading the user's `postgresql.conf`, cleaning `postgresql.auto.conf` |
 //! | `settings`, `hba` | our files in the status directory |
 //! | `inspect` | the step `Inspect` |
-//! | `execute`, `clone`, `start` | the guard's steps |
+//! | `execute`, `clone`, `rewind`, `start` | the guard's steps |
+//! | `helper` | a program that takes long, run to its end |
+//! | `own_files` | what in a data directory is this host's user's, kept out of a rewind's way |
+//! | `wal` | WAL segments as files |
+//! | `lost` | what left the data directory and is kept |
 //! | `processes` | finding and killing every process of a database |
 //! | `sessions` | the daemon's steps |
 //! | `session`, `observe`, `canary`, `roles` | a connection, one question to the server, the canary, our roles |
@@ -26,10 +30,14 @@ pub mod execute;
 pub mod files;
 pub mod find;
 pub mod hba;
+mod helper;
 pub mod inspect;
+pub mod lost;
 pub mod names;
 mod observe;
+mod own_files;
 pub mod processes;
+mod rewind;
 mod roles;
 mod session;
 pub mod sessions;
@@ -37,6 +45,7 @@ pub mod settings;
 pub mod stamp;
 pub mod start;
 pub mod user;
+mod wal;
 
 pub use context::{Context, Upstream};
 pub use sessions::Sessions;
