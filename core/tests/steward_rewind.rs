@@ -129,7 +129,7 @@ fn what_cannot_be_rewound_is_cloned_and_said_why() {
         ),
         (
             |dir| dir.stamp = None,
-            "its rewriting was begun and is not known to be whole",
+            "directory aside (it is kept): it is of the cluster's database 7000, but not a copy that Yoke made",
         ),
     ];
     for (spoil, why) in cases {

@@ -29,6 +29,8 @@ pub(super) struct Facts {
     pub(super) discard: Option<Discard>,
     /// What the clone or rewind under way, or just made, is of.
     pub(super) clone: Option<Cloned>,
+    /// Why the mark was set, as long as nothing else was begun.
+    pub(super) given_up: Option<String>,
     /// How often a rewind failed before it touched anything.
     pub(super) rewinds_failed: u32,
     /// Bytes of the clone or rewind under way: copied, to copy.

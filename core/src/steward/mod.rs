@@ -268,7 +268,7 @@ impl Steward {
             self.stuck = plan.stuck;
         }
         match plan.next {
-            Next::Do(step, why) => self.order_unless_held(now, step, why),
+            Next::Do(step, why) => self.order_unless_held(now, step, why.map(|why| *why)),
             Next::GiveUp(discard) => {
                 let from = self.config.name(discard.source.from).to_owned();
                 let why = discard.why.clone();

@@ -65,6 +65,9 @@ impl Steward {
 
     pub(super) fn order(&mut self, now: Instant, step: Step, why: Option<StewardReason>) {
         self.assert_allowed(&step);
+        if let (Step::MarkRewriting, Some(StewardReason::GivesUp { why, .. })) = (&step, &why) {
+            self.facts.given_up = Some(why.clone());
+        }
         if let Some(why) = why {
             self.explain(why);
         }
@@ -78,6 +81,7 @@ impl Steward {
                     rewound: matches!(step, Step::Rewind { .. }),
                     done: false,
                 });
+                self.facts.given_up = None;
                 self.facts.progress = (0, 0);
             }
             Step::WriteSettings(settings) => self.facts.generation = settings.generation,

@@ -4,7 +4,7 @@
 //! pg_rewind judges by the control file and by numbers of timelines, and ends well also where it did nothing
 //! (research/postgres.md 2). So it is asked only where these tell the two histories apart, and never believed.
 
-use super::facts::{Cloned, Discard};
+use super::facts::{Cloned, Discard, Holding};
 use super::promotion::{entered, unsettled};
 use super::rejoin::misfit;
 use super::{Steward, StewardReason};
@@ -33,19 +33,25 @@ impl Steward {
     /// after any interruption; one that has is not.
     pub(super) fn rewind_of(&self, data: &DataDirectory, source: &Cloned) -> Result<Step, String> {
         let Some(stamp) = self.untouched(data) else {
-            return Err("its rewriting was begun and is not known to be whole".to_owned());
+            return Err(match (self.holding(), &self.facts.given_up) {
+                (Holding::Rewriting, Some(why)) => why.clone(),
+                (Holding::Rewriting, None) => {
+                    "its rewriting was begun and is not known to be whole".to_owned()
+                }
+                _ => "it is no copy of this member's".to_owned(),
+            });
         };
-        let (history, end) = (&stamp.history, data.end());
-        let fork = divergence(history, end, &source.promotions)?;
+        rewindable(data)?;
+        if data.cluster == ClusterState::Other {
+            return Err("it was not stopped cleanly".to_owned());
+        }
         if unsettled(stamp).is_some() {
             return Err(
                 "a promotion was ordered here, and it is not known what became of it".to_owned(),
             );
         }
-        if data.cluster == ClusterState::Other {
-            return Err("it was not stopped cleanly".to_owned());
-        }
-        rewindable(data)?;
+        let (history, end) = (&stamp.history, data.end());
+        let fork = divergence(history, end, &source.promotions)?;
         // What pg_rewind takes for this copy's history and end is in the control file alone.
         let mine = last_timeline(&entered(history, end));
         let (recovered_on, recovered_to) = data.recovered_to;
@@ -86,16 +92,19 @@ impl Steward {
 
     /// What leaves this host with a directory that is set aside.
     pub(super) fn leaving(&self, data: &DataDirectory, why: String) -> Leaving {
-        let stamp = self.untouched(data);
-        let fork = stamp.zip(self.record()).and_then(|(stamp, record)| {
-            divergence(&stamp.history, data.end(), &record.promotions).ok()
-        });
+        let (stamp, end) = (self.untouched(data), data.end());
+        let both = stamp.zip(self.record());
+        let parted = both.and_then(|(s, r)| divergence(&s.history, end, &r.promotions).ok());
+        let misfit = both.and_then(|(s, r)| misfit(&s.history, end, &r.promotions));
         Leaving {
             copy: stamp.map(|stamp| stamp.copy),
             timeline: data.checkpoint_timeline.max(data.recovered_to.0),
-            from: fork,
-            to: data.end(),
-            why,
+            from: parted,
+            to: end,
+            why: match misfit {
+                Some(misfit) => format!("{misfit}; no rewind: {why}"),
+                None => why,
+            },
         }
     }
 
