@@ -157,6 +157,8 @@ pub enum PgState {
     NoData,
     /// The directory is being rewritten from another member's.
     Rewriting {
+        /// How.
+        how: Rewrite,
         /// Bytes copied.
         done: u64,
         /// Bytes to copy, as far as known.
@@ -193,6 +195,17 @@ pub enum PgState {
         /// Whether it was primary, or was being promoted.
         primary: bool,
     },
+}
+
+/// How a directory is being rewritten.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Rewrite {
+    /// Between two steps, or waiting for a source.
+    Pending,
+    /// All of it is copied.
+    Clone,
+    /// What differs is.
+    Rewind,
 }
 
 /// What was seen of a running primary.

@@ -8,9 +8,9 @@ use crate::hands::{Hands, HandsError};
 use crate::peer::listen::Listen;
 use crate::peer::{Directory, Hello, Mailbox, link::Link};
 use crate::persister::Persister;
-use crate::postgres::Sessions;
 use crate::postgres::find::Binaries;
 use crate::postgres::user::PgUser;
+use crate::postgres::{Context, Sessions};
 use crate::state_file::{Lock, StateError, StatusDir};
 use crate::upgrade::Successor;
 use crate::{clock, log, signals};
@@ -234,7 +234,7 @@ async fn database(
     directory: &Arc<Directory>,
     inputs: &mpsc::Sender<Input>,
     reload: Arc<AtomicBool>,
-) -> Result<(Option<Hands>, GuardView), DaemonError> {
+) -> Result<(Option<(Hands, Context)>, GuardView), DaemonError> {
     let Some(context) = config.context() else {
         return Ok((None, GuardView::NEW));
     };
@@ -259,9 +259,9 @@ async fn database(
             }
         );
     }
-    let sessions = Sessions::new(context).told_by(reload);
+    let sessions = Sessions::new(context.clone()).told_by(reload);
     let hands = Hands::new(guard, view, sessions, Arc::clone(directory), inputs.clone());
-    Ok((Some(hands), view))
+    Ok((Some((hands, context)), view))
 }
 
 fn entries(config: &Configuration) -> Vec<MemberEntry> {

@@ -43,9 +43,10 @@ pub(crate) enum About {
     Nonce,
     Restart,
     Edits,
+    RewindLies,
 }
 
-const KINDS: usize = About::Edits as usize + 1;
+const KINDS: usize = About::RewindLies as usize + 1;
 const PLACES: usize = 8;
 
 /// Where the bits come from.

@@ -17,6 +17,10 @@ pub struct Coverage {
     pub orders_to_hand_over: u64,
     /// Clones that came to their end.
     pub clones: u64,
+    /// Rewinds that came to their end and worked.
+    pub rewinds: u64,
+    /// Rewinds that touched something.
+    pub rewinds_begun: u64,
     /// Acknowledged writes.
     pub acknowledged: u64,
     /// Daemons started again.
@@ -90,6 +94,8 @@ impl Coverage {
         self.hand_overs += run.hand_overs;
         self.orders_to_hand_over += run.orders_to_hand_over;
         self.clones += run.clones;
+        self.rewinds += run.rewinds;
+        self.rewinds_begun += run.rewinds_begun;
         self.acknowledged += run.acknowledged;
         self.restarts += run.restarts;
         self.fences += run.fences;
@@ -119,6 +125,8 @@ impl fmt::Display for Coverage {
             ("hand-overs (of those ordered below)", self.hand_overs),
             ("hand-overs ordered", self.orders_to_hand_over),
             ("clones", self.clones),
+            ("rewinds that began", self.rewinds_begun),
+            ("  and worked", self.rewinds),
             ("acknowledged writes", self.acknowledged),
             ("daemons started again", self.restarts),
             ("fences", self.fences),

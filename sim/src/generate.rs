@@ -63,6 +63,7 @@ pub fn scenario(seed: u64) -> Scenario {
             chaos(&mut bits, &mut s);
         }
     }
+    s.rewinds = !bits.one_in(4);
     s
 }
 

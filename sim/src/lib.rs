@@ -29,7 +29,7 @@
 //! | R5, R10 | paused daemons and hosts, restarts, clocks 10 % apart, slow answers | `two_primaries` |
 //! | R6 | a daemon dies right after it proposed, and is elected or resumes | `gate`, `lost_write` |
 //! | R7, R8, R9 | gates that take effect late, walsender by walsender; late acknowledgements; records that shrink and grow | `gate`, `lost_write` |
-//! | R11, R15 | clones that break off, equal timeline numbers, directories and snapshots restored, base backups of others | `gate`, `lost_write` |
+//! | R11, R15 | clones and rewinds that break off, rewinds that lie, equal timeline numbers, directories and snapshots restored, base backups of others | `gate`, `half_written`, `lost_write` |
 //! | R12 | state files lost and restored, on any member, alone and while others are down | `gate`, `liveness` |
 //! | R14 | a secondary that begins with a database of its own | `liveness` |
 //! | R16 | orders that outlive their daemon | `gate`, `two_primaries` |

@@ -32,6 +32,8 @@ pub struct Scenario {
     pub clients: (u64, u64),
     /// How long a clone takes.
     pub clone_time: (u64, u64),
+    /// Whether a data directory can be rewound.
+    pub rewinds: bool,
     /// How many steps of a thousand fail.
     pub failures: u64,
     /// When everything heals, after the cluster was ready.
@@ -366,6 +368,7 @@ impl fmt::Display for Scenario {
         )?;
         writeln!(f, "clients {} {}", self.clients.0, self.clients.1)?;
         writeln!(f, "clone-time {} {}", self.clone_time.0, self.clone_time.1)?;
+        writeln!(f, "rewinds {}", self.rewinds)?;
         writeln!(f, "failures {}", self.failures)?;
         writeln!(f, "heal-after {}", self.heal_after)?;
         for fault in &self.faults {
@@ -419,6 +422,7 @@ impl Scenario {
             network: (0, 0, 0),
             clients: (2, 200_000),
             clone_time: (500_000, 2_000_000),
+            rewinds: true,
             failures: 0,
             heal_after: 10_000_000,
             faults: vec![],
@@ -457,6 +461,7 @@ impl Scenario {
             "network" => self.network = (w.next()?, w.next()?, w.next()?),
             "clients" => self.clients = w.pair()?,
             "clone-time" => self.clone_time = w.pair()?,
+            "rewinds" => self.rewinds = w.next()?,
             "failures" => self.failures = w.next()?,
             "heal-after" => self.heal_after = w.next()?,
             "early" | "at" => self.faults.push(Fault {

@@ -266,7 +266,10 @@ impl World {
                 {
                     next_uid += 1;
                     let system = SystemId(choices.bits(About::Nonce, h, 2));
-                    storage.directory = Some(DataDir::fresh(next_uid, system));
+                    storage.directory = Some(DataDir {
+                        rewindable: scenario.rewinds,
+                        ..DataDir::fresh(next_uid, system)
+                    });
                 }
                 let offset = choices.within(About::Nonce, h, 3, 0, 1_000_000_000);
                 Host::new(config, Clock::new(offset, scenario.rates[h]), storage)

@@ -185,19 +185,23 @@ impl Steward {
                     inspection.rewriting = false;
                 }
                 self.facts.discard = None;
-                self.facts.clone = None;
+                let rewound = self.facts.clone.take().is_some_and(|c| c.rewound);
+                self.facts.rewinds_failed = 0;
                 if let Some(copy) = self.own_copy() {
-                    self.explain(StewardReason::Cloned { copy: copy.id });
+                    self.explain(StewardReason::Cloned {
+                        copy: copy.id,
+                        rewound,
+                    });
                 }
             }
-            Step::SetAside => {
+            Step::SetAside(_) => {
                 if let Some(inspection) = &mut self.facts.inspection {
                     inspection.directory = Directory::Absent;
                 }
                 self.facts.clone = None;
                 self.facts.look = true;
             }
-            Step::Clone { .. } => {
+            Step::Clone { .. } | Step::Rewind { .. } => {
                 if let Some(clone) = &mut self.facts.clone {
                     clone.done = true;
                 }
@@ -249,6 +253,7 @@ impl Steward {
                 run.proof.canary_begun();
             }
             Step::Checkpoint => run.checkpointed = true,
+            Step::BeginCheckpoint => run.checkpoint_begun = Some(now),
         }
     }
 
@@ -311,13 +316,18 @@ impl Steward {
                 return;
             }
             Step::Checkpoint => self.facts.run.checkpointed = true,
+            Step::BeginCheckpoint => self.facts.run.checkpoint_begun = Some(now),
             Step::Inspect | Step::EndSessions | Step::Canary => {}
             Step::Start => self.facts.run.start_failed = true,
+            Step::Rewind { .. } => {
+                self.facts.rewinds_failed += 1;
+                self.facts.doubt_disk();
+            }
             _ => self.facts.doubt_disk(),
         }
         self.undone(now, number, step);
         let (first, longest) = match step {
-            Step::Clone { .. } | Step::Initdb => CLONE_FAILED,
+            Step::Clone { .. } | Step::Rewind { .. } | Step::Initdb => CLONE_FAILED,
             _ => FAILED,
         };
         self.hold_back(now, step, first, longest);
@@ -339,7 +349,7 @@ impl Steward {
                     inspection.rewriting = true;
                 }
             }
-            Step::Clone { .. } => self.facts.clone = None,
+            Step::Clone { .. } | Step::Rewind { .. } => self.facts.clone = None,
             // The name in it may be on disk.
             Step::WriteStamp(_) => self.ids += 1,
             Step::Promote => self.facts.run.promote_again = true,

@@ -20,8 +20,8 @@ pub(super) struct Plan {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Next {
     /// Order this.
-    Do(Step, Option<StewardReason>),
-    /// Stop, and give this copy up for a clone.
+    Do(Step, Option<Box<StewardReason>>),
+    /// Stop, and give this copy up for a rewind or a clone.
     GiveUp(Box<Discard>),
     /// Observe, as often as this.
     Look(Pace),
@@ -336,7 +336,7 @@ impl Plan {
 
     pub(super) fn because(step: Step, why: StewardReason) -> Plan {
         Plan {
-            next: Next::Do(step, Some(why)),
+            next: Next::Do(step, Some(Box::new(why))),
             stuck: None,
             in_passing: false,
         }

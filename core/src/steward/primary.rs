@@ -7,7 +7,10 @@ use crate::mutant;
 use crate::postgres::{Doors, Gate};
 use crate::record::Copy;
 use crate::step::{Canary, Server, Step};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+
+/// How long the checkpoint after a promotion may take before another is begun.
+const CHECKPOINT_AGAIN: Duration = Duration::secs(300);
 
 impl Steward {
     pub(super) fn plan_primary(
@@ -43,6 +46,14 @@ impl Steward {
             && let Some(plan) = self.plan_doors(now, server, Doors::Open)
         {
             return plan;
+        }
+        // It serves. Who comes back and does not fit is rewound to what the control file says: that lags behind.
+        let again = |at: Instant| now >= at + CHECKPOINT_AGAIN;
+        if doors == Doors::Open
+            && server.checkpoint_timeline < server.timeline.0
+            && run.checkpoint_begun.is_none_or(again)
+        {
+            return Plan::step(Step::BeginCheckpoint).in_passing();
         }
         idle
     }

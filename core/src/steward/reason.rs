@@ -71,12 +71,14 @@ pub enum StewardReason {
     },
     /// The user's configuration has changed, and is taken in.
     TakesFiles,
-    /// This copy is given up for a clone (R11).
+    /// This copy is given up (R11).
     GivesUp {
-        /// A clone of whose primary.
+        /// Whose primary's data take its place.
         from: String,
         /// Why.
         why: String,
+        /// By a rewind; or by a clone, because of what.
+        way: Result<(), String>,
     },
     /// The directory is renamed and kept.
     SetsAside {
@@ -90,10 +92,19 @@ pub enum StewardReason {
         /// Of whose primary.
         from: String,
     },
-    /// A clone is whole.
+    /// A rewind begins.
+    Rewinds {
+        /// To whose primary.
+        from: String,
+        /// From where on what is here is dropped, and kept elsewhere.
+        beyond: Lsn,
+    },
+    /// What was cloned or rewound is whole.
     Cloned {
         /// Its new name.
         copy: CopyId,
+        /// By a rewind.
+        rewound: bool,
     },
     /// The database is stopped.
     Stops {
@@ -172,9 +183,21 @@ impl fmt::Display for StewardReason {
             StewardReason::TakesFiles => {
                 f.write_str("takes in the user's configuration, which has changed")
             }
-            StewardReason::GivesUp { from, why } => write!(
+            StewardReason::GivesUp {
+                from,
+                why,
+                way: Ok(()),
+            } => write!(
                 f,
-                "gives this directory up for a clone of the primary at {from} (it is kept): {why}"
+                "gives this copy up, to have it rewound to the primary at {from}: {why}"
+            ),
+            StewardReason::GivesUp {
+                from,
+                why,
+                way: Err(because),
+            } => write!(
+                f,
+                "gives this directory up for a clone of the primary at {from} (it is kept): {why}; no rewind: {because}"
             ),
             StewardReason::SetsAside { why } => {
                 write!(f, "sets the data directory aside (it is kept): {why}")
@@ -183,7 +206,21 @@ impl fmt::Display for StewardReason {
                 "makes the cluster's database: there is no data directory, and no member knows of a record or a copy",
             ),
             StewardReason::Clones { from } => write!(f, "clones the primary at {from}"),
-            StewardReason::Cloned { copy } => write!(f, "the clone is whole: it is the copy {copy}"),
+            StewardReason::Rewinds { from, beyond } => write!(
+                f,
+                "rewinds to the primary at {from}; what is here beyond {beyond} is kept elsewhere"
+            ),
+            StewardReason::Cloned {
+                copy,
+                rewound: false,
+            } => write!(f, "the clone is whole: it is the copy {copy}"),
+            StewardReason::Cloned {
+                copy,
+                rewound: true,
+            } => write!(
+                f,
+                "the rewind was seen to have worked: it is the copy {copy}"
+            ),
             StewardReason::Stops { mode, why } => write!(
                 f,
                 "stops PostgreSQL {}: {why}",

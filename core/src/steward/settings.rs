@@ -75,7 +75,10 @@ impl Steward {
                     ..written.clone()
                 };
                 Plan {
-                    next: Next::Do(Step::WriteSettings(again), Some(StewardReason::TakesFiles)),
+                    next: Next::Do(
+                        Step::WriteSettings(again),
+                        Some(Box::new(StewardReason::TakesFiles)),
+                    ),
                     ..plan
                 }
             }

@@ -5,8 +5,8 @@ use super::facts::Holding;
 use super::order::FAILED;
 use crate::mutant;
 use crate::postgres::{
-    Doors, Fault, Gate, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, StampAge, StandbyStatus,
-    Want,
+    Doors, Fault, Gate, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, Rewrite, StampAge,
+    StandbyStatus, Want,
 };
 use crate::record::Term;
 use crate::step::{ClusterState, Server, Stamp, Step};
@@ -74,8 +74,13 @@ impl Steward {
         match holding {
             Holding::Unseen => PgState::Unknown,
             Holding::Rewriting => {
+                let how = match self.flight.as_ref().map(|o| &o.step) {
+                    Some(Step::Clone { .. }) => Rewrite::Clone,
+                    Some(Step::Rewind { .. }) => Rewrite::Rewind,
+                    _ => Rewrite::Pending,
+                };
                 let (done, total) = self.facts.progress;
-                PgState::Rewriting { done, total }
+                PgState::Rewriting { how, done, total }
             }
             // Where its shutdown checkpoint is, is being read.
             _ if self.facts.look && self.facts.stopped_cleanly => PgState::Stopping,

@@ -102,7 +102,7 @@ impl Stage {
             }
             Ok(Response::Demote(outcome)) => Err(format!("{name} did not hand over: {outcome:?}")),
             Ok(Response::Failed(why)) => Err(format!("{name} did not hand over: {why}")),
-            Ok(Response::Report(_)) => Err(format!("{name} answered another question")),
+            Ok(_) => Err(format!("{name} answered another question")),
             Err(error) => Err(error.to_string()),
         }
     }

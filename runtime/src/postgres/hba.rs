@@ -1,10 +1,10 @@
 //! Our access rules (the doors) and user map.
 //!
-//! Members are let in for replication by their address alone, as our own replication role: whoever can send packets
-//! under a member's address can stream. A key of the cluster will replace that.
+//! Members are let in for replication, and for the reading of a rewind, by their address alone, as our own replication
+//! role: whoever can send packets under a member's address can stream. A key of the cluster will replace that.
 
 use crate::postgres::conf::{self, conf_files, marker};
-use crate::postgres::names::{REPLICATION_ROLE, ROLE};
+use crate::postgres::names::{DATABASES, REPLICATION_ROLE, ROLE};
 use crate::postgres::roles::roles_seen;
 use crate::postgres::user::PgUser;
 use crate::postgres::{Context, Said, files};
@@ -51,7 +51,8 @@ pub(crate) fn text(
     for ip in addresses {
         let bits = if ip.is_ipv4() { 32 } else { 128 };
         rule(format!(
-            "host replication {REPLICATION_ROLE} {ip}/{bits} trust"
+            "host replication,{} {REPLICATION_ROLE} {ip}/{bits} trust",
+            DATABASES.join(",")
         ));
     }
     // No rule of the user's lets anybody else in under our names.

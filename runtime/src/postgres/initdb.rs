@@ -2,6 +2,7 @@
 
 use crate::postgres::execute::{Ending, refuse_mount_point};
 use crate::postgres::find::Binaries;
+use crate::postgres::helper::Helper;
 use crate::postgres::user::{Child, PgUser};
 use crate::postgres::{Context, Said, clone, files, inspect};
 use std::path::Path;
@@ -43,23 +44,16 @@ pub(crate) fn initdb(context: &Context, user: &PgUser, data: &Path, ending: &End
 
 fn make(user: &PgUser, program: &Path, new: &Path, locale: &str, ending: &Ending) -> Said<()> {
     clone::fresh_directory(new, user)?;
-    let mut child = user
-        .command(program, Child::Helper)
+    let mut command = user.command(program, Child::Helper);
+    command
         .args(["--encoding=UTF8", "--data-checksums", "--auth-local=peer"])
         .args(["--auth-host=scram-sha-256", "--no-instructions"])
         .arg(format!("--locale={locale}"))
         .arg(format!("--username={}", user.name))
         .arg("--pgdata")
         .arg(new)
-        .current_dir("/")
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("cannot run {}: {e}", program.display()))?;
-    let (status, said) = clone::wait_for(&mut child, ending, &mut |_| false)?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(format!("initdb failed ({status}): {}", said.join(" / "))),
-    }
+        .current_dir("/");
+    Helper::spawn(&mut command)?
+        .finish(ending, None, &mut |_, _| {})
+        .map(|_| ())
 }

@@ -24,7 +24,8 @@ pub(crate) fn sql(canary: Option<i32>) -> String {
            CASE WHEN NOT s.recovering THEN pg_walfile_name(pg_current_wal_insert_lsn()) END,
            r.status, r.sender_host, r.sender_port,
            (SELECT wait_event FROM pg_stat_activity WHERE pid = {}),
-           ({})
+           ({}),
+           CASE WHEN NOT s.recovering THEN (SELECT timeline_id FROM pg_control_checkpoint()) END
          FROM (SELECT pg_is_in_recovery() AS recovering OFFSET 0) s
            LEFT JOIN pg_settings n ON n.name = 'synchronous_standby_names'
            LEFT JOIN pg_stat_wal_receiver r ON true;
@@ -59,6 +60,8 @@ pub(crate) struct Answer {
     pub(crate) receiver: Option<Receiver>,
     pub(crate) canary_waits_for: Option<String>,
     pub(crate) has_roles: bool,
+    /// Primary: of the control file's checkpoint.
+    pub(crate) checkpoint_timeline: Timeline,
     pub(crate) walsenders: Vec<Walsender>,
     pub(crate) strangers_in_gate: u32,
 }
@@ -112,6 +115,9 @@ impl Answer {
             receiver,
             canary_waits_for: column(10).map(str::to_owned),
             has_roles: column(11) == Some("2"),
+            checkpoint_timeline: column(12)
+                .and_then(|t| t.parse().ok())
+                .map_or(Timeline(0), Timeline),
             walsenders: Vec::new(),
             strangers_in_gate: 0,
         };

@@ -101,6 +101,11 @@ impl Sessions {
             Step::Checkpoint => within(CHECKPOINT, "the checkpoint", self.checkpoint())
                 .await
                 .map(|()| Outcome::Done),
+            Step::BeginCheckpoint => {
+                within(health, "beginning a checkpoint", self.begin_checkpoint())
+                    .await
+                    .map(|()| Outcome::Done)
+            }
             _ => Err("this step is the guard's".into()),
         };
         outcome.unwrap_or_else(Outcome::Failed)
@@ -191,6 +196,7 @@ impl Sessions {
             replay_paused: answer.replay_paused,
             streaming_from: answer.streaming_from(written.as_ref()),
             timeline,
+            checkpoint_timeline: answer.checkpoint_timeline,
             walsenders: answer.walsenders,
             strangers_in_gate: answer.strangers_in_gate,
             canary,
@@ -361,6 +367,17 @@ impl Sessions {
             .first()
             .and_then(|rows| control::parse_lsn(rows.first()?.first()?.as_deref()?))
             .ok_or_else(|| "the database names no position for what it wrote".into())
+    }
+
+    /// The server goes on with it, whatever becomes of us.
+    async fn begin_checkpoint(&mut self) -> Said<()> {
+        let session = self.open().await?;
+        session.query("SET statement_timeout = 0").await?;
+        tokio::spawn(async move {
+            // What came of it shows in the control file.
+            let _ = tokio::time::timeout(CHECKPOINT, session.query("CHECKPOINT")).await;
+        });
+        Ok(())
     }
 
     async fn checkpoint(&mut self) -> Said<()> {

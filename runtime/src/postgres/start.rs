@@ -4,10 +4,11 @@ use crate::postgres::conf::Conf;
 use crate::postgres::control::{Control, START_UP_PARAMETERS};
 use crate::postgres::execute::Ending;
 use crate::postgres::find::Binaries;
+use crate::postgres::helper::Helper;
 use crate::postgres::processes::{Processes, foreign_postmaster};
 use crate::postgres::user::{Child, PgUser};
 use crate::postgres::user_files::Moment;
-use crate::postgres::{Context, Said, clone, files, settings, stamp};
+use crate::postgres::{Context, Said, files, settings, stamp};
 use nix::unistd::Pid;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -123,23 +124,21 @@ fn raise_wal_level(
     for (name, value) in arguments {
         command.arg("-c").arg(format!("{name}={value}"));
     }
-    let mut child = command
+    command
         .args(["-c", "wal_level=replica", "template1"])
-        .current_dir(data)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("cannot run {}: {e}", program.display()))?;
-    let (status, said) = clone::wait_for(&mut child, ending, &mut |_| false)?;
-    let level = Control::read(binaries, user, data)?.wal_level;
-    match status.success() && level != "minimal" {
-        true => Ok(()),
-        false => Err(format!(
-            "{} was last run with wal_level = minimal, and could not be made ready for a standby's start ({status}): {}",
-            data.display(),
-            said.join(" / ")
-        )),
+        .current_dir(data);
+    let unready = |why: String| {
+        format!(
+            "{} was last run with wal_level = minimal, and could not be made ready for a standby's start: {why}",
+            data.display()
+        )
+    };
+    let said = Helper::spawn(&mut command)?
+        .finish(ending, None, &mut |_, _| {})
+        .map_err(unready)?;
+    match Control::read(binaries, user, data)?.wal_level == "minimal" {
+        true => Err(unready(said.join(" / "))),
+        false => Ok(()),
     }
 }
 

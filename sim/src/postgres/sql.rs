@@ -147,6 +147,18 @@ impl World {
                 }
                 Outcome::Done
             }
+            Step::BeginCheckpoint => {
+                let time = self.choices.skewed(
+                    About::CheckpointLag,
+                    h,
+                    1,
+                    (10_000, 500_000),
+                    100,
+                    (500_000, 10_000_000),
+                );
+                self.db_in(time, h, run, DbEv::ControlFile);
+                Outcome::Done
+            }
             _ => Outcome::Failed("not a step of the daemon".into()),
         }
     }
@@ -174,6 +186,7 @@ fn observe(server: &Server, dir: &DataDir, now: u64) -> Seen {
             .then_some(server.receiver.target)
             .flatten(),
         timeline: dir.timeline(),
+        checkpoint_timeline: dir.checkpoint_timeline,
         walsenders: if in_recovery {
             vec![]
         } else {

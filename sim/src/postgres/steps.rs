@@ -3,6 +3,7 @@
 use crate::choices::About;
 use crate::postgres::directory::DataDir;
 use crate::postgres::instance::{DbEv, Phase, Server};
+use crate::postgres::rewind::Fate;
 use crate::postgres::wal::continues;
 use crate::world::{Ev, World};
 use yoke_core::guard::GuardEvent;
@@ -20,6 +21,9 @@ pub(crate) struct Exec {
     pub(crate) source: Option<(usize, RunId)>,
     pub(crate) parts: u64,
     pub(crate) part_time: u64,
+    /// What becomes of a rewind, and how often it has looked at its source.
+    pub(crate) fate: Fate,
+    pub(crate) looks: u64,
 }
 
 /// How often a clone looks at its source.
@@ -44,9 +48,11 @@ impl World {
             source: None,
             parts: 0,
             part_time: 0,
+            fate: Fate::default(),
+            looks: 0,
         };
         let time = match &exec.order.step {
-            Step::Clone { from } => {
+            Step::Clone { from } | Step::Rewind { from, .. } => {
                 let from = usize::from(from.0);
                 let (low, high) = self.scenario.clone_time;
                 let time = self.choices.within(About::CloneTime, h, 0, low, high);
@@ -102,7 +108,8 @@ impl World {
         };
         let exec = &self.hosts[h].execs[at];
         let clones = matches!(exec.order.step, Step::Clone { .. }) && !exec.ending;
-        if clones && self.clone_goes_on(h, at) {
+        let rewinds = matches!(exec.order.step, Step::Rewind { .. }) && !exec.ending;
+        if (clones && self.clone_goes_on(h, at)) || (rewinds && self.rewind_goes_on(h, at)) {
             return;
         }
         let exec = self.hosts[h].execs.remove(at);
@@ -143,7 +150,7 @@ impl World {
             Step::WriteStamp(_)
                 | Step::MarkRewriting
                 | Step::ClearMark
-                | Step::SetAside
+                | Step::SetAside(_)
                 | Step::WriteSettings(_)
         );
         if quick {
@@ -164,7 +171,7 @@ impl World {
             },
             Step::MarkRewriting => storage.rewriting = true,
             Step::ClearMark => storage.rewriting = false,
-            Step::SetAside => {
+            Step::SetAside(_) => {
                 if running {
                     return failed("a postmaster runs in it");
                 }
@@ -184,6 +191,7 @@ impl World {
                 storage.settings = Some(settings.clone());
                 storage.edited = false;
             }
+            Step::Rewind { .. } => return self.rewind_lands(h, exec),
             Step::Start => {
                 let Some(run) = exec.run else {
                     return failed("no run was named");
@@ -204,12 +212,13 @@ impl World {
                         .filter(|f| f.last().is_some_and(|(t, _)| *t == newest))
                         .all(|f| continues(mine, end, f));
                 let crashed = dir.cluster == ClusterState::Other;
+                let begins_with = dir.wal.entries.len();
                 dir.cluster = ClusterState::Other;
-                let entries = dir.wal.entries.len();
+                self.check_whole(h);
                 self.hosts[h].server = Some(Server::new(
                     run,
                     self.hosts[h].storage.settings.as_ref(),
-                    entries,
+                    begins_with,
                 ));
                 let range = if crashed {
                     (200_000, 900_000)
@@ -374,6 +383,11 @@ pub(crate) fn in_words(step: &Step) -> String {
             "write settings {}: gate {:?} doors {:?} follows {:?}",
             s.generation, s.gate, s.doors, s.follow
         ),
+        Step::Rewind { from, drops, .. } => format!(
+            "rewind to {from}, drops {:?}..{} of {:?}",
+            drops.from, drops.to, drops.timeline
+        ),
+        Step::SetAside(leaving) => format!("set aside: {}", leaving.why),
         Step::Stop(StopMode::Clean) => "stop cleanly".into(),
         Step::Stop(StopMode::Now) => "stop at once".into(),
         other => format!("{other:?}"),
