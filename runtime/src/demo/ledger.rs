@@ -89,6 +89,28 @@ impl Ledger {
         self.lock().acks.iter().filter(|a| a.acked >= then).count()
     }
 
+    /// When the last acknowledgement was noted.
+    pub fn last_ack(&self) -> Option<Instant> {
+        self.lock().acks.last().map(|a| a.acked)
+    }
+
+    /// How many were acknowledged in each of the last whole seconds since `begun`, at most `seconds` of them, oldest
+    /// first.
+    pub fn per_second(&self, begun: Instant, now: Instant, seconds: usize) -> Vec<usize> {
+        let whole = now.duration_since(begun).as_secs();
+        let first = whole.saturating_sub(seconds as u64);
+        let mut counts = vec![0; (whole - first) as usize];
+        for ack in self.lock().acks.iter().rev() {
+            // The seconds before `begun` and before the first one asked for end the search; the present one is not over.
+            match ack.acked.checked_duration_since(begun).map(|d| d.as_secs()) {
+                Some(second) if second >= whole => {}
+                Some(second) if second >= first => counts[(second - first) as usize] += 1,
+                _ => break,
+            }
+        }
+        counts
+    }
+
     /// All acknowledged writes, in the order of their acknowledgement.
     pub fn acks(&self) -> Vec<Ack> {
         let mut acks = self.lock().acks.clone();
@@ -231,6 +253,24 @@ mod tests {
         let (_, list) = acks(&[(0, 1, 0, 5), (1, 2, 6, 20), (0, 1, 21, 22)]);
         let found = overlap(&list).map(|o| (o.late.id, o.successor.node));
         assert_eq!(found, Some((3, 1)));
+    }
+
+    #[test]
+    fn only_whole_seconds_are_counted() {
+        let ledger = Ledger::default();
+        let (zero, list) = acks(&[
+            (0, 1, 0, 10),
+            (0, 1, 0, 1500),
+            (0, 1, 0, 1600),
+            (0, 1, 0, 3100),
+        ]);
+        list.into_iter().for_each(|ack| ledger.acknowledged(ack));
+        let at = |ms| zero + Duration::from_millis(ms);
+        assert_eq!(ledger.per_second(zero, at(3500), 60), [1, 2, 0]);
+        assert_eq!(ledger.per_second(zero, at(3500), 2), [2, 0]);
+        assert_eq!(ledger.per_second(at(1000), at(3500), 60), [2, 0]);
+        assert_eq!(ledger.per_second(zero, at(500), 60), [0; 0]);
+        assert_eq!(ledger.last_ack(), Some(at(3100)));
     }
 
     #[test]
