@@ -18,8 +18,8 @@ impl Node {
     pub fn kill_all(&self) -> Said<()> {
         let ours = [Part::Daemon, Part::Guard].map(|part| self.pid(part));
         let database = self.database();
-        let all = ours.into_iter().flatten().chain(database);
-        all.map(|pid| self.send(pid, Signal::SIGKILL)).collect()
+        let mut all = ours.into_iter().flatten().chain(database);
+        all.try_for_each(|pid| self.send(pid, Signal::SIGKILL))
     }
 
     /// SIGSTOP to everything; the postmaster first, so that it forks no more.
@@ -31,15 +31,15 @@ impl Node {
             self.send(postmaster, Signal::SIGSTOP)?;
         }
         let ours = [Part::Guard, Part::Daemon].map(|part| self.pid(part));
-        let all = self
+        let mut all = self
             .database()
             .into_iter()
             .chain(ours.into_iter().flatten());
-        all.map(|pid| self.send(pid, Signal::SIGSTOP)).collect()
+        all.try_for_each(|pid| self.send(pid, Signal::SIGSTOP))
     }
 
     /// SIGCONT to everything that is frozen. The guard goes first: what has outlived its permission is killed before it
-    /// runs again, as no host would order it by itself; and `yoke` does not count on that order.
+    /// runs again.
     ///
     /// # Errors
     /// We may not.
@@ -53,12 +53,12 @@ impl Node {
             }
         }
         let daemon = self.pid(Part::Daemon).into_iter();
-        let frozen = self
+        let mut frozen = self
             .database()
             .into_iter()
             .chain(daemon)
             .filter(|pid| is_frozen(*pid));
-        frozen.map(|pid| self.send(pid, Signal::SIGCONT)).collect()
+        frozen.try_for_each(|pid| self.send(pid, Signal::SIGCONT))
     }
 
     /// The postmaster and its children.

@@ -1,7 +1,7 @@
 //! The model as lines for any width and height. What matters least gives way first when rows are few.
 
 use super::model::{Deed, Host, Lease, Life, Model, Reason};
-use super::text::{Line, Tone, harmless};
+use super::text::{Line, Tone};
 use std::time::Duration;
 
 /// Where what belongs to a host begins.
@@ -214,7 +214,7 @@ fn host_lines(
         room -= 1;
         let mut line = Line::default();
         line.pad(INDENT);
-        line.add(Tone::Warning, harmless(&format!("! {fault}")));
+        line.add(Tone::Warning, format!("! {fault}"));
         lines.push(line);
     }
     let skipped = host.reasons.len().saturating_sub(room);
@@ -289,7 +289,7 @@ fn reason(reason: &Reason) -> Line {
         "WARN" => Tone::Warning,
         _ => Tone::Plain,
     };
-    line.add(tone, harmless(&reason.text));
+    line.add(tone, reason.text.clone());
     line
 }
 
@@ -300,7 +300,7 @@ fn deed(deed: &Deed, columns: usize) -> Line {
         .with(Tone::Plain, "  ");
     line.pad(if columns < 70 { 36 } else { 44 });
     line.add(Tone::Plain, format!("write gap {}", seconds(deed.gap)));
-    if let Some(healthy) = deed.healthy {
+    if let Some(healthy) = deed.healthy.filter(|_| columns >= 70) {
         line.add(
             Tone::Good,
             format!("  well after {:.1} s", healthy.as_secs_f64()),
@@ -316,7 +316,7 @@ fn foot(model: &Model, detail: Detail, columns: usize) -> Vec<Line> {
         lines.push(Line::default().with(Tone::Faint, format!(" {}", model.psql)));
     }
     if let Some(message) = &model.message {
-        lines.push(Line::default().with(Tone::Bad, harmless(&format!(" {message}"))));
+        lines.push(Line::default().with(Tone::Bad, format!(" {message}")));
     }
     if detail.gaps {
         lines.push(Line::default());

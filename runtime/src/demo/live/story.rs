@@ -147,7 +147,7 @@ mod tests {
                 acked: at(ms),
             });
         }
-        insta::assert_snapshot!(story.table(&ledger, &[3], at(4000)), @"");
+        insta::assert_snapshot!("table", story.table(&ledger, &[3], at(4000)));
         assert_eq!(story.last_fault(), Some(at(1000)));
     }
 }

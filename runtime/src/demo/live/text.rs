@@ -33,7 +33,7 @@ pub(super) struct Line {
 impl Line {
     /// Adds a piece.
     pub(super) fn add(&mut self, tone: Tone, text: impl Into<String>) {
-        self.pieces.push((tone, text.into()));
+        self.pieces.push((tone, harmless(text.into())));
     }
 
     /// The same, at the end of a chain.
@@ -103,9 +103,12 @@ pub(super) fn width(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
-/// What is printed must not steer the terminal.
-pub(super) fn harmless(text: &str) -> String {
-    text.replace(char::is_control, " ")
+/// What others wrote must not steer the terminal.
+fn harmless(text: String) -> String {
+    match text.contains(char::is_control) {
+        true => text.replace(char::is_control, " "),
+        false => text,
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +140,7 @@ mod tests {
 
     #[test]
     fn nothing_steers_the_terminal() {
-        assert_eq!(harmless("a\x1b[31mb\tc"), "a [31mb c");
+        let line = Line::default().with(Tone::Plain, "a\x1b[31mb\tc");
+        assert_eq!(line.plain(), "a [31mb c");
     }
 }
