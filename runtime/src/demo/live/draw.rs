@@ -6,8 +6,6 @@ use std::time::Duration;
 
 /// Where what belongs to a host begins.
 const INDENT: usize = 4;
-/// Below this width processes go without their numbers.
-const NUMBERS: usize = 78;
 
 /// How much is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -241,7 +239,10 @@ fn standing(host: &Host, columns: usize, line: &mut Line) {
             line.add(Tone::Plain, "lease ");
             line.add(tone, "█".repeat(filled));
             line.add(Tone::Faint, "░".repeat(width - filled));
-            line.add(tone, format!(" {:.1} s", left.as_secs_f64()));
+            line.add(tone, match left {
+                Duration::ZERO => " ended".to_owned(),
+                left => format!(" {:.1} s", left.as_secs_f64()),
+            });
         }
         (Lease::Needless, _) => line.add(Tone::Plain, "alone: no lease"),
         (Lease::None, Some(lag)) => line.add(Tone::Plain, lag.clone()),
@@ -250,7 +251,17 @@ fn standing(host: &Host, columns: usize, line: &mut Line) {
     line.pad(begin + width + 14);
 }
 
+/// Its processes, with their numbers if there is room.
 fn parts(host: &Host, columns: usize, line: &mut Line) {
+    let mut numbered = line.clone();
+    named_parts(host, true, &mut numbered);
+    match numbered.width() <= columns {
+        true => *line = numbered,
+        false => named_parts(host, false, line),
+    }
+}
+
+fn named_parts(host: &Host, numbers: bool, line: &mut Line) {
     if host.cut {
         line.add(Tone::Bad, "CUT OFF  ");
     } else if host.link_cut {
@@ -270,9 +281,7 @@ fn parts(host: &Host, columns: usize, line: &mut Line) {
         match life {
             Life::Gone => line.add(Tone::Bad, format!("no {name}")),
             Life::Frozen(_) => line.add(Tone::Frozen, format!("{name} frozen")),
-            Life::Runs(pid) if columns >= NUMBERS => {
-                line.add(Tone::Faint, format!("{name} {pid}"));
-            }
+            Life::Runs(pid) if numbers => line.add(Tone::Faint, format!("{name} {pid}")),
             Life::Runs(_) => line.add(Tone::Faint, name),
         }
     }

@@ -105,7 +105,7 @@ impl Hand {
             Act::CutLink => {
                 self.network()?.cut(0, &[1])?;
                 self.link_cut = true;
-                (true, "link to the other data host cut".to_owned())
+                (true, "link cut".to_owned())
             }
             Act::Mend => {
                 self.mend(host)?;

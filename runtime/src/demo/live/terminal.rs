@@ -3,7 +3,7 @@
 use super::text::{Line, Tone};
 use crate::demo::Said;
 use crossterm::event::{self, Event, KeyEvent, KeyEventKind};
-use crossterm::style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor};
+use crossterm::style::{Attribute, Color, Print, SetAttribute, SetForegroundColor};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
     LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
@@ -94,12 +94,12 @@ impl Terminal {
             queue!(out, cursor::MoveTo(0, row), Clear(ClearType::CurrentLine))?;
             for (tone, text) in &line.pieces {
                 let (attribute, colour) = look(*tone);
+                // The colour first: where NO_COLOR is set, crossterm writes a reset instead.
                 queue!(
                     out,
-                    SetAttribute(attribute),
                     SetForegroundColor(colour),
+                    SetAttribute(attribute),
                     Print(text),
-                    ResetColor,
                     SetAttribute(Attribute::Reset)
                 )?;
             }
@@ -128,7 +128,7 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
-/// Colours are left out by themselves where `NO_COLOR` is set: each tone that matters has a weight as well.
+/// Where `NO_COLOR` is set crossterm leaves the colours out: what matters is told by words and weight as well.
 fn look(tone: Tone) -> (Attribute, Color) {
     match tone {
         Tone::Plain => (Attribute::NormalIntensity, Color::Reset),
