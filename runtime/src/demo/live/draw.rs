@@ -239,10 +239,13 @@ fn standing(host: &Host, columns: usize, line: &mut Line) {
             line.add(Tone::Plain, "lease ");
             line.add(tone, "█".repeat(filled));
             line.add(Tone::Faint, "░".repeat(width - filled));
-            line.add(tone, match left {
-                Duration::ZERO => " ended".to_owned(),
-                left => format!(" {:.1} s", left.as_secs_f64()),
-            });
+            line.add(
+                tone,
+                match left {
+                    Duration::ZERO => " ended".to_owned(),
+                    left => format!(" {:.1} s", left.as_secs_f64()),
+                },
+            );
         }
         (Lease::Needless, _) => line.add(Tone::Plain, "alone: no lease"),
         (Lease::None, Some(lag)) => line.add(Tone::Plain, lag.clone()),
@@ -263,9 +266,9 @@ fn parts(host: &Host, columns: usize, line: &mut Line) {
 
 fn named_parts(host: &Host, numbers: bool, line: &mut Line) {
     if host.cut {
-        line.add(Tone::Bad, "CUT OFF  ");
+        line.add(Tone::Bad, "CUT OFF ");
     } else if host.link_cut {
-        line.add(Tone::Bad, "LINK CUT  ");
+        line.add(Tone::Bad, "LINK CUT ");
     }
     let all = [
         ("daemon", host.parts.daemon),
