@@ -63,6 +63,7 @@ pub struct Options {
 /// # Errors
 /// What is missing, or what went wrong: one line.
 pub fn run(options: &Options) -> Said<()> {
+    let way = Way::of(options)?;
     let programs = Programs::find()?;
     let dir = directory(options.dir.as_deref(), &programs)?;
     // One thread, the main one: the daemons are told to stop when the thread that started them ends.
@@ -70,7 +71,7 @@ pub fn run(options: &Options) -> Said<()> {
         .enable_all()
         .build()
         .map_err(|e| format!("no event loop can be had: {e}"))?;
-    let result = runtime.block_on(perform(options, &dir, programs));
+    let result = runtime.block_on(perform(way, options.cuts, &dir, programs));
     match (&result, &options.dir) {
         (Ok(()), None) => {
             std::fs::remove_dir_all(&dir).map_err(|e| cannot("remove", &dir, &e))?;
@@ -98,6 +99,9 @@ impl Way {
     fn of(options: &Options) -> Said<Way> {
         match (options.script, live::terminal_is_there()) {
             (true, _) => Ok(Way::Script),
+            (false, _) if options.cuts && !nix::unistd::geteuid().is_root() => {
+                Err("--cuts makes network namespaces: only root can do that".to_owned())
+            }
             (false, true) => Ok(Way::Picture),
             (false, false) if options.cuts => {
                 Err("--cuts is for keys, and there is no terminal here to press them".to_owned())
@@ -114,8 +118,7 @@ struct Told {
     hand: Hand,
 }
 
-async fn perform(options: &Options, dir: &Path, programs: Programs) -> Said<()> {
-    let way = Way::of(options)?;
+async fn perform(way: Way, cuts: bool, dir: &Path, programs: Programs) -> Said<()> {
     let mut signals = Signals::watch()?;
     let program =
         std::env::current_exe().map_err(|e| format!("cannot find the own program: {e}"))?;
@@ -127,7 +130,7 @@ async fn perform(options: &Options, dir: &Path, programs: Programs) -> Said<()> 
         programs.account.name
     ));
     let mut plan = Plan::local(dir.to_owned(), program)?;
-    let network = options.cuts.then(Network::make).transpose()?;
+    let network = cuts.then(Network::make).transpose()?;
     if let Some(network) = &network {
         network.place(&mut plan);
     }

@@ -53,13 +53,12 @@ impl Gatherer {
         let now = Instant::now();
         let ledger = stage.writers.ledger();
         story.look(ledger, &picture, now);
+        let (longest, fault) = story.longest();
         let writes = Writes {
             seconds: ledger.per_second(self.begun, now, MINUTE),
             gap: now.duration_since(ledger.last_ack().unwrap_or(self.begun)),
-            longest: ledger
-                .gap(story.last_fault().unwrap_or(self.begun), now)
-                .length,
-            fault: story.last_fault().is_some(),
+            longest,
+            fault,
             acknowledged: ledger.count(),
             doubtful: ledger.doubts().len(),
         };

@@ -4,12 +4,14 @@ use super::model::Deed;
 use crate::demo::ledger::{Ack, Doubt, Ledger};
 use crate::demo::picture::Picture;
 use crate::demo::print;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Everything that was done, in order.
 #[derive(Debug)]
 pub struct Story {
     entries: Vec<Entry>,
+    /// Up to when the newest one's gap is known.
+    looked: Instant,
 }
 
 #[derive(Debug)]
@@ -27,6 +29,7 @@ impl Story {
     pub fn begin() -> Story {
         let mut story = Story {
             entries: Vec::new(),
+            looked: Instant::now(),
         };
         story.note(false, "start".to_owned());
         story
@@ -34,8 +37,9 @@ impl Story {
 
     /// Something is about to be done.
     pub(super) fn note(&mut self, fault: bool, what: String) {
+        self.looked = Instant::now();
         self.entries.push(Entry {
-            begun: Instant::now(),
+            begun: self.looked,
             fault,
             troubled: false,
             deed: Deed {
@@ -51,7 +55,9 @@ impl Story {
         let Some(entry) = self.entries.last_mut() else {
             return;
         };
-        entry.deed.gap = ledger.gap(entry.begun, now).length;
+        let gap = ledger.gap(self.looked, now).length;
+        entry.deed.gap = entry.deed.gap.max(gap);
+        self.looked = now;
         if picture.asked < entry.begun || entry.deed.healthy.is_some() {
             return;
         }
@@ -62,10 +68,13 @@ impl Story {
         }
     }
 
-    /// When something was last taken away.
-    pub(super) fn last_fault(&self) -> Option<Instant> {
-        let fault = self.entries.iter().rfind(|e| e.fault);
-        fault.map(|e| e.begun)
+    /// The longest gap since something was last taken away; without such a fault, since the start. And whether there
+    /// was one.
+    pub(super) fn longest(&self) -> (Duration, bool) {
+        let fault = self.entries.iter().rposition(|e| e.fault);
+        let since = &self.entries[fault.unwrap_or(0)..];
+        let longest = since.iter().map(|e| e.deed.gap).max();
+        (longest.unwrap_or_default(), fault.is_some())
     }
 
     /// Oldest first.
@@ -87,8 +96,8 @@ impl Story {
             let acked = |a: &&Ack| within(a.acked);
             let doubtful = |d: &&Doubt| within(d.at);
             let healthy = entry.deed.healthy;
-            out.push_str(&format!(
-                "{:<8} {:<what$} {:>7.3} s {:>12} {:>9} {:>5} {:>13}\n",
+            let row = format!(
+                "{:<8} {:<what$} {:>7.3} s {:>12} {:>9} {:>5} {:>13}",
                 entry.deed.clock,
                 entry.deed.what,
                 ledger
@@ -102,7 +111,8 @@ impl Story {
                     .filter(|a| lost.contains(&a.id))
                     .count(),
                 healthy.map_or(String::new(), |h| format!("{:.3} s", h.as_secs_f64())),
-            ));
+            );
+            out.extend([row.trim_end(), "\n"]);
         }
         out
     }
@@ -112,31 +122,17 @@ impl Story {
 mod tests {
     use super::*;
     use crate::demo::ledger::Reign;
-    use std::time::Duration;
 
     #[test]
     fn each_deed_has_what_came_after_it() {
         let ledger = Ledger::default();
         let zero = Instant::now();
         let at = |ms| zero + Duration::from_millis(ms);
-        let entry = |ms, what: &str, healthy: Option<u64>| Entry {
-            begun: at(ms),
-            fault: what != "start",
-            troubled: false,
-            deed: Deed {
-                clock: "16:57:23".to_owned(),
-                what: what.to_owned(),
-                gap: Duration::ZERO,
-                healthy: healthy.map(Duration::from_millis),
-            },
-        };
-        let story = Story {
-            entries: vec![
-                entry(0, "start", Some(500)),
-                entry(1000, "kill -9 of data1's PostgreSQL", None),
-            ],
-        };
-        for ms in [500, 900, 1200, 3300] {
+        let mut story = Story::begin();
+        story.entries[0].begun = zero;
+        story.entries[0].deed.clock = "16:57:23".to_owned();
+        story.looked = zero;
+        let acknowledge = |ms| {
             ledger.acknowledged(Ack {
                 id: ledger.next_id(),
                 reign: Reign {
@@ -146,8 +142,32 @@ mod tests {
                 sent: at(ms - 1),
                 acked: at(ms),
             });
-        }
+        };
+        let gaps = |story: &Story| {
+            let deeds = story.deeds().map(|d| d.gap.as_millis());
+            (deeds.collect::<Vec<_>>(), story.longest().0.as_millis())
+        };
+        let nobody = Picture::blank(&[]);
+        acknowledge(500);
+        story.look(&ledger, &nobody, at(600));
+        acknowledge(900);
+        story.look(&ledger, &nobody, at(950));
+        assert_eq!(gaps(&story), (vec![500], 500));
+        story.note(true, "data1: PostgreSQL killed".to_owned());
+        story.entries[1].begun = at(1000);
+        story.entries[1].deed.clock = "16:57:24".to_owned();
+        story.looked = at(1000);
+        acknowledge(1200);
+        story.look(&ledger, &nobody, at(2000));
+        story.look(&ledger, &nobody, at(3000));
+        assert_eq!(gaps(&story), (vec![500, 1800], 1800));
+        acknowledge(3300);
+        story.look(&ledger, &nobody, at(3400));
+        assert_eq!(gaps(&story), (vec![500, 2100], 2100));
+        // What brings something back does not end the count.
+        story.note(false, "data1: revived".to_owned());
+        assert_eq!(story.longest(), (Duration::from_millis(2100), true));
+        story.entries.pop();
         insta::assert_snapshot!("table", story.table(&ledger, &[3], at(4000)));
-        assert_eq!(story.last_fault(), Some(at(1000)));
     }
 }

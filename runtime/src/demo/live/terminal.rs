@@ -11,7 +11,11 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute, queue};
 use std::io::{self, IsTerminal, Write};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// It is ours now.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while the picture is on it.
 pub(super) struct Terminal {
@@ -43,6 +47,7 @@ impl Terminal {
             }));
         });
         // Before anything is changed, so that a half-taken terminal is given back too.
+        TAKEN.store(true, Ordering::Relaxed);
         let terminal = Terminal {
             shown: Vec::new(),
             size: (0, 0),
@@ -116,8 +121,11 @@ impl Drop for Terminal {
     }
 }
 
-/// Makes the terminal what it was. Does no harm a second time.
+/// Makes the terminal what it was; once, since a second time the cursor would go back over what was printed meanwhile.
 fn give_back() {
+    if !TAKEN.swap(false, Ordering::Relaxed) {
+        return;
+    }
     // A terminal that is gone needs nothing.
     let _ = execute!(
         io::stdout(),
