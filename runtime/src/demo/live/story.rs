@@ -57,7 +57,10 @@ impl Story {
         };
         let gap = ledger.gap(self.looked, now).length;
         entry.deed.gap = entry.deed.gap.max(gap);
-        self.looked = now;
+        // Before the first write there is nothing to reach back to.
+        if ledger.last_ack().is_some() {
+            self.looked = now;
+        }
         if picture.asked < entry.begun || entry.deed.healthy.is_some() {
             return;
         }
@@ -148,6 +151,8 @@ mod tests {
             (deeds.collect::<Vec<_>>(), story.longest().0.as_millis())
         };
         let nobody = Picture::blank(&[]);
+        story.look(&ledger, &nobody, at(300));
+        story.look(&ledger, &nobody, at(400));
         acknowledge(500);
         story.look(&ledger, &nobody, at(600));
         acknowledge(900);
