@@ -6,9 +6,7 @@ use support::{A, B, Host, copy, eventually, now, stamp_of};
 use yoke_core::Duration;
 use yoke_core::permission::Lasts;
 use yoke_core::postgres::{Doors, Lsn, StopMode, Timeline};
-use yoke_core::step::{
-    Canary, ClusterState, DataDirectory, Directory, Leaving, Outcome, Stamp, Step,
-};
+use yoke_core::step::{Canary, ClusterState, DataDirectory, Directory, Leaving, Outcome, Step};
 
 fn data(directory: Directory) -> DataDirectory {
     match directory {

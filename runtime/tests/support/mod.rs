@@ -21,9 +21,9 @@ use yoke::postgres::{Context, Sessions, Upstream};
 use yoke::state_file::{Lock, StatusDir};
 use yoke_core::member::{Member, MemberId, MemberKind};
 use yoke_core::permission::{GuardView, Lasts, Permission};
-use yoke_core::postgres::{Doors, Lsn};
+use yoke_core::postgres::{Doors, Lsn, Timeline};
 use yoke_core::record::{Copy, CopyId, Term};
-use yoke_core::step::{Inspection, Order, Outcome, Server, Settings, Stamp, Step};
+use yoke_core::step::{Inspection, Leaving, Order, Outcome, Server, Settings, Stamp, Step};
 
 /// How long anything may take before the test says what is missing.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -407,6 +407,17 @@ impl Host {
     }
 }
 
+/// The step that puts the data directory away.
+pub fn set_aside() -> Step {
+    Step::SetAside(Leaving {
+        copy: None,
+        timeline: Timeline(1),
+        from: None,
+        to: Lsn(0),
+        why: "a test".to_owned(),
+    })
+}
+
 /// The stamp of a member's copy without a history.
 pub fn stamp_of(data: &yoke_core::step::DataDirectory, member: MemberId, name: &str) -> Stamp {
     Stamp {
@@ -417,7 +428,7 @@ pub fn stamp_of(data: &yoke_core::step::DataDirectory, member: MemberId, name: &
         record: None,
         history: Default::default(),
         ordered: None,
-        ordered_on: yoke_core::postgres::Timeline(1),
+        ordered_on: Timeline(1),
         follows: None,
     }
 }
