@@ -2,6 +2,8 @@
 
 pub mod ini;
 pub mod keys;
+mod read;
+mod single;
 mod values;
 
 use crate::postgres::Context;
@@ -65,20 +67,18 @@ impl Configuration {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|e| ConfigError {
-            file: path.to_owned(),
-            line: None,
-            what: format!("the configuration cannot be read: {e}"),
-        })?;
-        Self::parse(&text).map_err(|wrong| ConfigError {
-            file: path.to_owned(),
-            line: wrong.line,
-            what: wrong.what,
-        })
+        read::text(path)
+            .and_then(|text| Self::parse(&text))
+            .map_err(|wrong| ConfigError {
+                file: path.to_owned(),
+                line: wrong.line,
+                what: wrong.what,
+            })
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        let sections = ini::parse(text).map_err(|e| at(e.line, e.what))?;
+        let mut sections = ini::parse(text).map_err(|e| at(e.line, e.what))?;
+        single::unquote(&mut sections)?;
         let warnings = check_keys(&sections)?;
         let Some(config) = sections.into_iter().find(|s| s.name == "config") else {
             return Err(missing(
@@ -201,7 +201,18 @@ fn build(section: &Section, warnings: Vec<String>) -> Result<Configuration, Wron
         return Err(wrong_value(
             section,
             "status_dir",
-            "lies in data_dir, whose contents are replaced when a standby is made anew: put it beside",
+            "is data_dir or lies in it, whose contents are replaced when a standby is made anew: put it beside",
+        ));
+    }
+    let pg_port = optional(section, "pg_port", 5432, values::port)?;
+    let postgres = SocketAddr::new(addresses[usize::from(me.0)].ip(), pg_port);
+    if data_dir.is_some() && addresses.contains(&postgres) {
+        return Err(wrong_value(
+            section,
+            "pg_port",
+            &format!(
+                "is {pg_port}, but {postgres} is a daemon's address: PostgreSQL needs a port of its own"
+            ),
         ));
     }
     Ok(Configuration {
@@ -209,7 +220,7 @@ fn build(section: &Section, warnings: Vec<String>) -> Result<Configuration, Wron
         addresses,
         data_dir,
         status_dir,
-        pg_port: optional(section, "pg_port", 5432, values::port)?,
+        pg_port,
         pg_bin: match get(section, "pg_bin") {
             Some(_) => Some(path(section, "pg_bin")?),
             None => None,
