@@ -1,16 +1,16 @@
 //! `yoke CONFIG`: puts the parts together and runs them.
 
 use crate::admin::protocol::MemberEntry;
+use crate::check::{self, Findings, Level};
 use crate::config::{ConfigError, Configuration};
 use crate::driver::{Driver, Input, Parts};
 use crate::guard::GuardLink;
 use crate::hands::{Hands, HandsError};
 use crate::peer::listen::Listen;
-use crate::peer::{Directory, Hello, Mailbox, link::Link};
+use crate::peer::{Directory, Mailbox, link::Link};
 use crate::persister::Persister;
 use crate::postgres::Sessions;
-use crate::postgres::find::Binaries;
-use crate::postgres::user::PgUser;
+use crate::postgres::data_lock::DataLock;
 use crate::state_file::{Lock, StateError, StatusDir};
 use crate::upgrade::Successor;
 use crate::{clock, log, signals};
@@ -45,17 +45,12 @@ pub enum DaemonError {
     /// The state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The port cannot be had.
-    #[error("cannot listen at {address}: {why}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why, and what to do.
-        why: String,
-    },
-    /// PostgreSQL or the guard cannot be had.
+    /// The host is not fit for it: what was found, and what to do.
     #[error("{0}")]
-    Database(String),
+    Unfit(String),
+    /// There is no guard.
+    #[error("there is no guard: {0}")]
+    Guard(io::Error),
     /// The guard is gone.
     #[error(transparent)]
     Hands(#[from] HandsError),
@@ -94,12 +89,24 @@ pub fn run(path: &Path) -> Result<(), DaemonError> {
 async fn serve(config: Configuration) -> Result<(), DaemonError> {
     let core = &config.core;
     let me = core.me;
+    let mut found = Findings::default();
+    check::host::judge(&config, &mut found);
+    say(&found, Level::Warning);
+    found.refuse(&config.file).map_err(DaemonError::Unfit)?;
     let status_dir = StatusDir::lock(&config.status_dir)?;
     let lock = status_dir.held();
     let successor = Successor::of_this(lock.clone())
         .map_err(system("the path of this program cannot be told"))?;
     let names: Vec<String> = core.members.iter().map(|m| m.name.clone()).collect();
     let state = status_dir.load(&names)?;
+    let _data_lock = match config.context() {
+        Some(context) => Some(
+            DataLock::take(&context.real_data_dir(), &config.status_dir)
+                .map_err(DaemonError::Unfit)?,
+        ),
+        None => None,
+    };
+    judge_database(&config, state.is_some())?;
     let listeners = listen(config.address(me)).await?;
 
     let (inputs, to_driver) = mpsc::channel(INPUTS);
@@ -152,19 +159,7 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
 
 /// The advertised address; besides it, where possible, the same port at 127.0.0.1, so that `yokeadm` needs no `-H`.
 async fn listen(address: SocketAddr) -> Result<Vec<TcpListener>, DaemonError> {
-    let refused = |e: io::Error| DaemonError::Listen {
-        address,
-        why: match e.kind() {
-            io::ErrorKind::AddrInUse => {
-                "the port is taken: stop what listens there, or choose another advertise_port"
-                    .to_owned()
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "this host does not have that address: correct advertise_ip".to_owned()
-            }
-            _ => e.to_string(),
-        },
-    };
+    let refused = |e| DaemonError::Unfit(check::host::cannot_listen(address, &e));
     let mut listeners = vec![TcpListener::bind(address).await.map_err(refused)?];
     if !address.ip().is_loopback() {
         let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port());
@@ -189,23 +184,12 @@ fn peers(
     let core = &config.core;
     // Dead connections are given up well before a promise runs out.
     let patience = clock::std_duration(core.decision_timeout.part(1, 5).min(PATIENCE));
-    let hello = |to: MemberId| Hello {
-        cluster: core.cluster.clone(),
-        members: core.members.to_vec(),
-        from: core.me,
-        to,
-        postgres_port: if config.holds_data() {
-            config.pg_port
-        } else {
-            0
-        },
-    };
     let mut mailboxes = HashMap::new();
     let mut links = JoinSet::new();
     for peer in core.peers() {
         let mailbox = Arc::new(Mailbox::default());
         let link = Link {
-            hello: hello(peer),
+            hello: config.hello(peer),
             directory: Arc::clone(directory),
             mailbox: Arc::clone(&mailbox),
             patience,
@@ -214,7 +198,7 @@ fn peers(
         mailboxes.insert(peer, mailbox);
     }
     let listen = Listen::new(
-        hello(core.me),
+        config.hello(core.me),
         Arc::clone(directory),
         inputs.clone(),
         patience,
@@ -223,6 +207,28 @@ fn peers(
         tokio::spawn(Arc::clone(&listen).run(listener));
     }
     (mailboxes, links)
+}
+
+/// A first start is refused: said now, to whoever starts the daemon, and not at the first failover. Who takes part in a
+/// cluster already goes on, as a voter at least, and tries; nothing waits for its disk then.
+fn judge_database(config: &Configuration, takes_part: bool) -> Result<(), DaemonError> {
+    let mut found = Findings::default();
+    if takes_part {
+        let config = config.clone();
+        std::thread::spawn(move || {
+            check::database::judge(&config, &mut found);
+            say(&found, Level::Error);
+            say(&found, Level::Warning);
+        });
+        return Ok(());
+    }
+    check::database::judge(config, &mut found);
+    say(&found, Level::Warning);
+    found.refuse(&config.file).map_err(DaemonError::Unfit)
+}
+
+fn say(found: &Findings, level: Level) {
+    found.of(level).for_each(|finding| warn!("{finding}"));
 }
 
 /// The guard and the sessions of a member with data, and what the guard holds.
@@ -235,17 +241,9 @@ async fn database(
     let Some(context) = config.context() else {
         return Ok((None, GuardView::NEW));
     };
-    // Said now, to whoever starts the daemon, and not at the first failover.
-    let data = context.real_data_dir();
-    match data.join("PG_VERSION").is_file() {
-        true => Binaries::of_data(&context, &data),
-        false => Binaries::newest(&context),
-    }
-    .map_err(DaemonError::Database)?;
-    PgUser::of(&context).map_err(DaemonError::Database)?;
     let (guard, view) = GuardLink::connect(&context, lock)
         .await
-        .map_err(|e| DaemonError::Database(format!("there is no guard: {e}")))?;
+        .map_err(DaemonError::Guard)?;
     if let Some(run) = view.run {
         info!(
             "the guard (process {}) has kept the database (run {run}), {}",

@@ -6,8 +6,10 @@ mod read;
 mod single;
 mod values;
 
+use crate::peer::Hello;
 use crate::postgres::Context;
 use ini::{Entry, Section};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
@@ -38,6 +40,10 @@ pub struct Configuration {
     pub pg_user: Option<String>,
     /// What is logged.
     pub log_level: LevelFilter,
+    /// Where it was read.
+    pub file: PathBuf,
+    /// The lines of [config]'s keys.
+    lines: BTreeMap<String, usize>,
     /// Keys that were taken but do nothing yet: one sentence each, for the log.
     pub warnings: Vec<String>,
 }
@@ -61,19 +67,48 @@ struct Wrong {
     what: String,
 }
 
+impl Wrong {
+    fn in_file(self, file: &Path) -> ConfigError {
+        ConfigError {
+            file: file.to_owned(),
+            line: self.line,
+            what: self.what,
+        }
+    }
+}
+
+/// A member's name, if it has one of its own, and address, as a configuration has them.
+///
+/// # Errors
+/// What is wrong, as a half sentence.
+pub fn address(text: &str) -> Result<(Option<String>, SocketAddr), String> {
+    values::address(text).map(|address| (address.name, address.socket))
+}
+
 impl Configuration {
     /// Reads and checks a file.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        read::text(path)
-            .and_then(|text| Self::parse(&text))
-            .map_err(|wrong| ConfigError {
+        match read::text(path) {
+            Ok(text) => Self::parse_as(path, &text),
+            Err(wrong) => Err(wrong.in_file(path)),
+        }
+    }
+
+    /// Checks a file's text.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn parse_as(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        match Self::parse(text) {
+            Ok(config) => Ok(Configuration {
                 file: path.to_owned(),
-                line: wrong.line,
-                what: wrong.what,
-            })
+                ..config
+            }),
+            Err(wrong) => Err(wrong.in_file(path)),
+        }
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {
@@ -86,6 +121,26 @@ impl Configuration {
             ));
         };
         build(&config, warnings)
+    }
+
+    /// Where a key of [config] stands, as `FILE:LINE`; `FILE (KEY)` where it is not given.
+    pub fn place(&self, key: &str) -> String {
+        let file = self.file.display();
+        match self.lines.get(key) {
+            Some(line) => format!("{file}:{line}"),
+            None => format!("{file} ({key})"),
+        }
+    }
+
+    /// How this member introduces itself to another.
+    pub fn hello(&self, to: MemberId) -> Hello {
+        Hello {
+            cluster: self.core.cluster.clone(),
+            members: self.core.members.to_vec(),
+            from: self.core.me,
+            to,
+            postgres_port: if self.holds_data() { self.pg_port } else { 0 },
+        }
     }
 
     /// Whether this host holds data.
@@ -226,6 +281,12 @@ fn build(section: &Section, warnings: Vec<String>) -> Result<Configuration, Wron
             None => None,
         },
         pg_user: get(section, "pg_user").map(|e| e.value.clone()),
+        file: PathBuf::new(),
+        lines: section
+            .entries
+            .iter()
+            .map(|e| (e.key.clone(), e.line))
+            .collect(),
         log_level: optional(section, "log_level", LevelFilter::INFO, values::level)?,
         warnings,
     })

@@ -21,6 +21,8 @@ pub enum Purpose {
     Peer,
     /// An operator, who will ask one thing.
     Admin,
+    /// Would a member with this introduction be let in? Nothing follows (`yoke check`).
+    TryOut,
 }
 
 /// How a member introduces itself.
@@ -143,6 +145,7 @@ pub async fn write_prelude(
     bytes[6] = match purpose {
         Purpose::Peer => 1,
         Purpose::Admin => 2,
+        Purpose::TryOut => 3,
     };
     to.write_all(&bytes).await
 }
@@ -164,6 +167,7 @@ pub async fn read_prelude(from: &mut (impl AsyncRead + Unpin)) -> Result<Purpose
     match bytes[6] {
         1 => Ok(Purpose::Peer),
         2 => Ok(Purpose::Admin),
+        3 => Ok(Purpose::TryOut),
         other => Err(HandshakeError::Purpose(other)),
     }
 }
@@ -176,7 +180,26 @@ pub async fn dial(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     me: &Hello,
 ) -> Result<u16, HandshakeError> {
-    write_prelude(stream, Purpose::Peer).await?;
+    introduce(stream, Purpose::Peer, me).await
+}
+
+/// Would the other take this member in? The member's own connections stay as they are.
+///
+/// # Errors
+/// As `dial`.
+pub async fn try_out(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    me: &Hello,
+) -> Result<(), HandshakeError> {
+    introduce(stream, Purpose::TryOut, me).await.map(|_| ())
+}
+
+async fn introduce(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    purpose: Purpose,
+    me: &Hello,
+) -> Result<u16, HandshakeError> {
+    write_prelude(stream, purpose).await?;
     stream.write_all(&codec::frame(me)?).await?;
     read_prelude(stream).await?;
     match codec::read_frame(stream).await? {

@@ -8,6 +8,7 @@
 //! | `find` | PostgreSQL's programs |
 //! | `control` | what a data directory says of itself (`pg_controldata`, history files) |
 //! | `stamp` | the stamp file |
+//! | `data_lock` | one daemon a data directory |
 //! | `names` | a copy's name in connections and in the gate |
 //! | `conf` | reading the user's `postgresql.conf`, cleaning `postgresql.auto.conf` |
 //! | `settings`, `hba` | our files in the status directory |
@@ -22,6 +23,7 @@ mod clone;
 pub mod conf;
 pub mod context;
 pub mod control;
+pub mod data_lock;
 pub mod execute;
 pub mod files;
 pub mod find;
