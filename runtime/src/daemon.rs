@@ -1,6 +1,6 @@
 //! `yoke CONFIG`: puts the parts together and runs them.
 
-use crate::admin::protocol::MemberEntry;
+use crate::admin::{desk::Desk, protocol::MemberEntry};
 use crate::check::{self, Findings, Level};
 use crate::config::{ConfigError, Configuration};
 use crate::driver::{Driver, Input, Parts};
@@ -141,7 +141,7 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
     drop(inputs);
     let driver = Driver::new(Parts {
         config: core.clone(),
-        members: entries(&config),
+        desk: Desk::new(core.cluster.clone(), entries(&config), directory),
         state,
         boot,
         hands,

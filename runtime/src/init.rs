@@ -151,30 +151,55 @@ impl Hosts {
             // Writing to a string does not fail.
             let _ = writeln!(out, "{text}");
         };
-        put(format_args!("; yoke: the {} of the cluster {}.", ROLES[i], options.cluster));
-        put(format_args!("; A comment stands in a line of its own, and begins with ; or #."));
+        put(format_args!(
+            "; yoke: the {} of the cluster {}.",
+            ROLES[i], options.cluster
+        ));
+        put(format_args!(
+            "; A comment stands in a line of its own, and begins with ; or #."
+        ));
         put(format_args!("[config]"));
-        put(format_args!("; what this host is at first; later elections do not change it"));
+        put(format_args!(
+            "; what this host is at first; later elections do not change it"
+        ));
         put(format_args!("role = {}", ROLES[i]));
-        put(format_args!("; this host's own address, as the others write it below"));
+        put(format_args!(
+            "; this host's own address, as the others write it below"
+        ));
         put(format_args!("advertise_ip = {}", self.addresses[i].ip()));
-        put(format_args!("advertise_port = {}", self.addresses[i].port()));
+        put(format_args!(
+            "advertise_port = {}",
+            self.addresses[i].port()
+        ));
         put(format_args!("; the members, equal on all hosts"));
         for (role, written) in ROLES.iter().zip(&self.written) {
             put(format_args!("{role} = {written}"));
         }
         put(format_args!("cluster = {}", options.cluster));
         put(format_args!("; the daemon's own files: never delete them"));
-        put(format_args!("status_dir = {}", self.status_dir(options, i).display()));
+        put(format_args!(
+            "status_dir = {}",
+            self.status_dir(options, i).display()
+        ));
         if i < 2 {
             put(format_args!("; PostgreSQL's data directory, and its port"));
-            put(format_args!("data_dir = {}", self.data_dir(options, i).display()));
+            put(format_args!(
+                "data_dir = {}",
+                self.data_dir(options, i).display()
+            ));
             put(format_args!("pg_port = {}", self.pg_port(options, i)));
         }
         if self.far() {
-            put(format_args!("; Connections between the hosts are neither encrypted nor authenticated. Take the line in only"));
-            put(format_args!("; if this network is private by other means: without it the daemon does not start."));
-            put(format_args!("{}allow_plain = yes", if options.allow_plain { "" } else { "; " }));
+            put(format_args!(
+                "; Connections between the hosts are neither encrypted nor authenticated. Take the line in only"
+            ));
+            put(format_args!(
+                "; if this network is private by other means: without it the daemon does not start."
+            ));
+            put(format_args!(
+                "{}allow_plain = yes",
+                if options.allow_plain { "" } else { "; " }
+            ));
         }
         out
     }
@@ -203,7 +228,11 @@ fn next_steps(options: &Options, hosts: &Hosts, files: &[(PathBuf, String)]) -> 
     if !hosts.shared {
         put("- Copy each file to its host:".to_owned());
         for (i, (file, _)) in files.iter().enumerate() {
-            put(format!("    scp {} root@{}:/etc/yoke.ini", file.display(), hosts.addresses[i].ip()));
+            put(format!(
+                "    scp {} root@{}:/etc/yoke.ini",
+                file.display(),
+                hosts.addresses[i].ip()
+            ));
         }
     }
     put(match hosts.shared {
@@ -220,6 +249,10 @@ fn next_steps(options: &Options, hosts: &Hosts, files: &[(PathBuf, String)]) -> 
         put(format!("    yoke {file}"));
     }
     let asked = hosts.addresses[0];
-    put(format!("- Look: yokeadm -H {} -p {} list", asked.ip(), asked.port()));
+    put(format!(
+        "- Look: yokeadm -H {} -p {} list",
+        asked.ip(),
+        asked.port()
+    ));
     out
 }

@@ -136,7 +136,10 @@ impl StatusDir {
     pub fn is_locked(path: &Path) -> Result<bool, StateError> {
         let path = path.join(LOCK);
         match File::open(&path) {
-            Ok(file) => Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
+            Ok(file) => Ok(matches!(
+                file.try_lock_shared(),
+                Err(TryLockError::WouldBlock)
+            )),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(io_error(&path)(e)),
         }

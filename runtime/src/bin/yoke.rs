@@ -5,6 +5,7 @@ use clap_complete::Shell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use yoke::check::{self, Level};
+use yoke::show::print;
 
 /// Keeps a PostgreSQL pair available with three hosts and nothing else.
 #[derive(Parser)]
@@ -55,13 +56,13 @@ fn main() -> ExitCode {
     let result = match (arguments.command, arguments.config) {
         (Some(Command::Guard { status_dir }), _) => return yoke::guard::main(&status_dir),
         (Some(Command::Check { config, json }), _) => return check(&config, json),
-        (Some(Command::Init(options)), _) => {
-            yoke::init::run(&options).map(|said| print!("{said}"))
-        }
+        (Some(Command::Init(options)), _) => yoke::init::run(&options).map(|said| print(&said)),
         (Some(Command::Demo(options)), _) => yoke::demo::run(&options),
         (Some(Command::Completions { shell }), _) => {
             let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "yoke", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "yoke", &mut script);
+            print(&String::from_utf8_lossy(&script));
             Ok(())
         }
         (None, Some(config)) => yoke::daemon::run(&config).map_err(|e| e.to_string()),
@@ -83,7 +84,7 @@ fn check(config: &Path, json: bool) -> ExitCode {
         false => Ok(check::command::text(&found)),
     };
     match printed {
-        Ok(text) => print!("{text}"),
+        Ok(text) => print(&text),
         Err(error) => eprintln!("yoke: {error}"),
     }
     match found.of(Level::Error).next() {

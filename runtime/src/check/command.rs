@@ -52,7 +52,10 @@ pub fn look(path: &Path) -> Findings {
         found.error(config.place("data_dir"), why);
     }
     let database = database::judge(&config, &mut found);
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime.block_on(members::judge(&config, runs_here, database, &mut found)),
         Err(e) => found.error("the other members", format!("they cannot be asked: {e}")),
     }
@@ -64,7 +67,10 @@ fn state(config: &Configuration, found: &mut Findings) -> bool {
     let names: Vec<String> = config.core.members.iter().map(|m| m.name.clone()).collect();
     let place = format!("{} (status_dir)", config.status_dir.display());
     match StatusDir::read(&config.status_dir, &names) {
-        Ok(Some(state)) => found.ok(&place, format!("holds this member's state, of term {}", state.term)),
+        Ok(Some(state)) => found.ok(
+            &place,
+            format!("holds this member's state, of term {}", state.term),
+        ),
         Ok(None) => found.ok(&place, "holds no state: a first start"),
         Err(error) => found.error(&place, error.to_string()),
     }

@@ -60,7 +60,10 @@ fn directory(
     parent(&place, data, found);
     match std::fs::metadata(data) {
         Ok(metadata) if !metadata.is_dir() => {
-            found.error(place, "it is no directory: name another data_dir, or move that away");
+            found.error(
+                place,
+                "it is no directory: name another data_dir, or move that away",
+            );
             return Database::default();
         }
         Ok(_) => {
@@ -77,7 +80,10 @@ fn directory(
     if context.mark_file().exists() {
         found.warn(
             &place,
-            format!("it was being rewritten when that was interrupted ({}): the daemon goes on with it", context.mark_file().display()),
+            format!(
+                "it was being rewritten when that was interrupted ({}): the daemon goes on with it",
+                context.mark_file().display()
+            ),
         );
         return Database::default();
     }
@@ -116,11 +122,20 @@ fn parent(place: &str, data: &Path, found: &mut Findings) {
                     ),
                 );
             }
-            space::judge(found, parent, "the database", LEAST_DATA_ROOM, LOW_DATA_ROOM);
+            space::judge(
+                found,
+                parent,
+                "the database",
+                LEAST_DATA_ROOM,
+                LOW_DATA_ROOM,
+            );
         }
         _ => found.error(
             place,
-            format!("{} is no directory: make it, owned by PostgreSQL's account", parent.display()),
+            format!(
+                "{} is no directory: make it, owned by PostgreSQL's account",
+                parent.display()
+            ),
         ),
     }
 }
@@ -200,7 +215,11 @@ fn owner(user: &PgUser, data: &Path, place: &str, found: &mut Findings) {
                 name_of(Uid::from_raw(metadata.uid())),
                 user.name,
                 match user.switch {
-                    true => format!("chown -R {0}: {1}, or name its owner by pg_user", user.name, data.display()),
+                    true => format!(
+                        "chown -R {0}: {1}, or name its owner by pg_user",
+                        user.name,
+                        data.display()
+                    ),
                     false => "run yoke as its owner or as root".to_owned(),
                 }
             ),

@@ -38,10 +38,17 @@ fn status_dir(config: &Configuration, user: Option<&PgUser>, found: &mut Finding
         return;
     };
     if !metadata.is_dir() {
-        let what = if dir == config.status_dir { "it" } else { "a part of the path" };
+        let what = if dir == config.status_dir {
+            "it"
+        } else {
+            "a part of the path"
+        };
         return found.error(
             place(),
-            format!("{what} is no directory ({}): name another status_dir, or move that away", dir.display()),
+            format!(
+                "{what} is no directory ({}): name another status_dir, or move that away",
+                dir.display()
+            ),
         );
     }
     if let Err(e) = may_write(dir) {
@@ -55,7 +62,13 @@ fn status_dir(config: &Configuration, user: Option<&PgUser>, found: &mut Finding
             ),
         );
     }
-    space::judge(found, dir, "the daemon's state", LEAST_STATUS_ROOM, LOW_STATUS_ROOM);
+    space::judge(
+        found,
+        dir,
+        "the daemon's state",
+        LEAST_STATUS_ROOM,
+        LOW_STATUS_ROOM,
+    );
     if let Some(data) = &config.data_dir
         && resolve(&config.status_dir).starts_with(resolve(data))
     {
@@ -85,9 +98,8 @@ fn status_dir(config: &Configuration, user: Option<&PgUser>, found: &mut Finding
         return;
     }
     let owner = Uid::from_raw(metadata.uid());
-    let trusted = owner.is_root()
-        || owner == Uid::effective()
-        || user.is_some_and(|user| owner == user.uid);
+    let trusted =
+        owner.is_root() || owner == Uid::effective() || user.is_some_and(|user| owner == user.uid);
     if !trusted {
         found.warn(
             place(),
@@ -95,7 +107,10 @@ fn status_dir(config: &Configuration, user: Option<&PgUser>, found: &mut Finding
         );
     }
     if metadata.mode() & 0o002 != 0 {
-        found.warn(place(), "everybody may write there, and so replace what the daemon wrote: chmod o-w");
+        found.warn(
+            place(),
+            "everybody may write there, and so replace what the daemon wrote: chmod o-w",
+        );
     }
     if found.of(super::Level::Error).count() == before {
         found.ok(place(), "can be written to");
@@ -111,7 +126,12 @@ fn nearest(path: &Path) -> Option<(&Path, std::fs::Metadata)> {
 /// Whether this process may make files there.
 pub(super) fn may_write(dir: &Path) -> io::Result<()> {
     let wanted = AccessFlags::W_OK | AccessFlags::X_OK;
-    Ok(faccessat(nix::fcntl::AT_FDCWD, dir, wanted, AtFlags::AT_EACCESS)?)
+    Ok(faccessat(
+        nix::fcntl::AT_FDCWD,
+        dir,
+        wanted,
+        AtFlags::AT_EACCESS,
+    )?)
 }
 
 /// An account's name, or its number where it has none.

@@ -35,7 +35,9 @@ pub(super) async fn judge(
         .collect();
     let mut reports = Vec::new();
     for (member, task) in config.core.ids().zip(asked) {
-        let answer = task.await.unwrap_or_else(|e| Err((Level::Error, e.to_string())));
+        let answer = task
+            .await
+            .unwrap_or_else(|e| Err((Level::Error, e.to_string())));
         let is_me = member == config.core.me;
         if let Err((level, why)) = &answer
             && (!is_me || runs_here)
@@ -85,7 +87,9 @@ async fn ask(address: SocketAddr, hello: &Hello) -> Result<Report, (Level, Strin
                 ErrorKind::ConnectionRefused => {
                     "no daemon runs there (yet); a first start waits for all members".to_owned()
                 }
-                _ => format!("it cannot be reached: {e}; is the address right, and does a firewall let it through?"),
+                _ => format!(
+                    "it cannot be reached: {e}; is the address right, and does a firewall let it through?"
+                ),
             };
             return Err((Level::Warning, why));
         }

@@ -26,7 +26,10 @@ pub(super) fn judge(found: &mut Findings, path: &Path, what: &str, least: u64, l
     } else if free < low {
         found.warn(
             path.display(),
-            format!("the file system has little room left for {what}: {} free", size(free)),
+            format!(
+                "the file system has little room left for {what}: {} free",
+                size(free)
+            ),
         );
     }
 }

@@ -17,9 +17,11 @@ pub(super) fn text(path: &Path) -> Result<String, Wrong> {
         missing(format!(
             "the configuration cannot be read: {e}{}",
             match e.kind() {
-                ErrorKind::NotFound => "; correct the path, or have `yoke init` write the files of a new cluster",
+                ErrorKind::NotFound =>
+                    "; correct the path, or have `yoke init` write the files of a new cluster",
                 ErrorKind::IsADirectory => "; name the file in it",
-                ErrorKind::PermissionDenied => "; give the account that runs yoke the right to read it",
+                ErrorKind::PermissionDenied =>
+                    "; give the account that runs yoke the right to read it",
                 _ => "",
             }
         ))

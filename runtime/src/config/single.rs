@@ -27,7 +27,9 @@ fn single(value: &str) -> Result<&str, String> {
                 "`{}` stands after the closing {quote}: a value is one word, and a comment stands in a line of its own",
                 after.trim()
             )),
-            None => Err(format!("the quote {quote} is not closed: close it, or take it out")),
+            None => Err(format!(
+                "the quote {quote} is not closed: close it, or take it out"
+            )),
         };
     }
     let comment = value

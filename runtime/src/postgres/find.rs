@@ -161,7 +161,9 @@ fn version_of(dir: &Path) -> Option<String> {
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let version = text.split_once("(PostgreSQL) ")?.1;
     let number = |text: &str| -> Option<u32> {
-        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
         text[..end].parse().ok()
     };
     let minor = version.trim_start_matches(|c: char| c.is_ascii_digit());
