@@ -10,7 +10,7 @@ use crate::peer::listen::Listen;
 use crate::peer::{Directory, Mailbox, link::Link};
 use crate::persister::Persister;
 use crate::postgres::Sessions;
-use crate::postgres::data_lock::DataLock;
+use crate::postgres::data_lock::{DataLock, Refused};
 use crate::state_file::{Lock, StateError, StatusDir};
 use crate::upgrade::Successor;
 use crate::{clock, log, signals};
@@ -99,15 +99,9 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
         .map_err(system("the path of this program cannot be told"))?;
     let names: Vec<String> = core.members.iter().map(|m| m.name.clone()).collect();
     let state = status_dir.load(&names)?;
-    let _data_lock = match config.context() {
-        Some(context) => Some(
-            DataLock::take(&context.real_data_dir(), &config.status_dir)
-                .map_err(DaemonError::Unfit)?,
-        ),
-        None => None,
-    };
+    let _data_lock = lock_data(&config, state.is_some())?;
     judge_database(&config, state.is_some())?;
-    let listeners = listen(config.address(me)).await?;
+    let listeners = listen(&config).await?;
 
     let (inputs, to_driver) = mpsc::channel(INPUTS);
     signals::watch(inputs.clone(), successor.clone())
@@ -158,8 +152,12 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
 }
 
 /// The advertised address; besides it, where possible, the same port at 127.0.0.1, so that `yokeadm` needs no `-H`.
-async fn listen(address: SocketAddr) -> Result<Vec<TcpListener>, DaemonError> {
-    let refused = |e| DaemonError::Unfit(check::host::cannot_listen(address, &e));
+async fn listen(config: &Configuration) -> Result<Vec<TcpListener>, DaemonError> {
+    let address = config.address(config.core.me);
+    let refused = |e| {
+        let why = check::host::cannot_listen(address, &e);
+        DaemonError::Unfit(format!("{}: {why}", config.place("advertise_port")))
+    };
     let mut listeners = vec![TcpListener::bind(address).await.map_err(refused)?];
     if !address.ip().is_loopback() {
         let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port());
@@ -207,6 +205,25 @@ fn peers(
         tokio::spawn(Arc::clone(&listen).run(listener));
     }
     (mailboxes, links)
+}
+
+/// Two daemons never share a data directory. Who takes part in a cluster already goes on where there is no place for the
+/// lock: then there is none for data either.
+fn lock_data(config: &Configuration, takes_part: bool) -> Result<Option<DataLock>, DaemonError> {
+    let Some(context) = config.context() else {
+        return Ok(None);
+    };
+    match DataLock::take(&context.real_data_dir(), &config.status_dir) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(Refused::Failed(why)) if takes_part => {
+            warn!("{why}");
+            Ok(None)
+        }
+        Err(Refused::Failed(why) | Refused::Held(why)) => Err(DaemonError::Unfit(format!(
+            "{}: {why}",
+            config.place("data_dir")
+        ))),
+    }
 }
 
 /// A first start is refused: said now, to whoever starts the daemon, and not at the first failover. Who takes part in a

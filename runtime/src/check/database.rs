@@ -57,7 +57,11 @@ fn directory(
     found: &mut Findings,
 ) -> Database {
     let place = format!("{} (data_dir)", data.display());
-    parent(&place, data, found);
+    let made_with_it = config.data_dir.as_deref().and_then(Path::parent);
+    // Judged as status_dir, which the daemon makes where it is missing.
+    if made_with_it != Some(&config.status_dir) || config.status_dir.exists() {
+        parent(&place, data, found);
+    }
     match std::fs::metadata(data) {
         Ok(metadata) if !metadata.is_dir() => {
             found.error(
@@ -233,7 +237,7 @@ fn owner(user: &PgUser, data: &Path, place: &str, found: &mut Findings) {
                 data.display()
             ),
         );
-    } else if let Err(e) = user.looking(|| std::fs::metadata(data.join("PG_VERSION"))) {
+    } else if let Err(e) = user.looking(|| std::fs::metadata(data.join("."))) {
         found.error(
             place,
             format!(

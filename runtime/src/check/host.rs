@@ -99,7 +99,7 @@ fn status_dir(config: &Configuration, user: Option<&PgUser>, found: &mut Finding
     }
     let owner = Uid::from_raw(metadata.uid());
     let trusted =
-        owner.is_root() || owner == Uid::effective() || user.is_some_and(|user| owner == user.uid);
+        owner.is_root() || owner == Uid::effective() || user.is_none_or(|user| owner == user.uid);
     if !trusted {
         found.warn(
             place(),

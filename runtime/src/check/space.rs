@@ -10,6 +10,9 @@ const MIB: u64 = 1 << 20;
 pub(super) fn judge(found: &mut Findings, path: &Path, what: &str, least: u64, low: u64) {
     // Not told where it cannot be asked: whatever is wrong there shows elsewhere.
     let Ok(room) = statvfs(path) else { return };
+    if room.blocks() == 0 {
+        return; // none that stores anything
+    }
     let block = room.fragment_size();
     let free = u64::from(room.blocks_available()).saturating_mul(block);
     let inodes = room.files_available() > 0 || room.files() == 0;

@@ -12,19 +12,33 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct DataLock(#[allow(dead_code, reason = "held, not read")] File);
 
+/// Why the lock is not had.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// Another daemon has it.
+    Held(String),
+    /// The file cannot be made.
+    Failed(String),
+}
+
 impl DataLock {
     /// Takes the lock of the data directory at `data` (symbolic links resolved), which need not exist. `status_dir` says
     /// whose it is, for people.
     ///
     /// # Errors
     /// Another daemon has it, or the file cannot be made.
-    pub fn take(data: &Path, status_dir: &Path) -> Said<DataLock> {
+    pub fn take(data: &Path, status_dir: &Path) -> Result<DataLock, Refused> {
         let path = path_of(data);
         let failed = |e: std::io::Error| {
-            format!(
-                "cannot lock {}: {e}; the account that runs yoke has to be allowed to make files beside the data directory",
-                path.display()
-            )
+            let what = match e.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                    "make the directory above the data directory, owned by PostgreSQL's account"
+                }
+                _ => {
+                    "the account that runs yoke has to be allowed to make files beside the data directory"
+                }
+            };
+            Refused::Failed(format!("cannot lock {}: {e}; {what}", path.display()))
         };
         let mut file = OpenOptions::new()
             .create(true)
@@ -37,7 +51,7 @@ impl DataLock {
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(data, &mut file)),
+            Err(TryLockError::WouldBlock) => return Err(Refused::Held(held(data, &mut file))),
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
         // What is written is for people: without room for it the lock still holds.
@@ -92,7 +106,10 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let data = temp.path().join("data");
         let first = DataLock::take(&data, Path::new("/status/1")).unwrap();
-        let said = DataLock::take(&data, Path::new("/status/2")).unwrap_err();
+        let refused = DataLock::take(&data, Path::new("/status/2")).unwrap_err();
+        let Refused::Held(said) = refused else {
+            panic!("{refused:?}");
+        };
         assert!(said.contains("status_dir /status/1"), "{said}");
         assert_eq!(is_free(&data), Err(said));
         drop(first);

@@ -40,10 +40,10 @@ impl Binaries {
             )
         })?;
         let major: u32 = text.trim().parse().map_err(|_| {
+            let found: String = text.trim().escape_debug().take(20).collect();
             format!(
-                "{} says `{}`: Yoke knows PostgreSQL {OLDEST} and newer",
-                version.display(),
-                text.trim()
+                "{} says `{found}`: Yoke knows PostgreSQL {OLDEST} and newer",
+                version.display()
             )
         })?;
         if major < OLDEST {
