@@ -5,7 +5,7 @@ use crate::programs::yoke;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use yoke::config::Configuration;
@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Host {
     dir: TempDir,
     ports: [u16; 4],
+    /// Kept for other hosts, as long as there is one.
+    template: Option<Arc<TempDir>>,
 }
 
 /// A daemon that ends with this value, and its guard with it.
@@ -34,13 +36,15 @@ impl Host {
     /// # Panics
     /// It cannot be made.
     pub fn fresh() -> Host {
-        let host = Host::empty();
+        let mut host = Host::empty();
+        let template = template();
         let copied = Command::new("cp")
             .arg("-a")
-            .arg(template())
+            .arg(template.path())
             .arg(host.data())
             .status();
         assert!(copied.is_ok_and(|status| status.success()));
+        host.template = Some(template);
         host
     }
 
@@ -58,6 +62,7 @@ impl Host {
         let host = Host {
             dir,
             ports: [(); 4].map(|()| free_port()),
+            template: None,
         };
         let account = Programs::find().unwrap_or_else(|e| panic!("{e}")).account;
         for name in ["pg", "status"] {
@@ -229,9 +234,10 @@ impl Drop for Daemon {
 }
 
 /// An empty database, made once; owned by PostgreSQL's account.
-fn template() -> &'static Path {
-    static MADE: OnceLock<TempDir> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
+fn template() -> Arc<TempDir> {
+    static MADE: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.upgrade().unwrap_or_else(|| {
         let found = Programs::find().unwrap_or_else(|e| panic!("{e}"));
         let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("no temporary directory: {e}"));
         let output = found
@@ -239,14 +245,17 @@ fn template() -> &'static Path {
             .own(dir.path())
             .and_then(|()| {
                 let mut initdb = found.account.command(&found.dir.join("initdb"));
-                initdb.args(["--auth=trust", "--no-sync", "-D"]).arg(dir.path());
+                initdb
+                    .args(["--auth=trust", "--no-sync", "-D"])
+                    .arg(dir.path());
                 initdb.output()
             })
             .unwrap_or_else(|e| panic!("initdb: {e}"));
         assert!(output.status.success(), "{output:?}");
+        let dir = Arc::new(dir);
+        *made = Arc::downgrade(&dir);
         dir
-    });
-    made.path()
+    })
 }
 
 /// Waits for a program that should end by itself.

@@ -88,14 +88,19 @@ impl Hello {
     pub fn check(&self, other: &Hello) -> Result<(), String> {
         if other.cluster != self.cluster {
             return Err(format!(
-                "it belongs to the cluster `{}`, this is `{}`: correct `cluster` or the address in one of the configurations",
-                other.cluster, self.cluster
+                "{} belongs to the cluster `{}`, {} to `{}`: correct `cluster` or the address in one of the configurations",
+                other.name(other.from),
+                other.cluster,
+                self.name(self.from),
+                self.cluster
             ));
         }
         if other.members != self.members {
             return Err(format!(
-                "it has the members {}, here they are {}: primary, secondary and monitor have to be the same on all hosts",
+                "{} has the members {}, {} has {}: primary, secondary and monitor have to be the same on all hosts",
+                other.name(other.from),
                 names(&other.members),
+                self.name(self.from),
                 names(&self.members)
             ));
         }
@@ -107,7 +112,7 @@ impl Hello {
         }
         if other.to != self.from || other.from == self.from {
             return Err(format!(
-                "it is {} and looked for {}, but this is {}: an address stands under the wrong key in one of the configurations",
+                "{} looked for {}, and this is {}: an address stands under the wrong key in one of the configurations",
                 self.name(other.from),
                 self.name(other.to),
                 self.name(self.from)
@@ -296,17 +301,17 @@ mod tests {
         let mut other_kind = hello(0, 1);
         other_kind.members[1].kind = MemberKind::Witness;
         let cases = [
-            (other_cluster, "cluster `prod`, this is `yoke`"),
+            (
+                other_cluster,
+                "data1 belongs to the cluster `prod`, data2 to `yoke`",
+            ),
             (
                 other_members,
-                "data1 (data), beta (data), monitor (witness)",
+                "data1 has the members data1 (data), beta (data), monitor (witness), data2 has data1 (data), data2 (data)",
             ),
             (other_kind, "data2 (witness)"),
-            (
-                hello(1, 1),
-                "it is data2 and looked for data2, but this is data2",
-            ),
-            (hello(0, 2), "looked for monitor, but this is data2"),
+            (hello(1, 1), "data2 looked for data2, and this is data2"),
+            (hello(0, 2), "data1 looked for monitor, and this is data2"),
             (hello(7, 1), "member number 7"),
         ];
         for (dialler, expected) in cases {
