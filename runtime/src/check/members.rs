@@ -5,7 +5,7 @@ use crate::admin::{Report, client};
 use crate::check::database::Database;
 use crate::config::Configuration;
 use crate::peer::Hello;
-use crate::peer::handshake::{self, HandshakeError};
+use crate::peer::handshake;
 use crate::show::cluster::{Answers, merge};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -76,31 +76,31 @@ pub(super) async fn judge(
 }
 
 async fn ask(address: SocketAddr, hello: &Hello) -> Result<Report, (Level, String)> {
-    let refused = async {
-        let mut stream = TcpStream::connect(address).await?;
-        handshake::try_out(&mut stream, hello).await
+    let silent = || {
+        let why = format!(
+            "no answer within {} s: is the host up, the address right, and does a firewall let it through?",
+            PATIENCE.as_secs()
+        );
+        (Level::Warning, why)
     };
-    match timeout(PATIENCE, refused).await {
-        Ok(Ok(())) => {}
-        Ok(Err(HandshakeError::Io(e))) => {
-            let why = match e.kind() {
-                ErrorKind::ConnectionRefused => {
-                    "no daemon runs there (yet); a first start waits for all members".to_owned()
-                }
-                _ => format!(
-                    "it cannot be reached: {e}; is the address right, and does a firewall let it through?"
-                ),
-            };
-            return Err((Level::Warning, why));
+    let mut stream = match timeout(PATIENCE, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(e)) if e.kind() == ErrorKind::ConnectionRefused => {
+            let why = "no daemon runs there (yet); a first start waits for all members";
+            return Err((Level::Warning, why.to_owned()));
         }
-        Ok(Err(error)) => return Err((Level::Error, error.to_string())),
-        Err(_) => {
+        Ok(Err(e)) => {
             let why = format!(
-                "no answer within {} s: is the host up, the address right, and does a firewall let it through?",
-                PATIENCE.as_secs()
+                "it cannot be reached: {e}; is the address right, and does a firewall let it through?"
             );
             return Err((Level::Warning, why));
         }
+        Err(_) => return Err(silent()),
+    };
+    match timeout(PATIENCE, handshake::try_out(&mut stream, hello)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err((Level::Error, error.to_string())),
+        Err(_) => return Err(silent()),
     }
     client::report(&address.to_string(), PATIENCE)
         .await

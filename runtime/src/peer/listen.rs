@@ -93,10 +93,8 @@ impl Listen {
             Ok(Ok(Purpose::TryOut)) => {
                 // Who asked is told; here it is nobody's trouble.
                 let asked = handshake::accept(&mut stream, &self.hello);
-                debug!(
-                    "tried out from {from}: {:?}",
-                    timeout(INTRODUCTION, asked).await
-                );
+                let verdict = timeout(INTRODUCTION, asked).await;
+                debug!("tried out from {from}: {verdict:?}");
             }
             Ok(Ok(Purpose::Admin)) => {
                 if let Err(error) = server::serve(&mut stream, &self.inputs).await {
