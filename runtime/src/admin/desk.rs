@@ -6,7 +6,7 @@ use crate::peer::Directory;
 use std::sync::Arc;
 use yoke_core::member::MemberId;
 use yoke_core::message::{Body, Message};
-use yoke_core::postgres::{Lsn, PgStatus};
+use yoke_core::postgres::{Lsn, PgStatus, StandbyStatus};
 use yoke_core::view::{ClusterView, RoleView};
 use yoke_core::{Duration, Instant};
 
@@ -101,35 +101,35 @@ impl Desk {
             .get(usize::from(member.0))
             .and_then(Option::as_ref);
         // What was reported to a leader of long ago is no news.
-        let report = heard.and_then(|h| h.report.clone()).filter(|_| leads);
+        let position = self.position(now, member, heard).filter(|_| leads);
         Known {
             heard: heard.map(|h| now.since(h.at)),
-            lag: self.lag(now, member, report.as_ref()),
-            report,
+            flushed: position.map(|(_, end)| end),
+            lag: position
+                .filter(|_| self.primary.is_some())
+                .map(|(at, end)| self.track.behind(end, at)),
             unreachable: self.directory.trouble(member),
         }
     }
 
-    /// For how long the primary here has been further than that member's copy. None: it cannot be told.
-    fn lag(
+    /// Up to where the member's copy has flushed, and as of when.
+    fn position(
         &self,
         now: Instant,
         member: MemberId,
-        report: Option<&yoke_core::message::Report>,
-    ) -> Option<Duration> {
-        let (seen, status) = self.primary.as_ref()?;
-        let streams = status.primary()?.standbys.iter();
-        // Both positions are of one look at the primary: then the lag is as of that look.
-        match streams
-            .filter(|s| s.copy.member == member && s.streaming)
-            .map(|s| s.flushed)
-            .max()
-        {
-            Some(flushed) => Some(self.track.behind(flushed, *seen)),
-            None => report
-                .filter(|r| r.end > Lsn(0))
-                .map(|r| self.track.behind(r.end, now)),
-        }
+        heard: Option<&Heard>,
+    ) -> Option<(Instant, Lsn)> {
+        let reported = heard
+            .and_then(|h| h.report.as_ref())
+            .filter(|r| r.copy.is_some() && r.end > Lsn(0))
+            .map(|r| (now, r.end));
+        // What the primary itself sees of it is of the same look as the primary's position, and newer.
+        let seen = self.primary.as_ref().and_then(|(at, status)| {
+            let standbys = &status.primary()?.standbys;
+            let streams = |s: &&StandbyStatus| s.copy.member == member && s.streaming;
+            Some((*at, standbys.iter().find(streams)?.flushed))
+        });
+        seen.or(reported)
     }
 }
 

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use yoke_core::member::MemberKind;
 use yoke_core::operator::CommandOutcome;
+use yoke_core::postgres::Lsn;
 use yoke_core::view::ClusterView;
-use yoke_core::{Duration, Instant, message};
+use yoke_core::{Duration, Instant};
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -49,9 +50,9 @@ pub struct Report {
 pub struct Known {
     /// How long ago it was heard; none: never.
     pub heard: Option<Duration>,
-    /// Of a leader: what it last reported.
-    pub report: Option<message::Report>,
-    /// Of a primary: for how long it has been further than that member's copy.
+    /// Of a leader: up to where its copy had flushed.
+    pub flushed: Option<Lsn>,
+    /// For how long the leader's primary has been further than that.
     pub lag: Option<Duration>,
     /// Why there is no connection to it; none: there is one.
     pub unreachable: Option<String>,

@@ -28,9 +28,10 @@ pub(super) async fn judge(
         .core
         .ids()
         .map(|member| {
-            let hello = config.hello(member);
+            // One's own daemon has no handshake to pass.
+            let hello = (member != config.core.me).then(|| config.hello(member));
             let address = config.address(member);
-            tokio::spawn(async move { ask(address, &hello).await })
+            tokio::spawn(async move { ask(address, hello.as_ref()).await })
         })
         .collect();
     let mut reports = Vec::new();
@@ -75,7 +76,7 @@ pub(super) async fn judge(
     }
 }
 
-async fn ask(address: SocketAddr, hello: &Hello) -> Result<Report, (Level, String)> {
+async fn ask(address: SocketAddr, hello: Option<&Hello>) -> Result<Report, (Level, String)> {
     let silent = || {
         let why = format!(
             "no answer within {} s: is the host up, the address right, and does a firewall let it through?",
@@ -97,10 +98,12 @@ async fn ask(address: SocketAddr, hello: &Hello) -> Result<Report, (Level, Strin
         }
         Err(_) => return Err(silent()),
     };
-    match timeout(PATIENCE, handshake::try_out(&mut stream, hello)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err((Level::Error, error.to_string())),
-        Err(_) => return Err(silent()),
+    if let Some(hello) = hello {
+        match timeout(PATIENCE, handshake::try_out(&mut stream, hello)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err((Level::Error, error.to_string())),
+            Err(_) => return Err(silent()),
+        }
     }
     client::report(&address.to_string(), PATIENCE)
         .await

@@ -14,7 +14,7 @@ pub(super) fn judge(found: &mut Findings, path: &Path, what: &str, least: u64, l
         return; // none that stores anything
     }
     let block = room.fragment_size();
-    let free = u64::from(room.blocks_available()).saturating_mul(block);
+    let free = room.blocks_available().saturating_mul(block);
     let inodes = room.files_available() > 0 || room.files() == 0;
     if free < least || !inodes {
         found.error(

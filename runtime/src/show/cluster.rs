@@ -195,12 +195,9 @@ impl Answers<'_> {
                 }
                 row.in_sync = record.map(|r| r.copy_of(member).is_some());
                 // What the leader last knew of it.
-                if let Some(last) = known.and_then(|k| k.report.as_ref())
-                    && last.copy.is_some()
-                    && last.end > Lsn(0)
-                {
-                    row.position = Some(last.end.to_string());
-                    row.lag_bytes = primary_end.map(|p| p.0.saturating_sub(last.end.0));
+                if let Some(last) = known.and_then(|k| k.flushed) {
+                    row.position = Some(last.to_string());
+                    row.lag_bytes = primary_end.map(|p| p.0.saturating_sub(last.0));
                     row.lag_seconds = known.and_then(|k| k.lag).map(seconds);
                 }
                 return row;

@@ -9,7 +9,7 @@ use yoke_core::postgres::{
 };
 use yoke_core::record::{Copy, CopyId, History, Promotion, Record, RecordKey, Term};
 use yoke_core::view::{ClusterView, RoleView};
-use yoke_core::{Duration, Instant, message};
+use yoke_core::{Duration, Instant};
 
 type Answer = Result<Report, String>;
 
@@ -89,17 +89,7 @@ fn report(me: u8, role: RoleView, state: PgState, record: Option<Arc<Record>>) -
 fn known(heard: Duration, end: u64, lag: Duration) -> Known {
     Known {
         heard: Some(heard),
-        report: Some(message::Report {
-            copy: Some(copy(1).id),
-            system_id: Some(SystemId(1)),
-            running: true,
-            stopped: false,
-            end: Lsn(end),
-            promotion: (Term(3), 1),
-            drained: true,
-            silent: false,
-            leaving: false,
-        }),
+        flushed: Some(Lsn(end)),
         lag: Some(lag),
         unreachable: None,
     }
