@@ -144,7 +144,9 @@ async fn to_be_tried_out_leaves_the_members_connection_alone() {
         let verdict = handshake::try_out(&mut check, &other).await;
         assert_eq!(verdict.is_ok(), fits, "{verdict:?}");
         // It is over for the other side, too.
-        assert_eq!(check.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        let mut end = [0; 1];
+        let closed = tokio::time::timeout(PATIENCE, check.read(&mut end)).await;
+        assert_eq!(closed.unwrap().unwrap_or(0), 0);
     }
     link.write_all(&codec::frame(&message(7)).unwrap())
         .await
