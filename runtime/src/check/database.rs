@@ -153,7 +153,6 @@ fn contents(
     found: &mut Findings,
 ) -> Database {
     let before = found.of(Level::Error).count();
-    owner(user, data, place, found);
     let binaries = match Binaries::of_data(context, data) {
         Ok(binaries) => binaries,
         Err(why) => {
@@ -166,6 +165,7 @@ fn contents(
         }
     };
     programs(&binaries, found);
+    owner(user, data, place, found);
     let processes = Processes::of(data.to_path_buf(), user.clone());
     if let Some(pid) = foreign_postmaster(&processes, &context.conf_file()) {
         found.error(place, crate::postgres::start::runs_already(data, pid));
