@@ -5,6 +5,7 @@
 //! | `programs` | the programs under test, built once |
 //! | `scene` | a cluster with clients, set up, judged and taken down around a test's body |
 //! | `faults` | a fault, its return, and what the clients saw of it |
+//! | `host` | one host to be spoiled: its daemon refuses to start, and `yoke check` says why |
 //!
 //! The cluster, its clients and its network are the demo's (`runtime/src/demo/`).
 //!
@@ -12,6 +13,7 @@
 //! deadline; how long things took is printed (`cargo test -p tests -- --nocapture`), not asserted.
 
 pub mod faults;
+pub mod host;
 pub mod programs;
 pub mod scene;
 

@@ -1,15 +1,15 @@
 //! `yoke CONFIG`: puts the parts together and runs them.
 
-use crate::admin::protocol::MemberEntry;
+use crate::admin::{desk::Desk, protocol::MemberEntry};
+use crate::check::{self, Findings, Level};
 use crate::config::{ConfigError, Configuration};
 use crate::driver::{Driver, Input, Parts};
 use crate::guard::GuardLink;
 use crate::hands::{Hands, HandsError};
 use crate::peer::listen::Listen;
-use crate::peer::{Directory, Hello, Mailbox, link::Link};
+use crate::peer::{Directory, Mailbox, link::Link};
 use crate::persister::Persister;
-use crate::postgres::find::Binaries;
-use crate::postgres::user::PgUser;
+use crate::postgres::data_lock::{DataLock, Refused};
 use crate::postgres::{Context, Sessions};
 use crate::state_file::{Lock, StateError, StatusDir};
 use crate::upgrade::Successor;
@@ -46,17 +46,12 @@ pub enum DaemonError {
     /// The state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The port cannot be had.
-    #[error("cannot listen at {address}: {why}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why, and what to do.
-        why: String,
-    },
-    /// PostgreSQL or the guard cannot be had.
+    /// The host is not fit for it: what was found, and what to do.
     #[error("{0}")]
-    Database(String),
+    Unfit(String),
+    /// There is no guard.
+    #[error("there is no guard: {0}")]
+    Guard(io::Error),
     /// The guard is gone.
     #[error(transparent)]
     Hands(#[from] HandsError),
@@ -95,13 +90,19 @@ pub fn run(path: &Path) -> Result<(), DaemonError> {
 async fn serve(config: Configuration) -> Result<(), DaemonError> {
     let core = &config.core;
     let me = core.me;
+    let mut found = Findings::default();
+    check::host::judge(&config, &mut found);
+    say(&found, Level::Warning);
+    found.refuse(&config.file).map_err(DaemonError::Unfit)?;
     let status_dir = StatusDir::lock(&config.status_dir)?;
     let lock = status_dir.held();
     let successor = Successor::of_this(lock.clone())
         .map_err(system("the path of this program cannot be told"))?;
     let names: Vec<String> = core.members.iter().map(|m| m.name.clone()).collect();
     let state = status_dir.load(&names)?;
-    let listeners = listen(config.address(me)).await?;
+    let _data_lock = lock_data(&config, state.is_some())?;
+    judge_database(&config, state.is_some())?;
+    let listeners = listen(&config).await?;
 
     let (inputs, to_driver) = mpsc::channel(INPUTS);
     let reload = Arc::new(AtomicBool::new(false));
@@ -136,7 +137,7 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
     drop(inputs);
     let driver = Driver::new(Parts {
         config: core.clone(),
-        members: entries(&config),
+        desk: Desk::new(core.cluster.clone(), entries(&config), directory),
         state,
         boot,
         hands,
@@ -153,19 +154,11 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
 }
 
 /// The advertised address; besides it, where possible, the same port at 127.0.0.1, so that `yokeadm` needs no `-H`.
-async fn listen(address: SocketAddr) -> Result<Vec<TcpListener>, DaemonError> {
-    let refused = |e: io::Error| DaemonError::Listen {
-        address,
-        why: match e.kind() {
-            io::ErrorKind::AddrInUse => {
-                "the port is taken: stop what listens there, or choose another advertise_port"
-                    .to_owned()
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "this host does not have that address: correct advertise_ip".to_owned()
-            }
-            _ => e.to_string(),
-        },
+async fn listen(config: &Configuration) -> Result<Vec<TcpListener>, DaemonError> {
+    let address = config.address(config.core.me);
+    let refused = |e| {
+        let why = check::host::cannot_listen(address, &e);
+        DaemonError::Unfit(format!("{}: {why}", config.place("advertise_port")))
     };
     let mut listeners = vec![TcpListener::bind(address).await.map_err(refused)?];
     if !address.ip().is_loopback() {
@@ -191,23 +184,12 @@ fn peers(
     let core = &config.core;
     // Dead connections are given up well before a promise runs out.
     let patience = clock::std_duration(core.decision_timeout.part(1, 5).min(PATIENCE));
-    let hello = |to: MemberId| Hello {
-        cluster: core.cluster.clone(),
-        members: core.members.to_vec(),
-        from: core.me,
-        to,
-        postgres_port: if config.holds_data() {
-            config.pg_port
-        } else {
-            0
-        },
-    };
     let mut mailboxes = HashMap::new();
     let mut links = JoinSet::new();
     for peer in core.peers() {
         let mailbox = Arc::new(Mailbox::default());
         let link = Link {
-            hello: hello(peer),
+            hello: config.hello(peer),
             directory: Arc::clone(directory),
             mailbox: Arc::clone(&mailbox),
             patience,
@@ -216,7 +198,7 @@ fn peers(
         mailboxes.insert(peer, mailbox);
     }
     let listen = Listen::new(
-        hello(core.me),
+        config.hello(core.me),
         Arc::clone(directory),
         inputs.clone(),
         patience,
@@ -225,6 +207,47 @@ fn peers(
         tokio::spawn(Arc::clone(&listen).run(listener));
     }
     (mailboxes, links)
+}
+
+/// Two daemons never share a data directory. Who takes part in a cluster already goes on where there is no place for the
+/// lock: then there is none for data either.
+fn lock_data(config: &Configuration, takes_part: bool) -> Result<Option<DataLock>, DaemonError> {
+    let Some(context) = config.context() else {
+        return Ok(None);
+    };
+    match DataLock::take(&context.real_data_dir(), &config.status_dir) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(Refused::Failed(why)) if takes_part => {
+            warn!("{why}");
+            Ok(None)
+        }
+        Err(Refused::Failed(why) | Refused::Held(why)) => Err(DaemonError::Unfit(format!(
+            "{}: {why}",
+            config.place("data_dir")
+        ))),
+    }
+}
+
+/// A first start is refused: said now, to whoever starts the daemon, and not at the first failover. Who takes part in a
+/// cluster already goes on, as a voter at least, and tries; nothing waits for its disk then.
+fn judge_database(config: &Configuration, takes_part: bool) -> Result<(), DaemonError> {
+    let mut found = Findings::default();
+    if takes_part {
+        let config = config.clone();
+        std::thread::spawn(move || {
+            check::database::judge(&config, &mut found);
+            say(&found, Level::Error);
+            say(&found, Level::Warning);
+        });
+        return Ok(());
+    }
+    check::database::judge(config, &mut found);
+    say(&found, Level::Warning);
+    found.refuse(&config.file).map_err(DaemonError::Unfit)
+}
+
+fn say(found: &Findings, level: Level) {
+    found.of(level).for_each(|finding| warn!("{finding}"));
 }
 
 /// The guard and the sessions of a member with data, and what the guard holds.
@@ -238,17 +261,9 @@ async fn database(
     let Some(context) = config.context() else {
         return Ok((None, GuardView::NEW));
     };
-    // Said now, to whoever starts the daemon, and not at the first failover.
-    let data = context.real_data_dir();
-    match data.join("PG_VERSION").is_file() {
-        true => Binaries::of_data(&context, &data),
-        false => Binaries::newest(&context),
-    }
-    .map_err(DaemonError::Database)?;
-    PgUser::of(&context).map_err(DaemonError::Database)?;
     let (guard, view) = GuardLink::connect(&context, lock)
         .await
-        .map_err(|e| DaemonError::Database(format!("there is no guard: {e}")))?;
+        .map_err(DaemonError::Guard)?;
     if let Some(run) = view.run {
         info!(
             "the guard (process {}) has kept the database (run {run}), {}",

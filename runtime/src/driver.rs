@@ -1,7 +1,7 @@
 //! The one task that owns the node and the steward. Everything else reaches them by an event, and they reach everything
 //! else by an action: in here nothing waits for a disk, a peer, a database or a process.
 
-use crate::admin::{Report, Request, Response, protocol::MemberEntry};
+use crate::admin::{Request, Response, desk::Desk};
 use crate::clock;
 use crate::guard::GuardReply;
 use crate::hands::{Hands, HandsError};
@@ -62,7 +62,7 @@ pub enum Input {
 /// Everything that the driver acts by.
 pub struct Driver {
     config: Config,
-    members: Vec<MemberEntry>,
+    desk: Desk,
     node: Node,
     /// The database's side; a witness has none.
     database: Option<Database>,
@@ -97,8 +97,8 @@ enum Inner {
 pub struct Parts {
     /// The node's configuration.
     pub config: Config,
-    /// The members as operators see them.
-    pub members: Vec<MemberEntry>,
+    /// What operators are told.
+    pub desk: Desk,
     /// What was on disk.
     pub state: Option<HardState>,
     /// This run's beginning.
@@ -125,7 +125,7 @@ impl Driver {
         });
         Driver {
             config: parts.config,
-            members: parts.members,
+            desk: parts.desk,
             node,
             database,
             mailboxes: parts.mailboxes,
@@ -176,7 +176,10 @@ impl Driver {
 
     fn take_in(&mut self, input: Input) {
         let event = match input {
-            Input::Received { from, message } => Event::Received { from, message },
+            Input::Received { from, message } => {
+                self.desk.heard(clock::now(), from, &message);
+                Event::Received { from, message }
+            }
             Input::Persisted { seq } => {
                 self.replacement.durable(seq);
                 Event::Persisted { seq }
@@ -210,7 +213,8 @@ impl Driver {
         match request {
             Request::List => {
                 // Whoever asked may be gone: then nobody misses the answer.
-                let _ = answer.send(Response::Report(Box::new(self.report())));
+                let report = self.desk.report(clock::now(), self.node.view());
+                let _ = answer.send(Response::Report(Box::new(report)));
                 None
             }
             Request::Lost => {
@@ -238,16 +242,6 @@ impl Driver {
                     command: Command::Demote,
                 })
             }
-        }
-    }
-
-    fn report(&self) -> Report {
-        Report {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            cluster: self.config.cluster.clone(),
-            members: self.members.clone(),
-            now: clock::now(),
-            view: self.node.view(),
         }
     }
 
@@ -380,6 +374,7 @@ impl Driver {
                     }
                 }
                 StewardAction::Status(status) => {
+                    self.desk.database(clock::now(), &status);
                     if let Some(database) = &mut self.database {
                         database.prune(&status.state);
                     }
@@ -399,8 +394,7 @@ impl Driver {
     }
 
     fn named<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
-        let names: Vec<&str> = self.members.iter().map(|m| m.name.as_str()).collect();
-        named(text, &names)
+        named(text, &self.desk.names())
     }
 }
 

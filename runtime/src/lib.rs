@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admin;
+pub mod check;
 pub mod clock;
 pub mod codec;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod demo;
 pub mod driver;
 pub mod guard;
 pub mod hands;
+pub mod init;
 pub mod log;
 pub mod peer;
 pub mod persister;

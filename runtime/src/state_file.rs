@@ -129,6 +129,22 @@ impl StatusDir {
         }
     }
 
+    /// Whether a daemon runs with this directory. Changes nothing; for a moment it keeps a daemon from starting.
+    ///
+    /// # Errors
+    /// The lock's file cannot be read.
+    pub fn is_locked(path: &Path) -> Result<bool, StateError> {
+        let path = path.join(LOCK);
+        match File::open(&path) {
+            Ok(file) => Ok(matches!(
+                file.try_lock_shared(),
+                Err(TryLockError::WouldBlock)
+            )),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(io_error(&path)(e)),
+        }
+    }
+
     /// The lock, to show that it is had, and to keep it.
     pub fn held(&self) -> Lock {
         self.lock.clone()
@@ -139,7 +155,15 @@ impl StatusDir {
     /// # Errors
     /// The file cannot be read, is damaged, or belongs to a cluster with other members.
     pub fn load(&self, members: &[String]) -> Result<Option<HardState>, StateError> {
-        let path = self.path.join(STATE);
+        Self::read(&self.path, members)
+    }
+
+    /// The same of a directory that is not locked: to look at.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn read(dir: &Path, members: &[String]) -> Result<Option<HardState>, StateError> {
+        let path = dir.join(STATE);
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -269,7 +269,10 @@ fn demote_of_what_is_no_primary_says_so() {
     let _daemon = start(&host);
     for command in [&["demote"][..], &["member", "demote"]] {
         let found = complaint(&yokeadm(host.port, command));
-        assert_says(&found, &["yokeadm: monitor is not the primary"]);
+        assert_says(
+            &found,
+            &["yokeadm: monitor only votes, and is never the primary"],
+        );
     }
 }
 

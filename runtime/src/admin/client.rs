@@ -2,7 +2,7 @@
 
 use super::protocol::{Report, Request, Response};
 use crate::codec::{self, CodecError};
-use crate::peer::handshake::{self, HandshakeError, Purpose};
+use crate::peer::handshake::{self, HandshakeError, PROTOCOL, Purpose};
 use std::io;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -14,7 +14,8 @@ use tokio::time::timeout;
 pub enum ClientError {
     /// Nobody listens there.
     #[error(
-        "no yoke daemon answers at {address} ({source}): does it run there? Another host or port is given by -H and -p"
+        "no yoke daemon answers at {address} ({source}): {}",
+        what_to_try(source)
     )]
     Connect {
         /// Where.
@@ -23,7 +24,10 @@ pub enum ClientError {
         source: io::Error,
     },
     /// Nothing came in time.
-    #[error("{address} did not answer within {} s: is the host reachable, and the daemon not stopped?", .patience.as_secs())]
+    #[error(
+        "{address} did not answer within {} s: is the host up and reachable, does a firewall let the port through, and is the daemon not stopped or hanging? Another member can be asked by -H and -p",
+        .patience.as_secs()
+    )]
     Timeout {
         /// Where.
         address: String,
@@ -31,7 +35,7 @@ pub enum ClientError {
         patience: Duration,
     },
     /// Something else listens there, or another version.
-    #[error("{address}: {source}")]
+    #[error("{address}: {}", misunderstood(source))]
     Handshake {
         /// Where.
         address: String,
@@ -56,6 +60,34 @@ pub enum ClientError {
     },
 }
 
+/// What helps where no connection comes about.
+fn what_to_try(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            "start it there, or name another host or port (its advertise_port) by -H and -p"
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "is the host up, and the address right (-H)?"
+        }
+        _ => "does it run there? Another host or port is given by -H and -p",
+    }
+}
+
+fn misunderstood(error: &HandshakeError) -> String {
+    match error {
+        HandshakeError::Stranger => {
+            "what answers there is no yoke daemon: name its advertise_port by -p (4400 unless configured), not PostgreSQL's".to_owned()
+        }
+        HandshakeError::Version(version) => format!(
+            "it speaks version {version} of the protocol, this yokeadm version {PROTOCOL}: use the yokeadm that was installed with it"
+        ),
+        HandshakeError::Io(e) | HandshakeError::Codec(CodecError::Io(e)) => format!(
+            "it broke off ({e}): is that a yoke daemon's advertise_port, and the daemon not about to end?"
+        ),
+        other => other.to_string(),
+    }
+}
+
 impl ClientError {
     /// Why, in a few words: for where it is clear whom it is about.
     pub fn brief(&self) -> String {
@@ -67,7 +99,7 @@ impl ClientError {
             ClientError::Timeout { patience, .. } => {
                 format!("no answer within {} s", patience.as_secs())
             }
-            ClientError::Handshake { source, .. } => source.to_string(),
+            ClientError::Handshake { source, .. } => misunderstood(source),
             ClientError::Codec { source, .. } => format!("it broke off: {source}"),
             ClientError::Failed { why, .. } => why.clone(),
         }

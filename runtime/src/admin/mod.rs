@@ -1,6 +1,7 @@
 //! What operators ask of a running daemon, on the advertised port.
 
 pub mod client;
+pub mod desk;
 pub mod operate;
 pub mod protocol;
 pub mod server;

@@ -53,6 +53,26 @@ struct HandedOver<'a> {
     seconds: f64,
 }
 
+/// What `list` printed, and what that comes to.
+#[derive(Debug)]
+pub struct Listed {
+    /// For standard output.
+    pub text: String,
+    /// For the exit status.
+    pub health: Health,
+}
+
+/// A cluster in one word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// A primary serves, and its place could be taken without a loss.
+    Guarded,
+    /// A primary serves, and nobody could take over.
+    Alone,
+    /// Nobody serves, or that cannot be told.
+    Down,
+}
+
 impl Where {
     /// The daemon at `host:port`.
     pub fn new(host: &str, port: u16, json: bool) -> Self {
@@ -68,7 +88,7 @@ impl Where {
 ///
 /// # Errors
 /// The daemon asked does not answer.
-pub fn list(to: &Where) -> Result<String, OperateError> {
+pub fn list(to: &Where) -> Result<Listed, OperateError> {
     block_on(async {
         let first = client::report(&to.address, FIRST).await?;
         let each = ask_all(&first).await;
@@ -76,11 +96,25 @@ pub fn list(to: &Where) -> Result<String, OperateError> {
             first: &first,
             each: &each,
         });
-        Ok(match to.json {
+        let text = match to.json {
             true => serde_json::to_string_pretty(&cluster)? + "\n",
-            false => table::render(&cluster),
+            false => table::render(&cluster, terminal_width()),
+        };
+        Ok(Listed {
+            text,
+            health: match (cluster.serves, cluster.failover_possible) {
+                (true, true) => Health::Guarded,
+                (true, false) => Health::Alone,
+                (false, _) => Health::Down,
+            },
         })
     })
+}
+
+/// None: standard output is no terminal, and whoever reads it wants whole lines.
+fn terminal_width() -> Option<u16> {
+    let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some(width.0)
 }
 
 /// Asks every member at once for its own truth.
@@ -94,9 +128,9 @@ async fn ask_all(first: &Report) -> Vec<Result<Report, String>> {
         })
         .collect();
     let mut each = Vec::new();
-    for task in asked {
+    for (place, task) in asked.into_iter().enumerate() {
         each.push(match task.await {
-            Ok(Ok(report)) => Ok(report),
+            Ok(Ok(report)) => fits(first, place, report),
             Ok(Err(error)) => Err(error.brief()),
             Err(error) => Err(error.to_string()),
         });
@@ -106,6 +140,31 @@ async fn ask_all(first: &Report) -> Vec<Result<Report, String>> {
         *own = Ok(first.clone());
     }
     each
+}
+
+/// An answer of another cluster's daemon, or another member's, is none.
+fn fits(first: &Report, place: usize, report: Report) -> Result<Report, String> {
+    let names = |r: &Report| -> Vec<String> { r.members.iter().map(|m| m.name.clone()).collect() };
+    let (here, there) = (names(first), names(&report));
+    let found = if report.cluster != first.cluster {
+        format!(
+            "a daemon of the cluster `{}`, not `{}`",
+            report.cluster, first.cluster
+        )
+    } else if here != there {
+        format!(
+            "a daemon of a cluster of {}, not of {}",
+            there.join(", "),
+            here.join(", ")
+        )
+    } else if usize::from(report.view.me.0) != place {
+        format!("{}, not {}", name(&report, report.view.me), here[place])
+    } else {
+        return Ok(report);
+    };
+    Err(format!(
+        "what answers there is {found}: primary, secondary and monitor have to be the same on all hosts"
+    ))
 }
 
 /// `demote`: one sentence, or JSON.
@@ -212,7 +271,10 @@ fn why_not(report: &Report, outcome: &CommandOutcome) -> String {
     match outcome {
         CommandOutcome::HandedOver { to } => format!("{me} handed over to {}", name(report, *to)),
         CommandOutcome::NotLeader { leader: None } => {
-            format!("{me} is not the primary, and hears of none: see `yokeadm list`")
+            format!(
+                "{me} {}, and hears of no primary: see `yokeadm list`",
+                what_else(report)
+            )
         }
         CommandOutcome::NotLeader {
             leader: Some(leader),
@@ -222,7 +284,8 @@ fn why_not(report: &Report, outcome: &CommandOutcome) -> String {
                 format!(": yokeadm -H {} -p {} demote", a.ip(), a.port())
             });
             format!(
-                "{me} is not the primary, {} is{there}",
+                "{me} {}, {} is the primary{there}",
+                what_else(report),
                 name(report, *leader)
             )
         }
@@ -237,6 +300,14 @@ fn why_not(report: &Report, outcome: &CommandOutcome) -> String {
         CommandOutcome::TakenBack => {
             format!("the other host did not take over: {me} serves on, nothing is lost")
         }
+    }
+}
+
+/// What a member is that is not the primary.
+fn what_else(report: &Report) -> &'static str {
+    match report.members.get(usize::from(report.view.me.0)) {
+        Some(entry) if entry.kind == MemberKind::Witness => "only votes, and is never the primary",
+        _ => "is not the primary",
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::postgres::lost::Lost;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use yoke_core::Instant;
 use yoke_core::member::MemberKind;
 use yoke_core::operator::CommandOutcome;
+use yoke_core::postgres::Lsn;
 use yoke_core::view::ClusterView;
+use yoke_core::{Duration, Instant};
 
 /// What is asked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -45,6 +46,21 @@ pub struct Report {
     pub now: Instant,
     /// What it sees.
     pub view: ClusterView,
+    /// What it last knew of each member, in order.
+    pub known: Vec<Known>,
+}
+
+/// What one member last knew of another.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Known {
+    /// How long ago it was heard; none: never.
+    pub heard: Option<Duration>,
+    /// Of a leader: up to where its copy had flushed.
+    pub flushed: Option<Lsn>,
+    /// For how long the leader's primary has been further than that.
+    pub lag: Option<Duration>,
+    /// Why there is no connection to it; none: there is one.
+    pub unreachable: Option<String>,
 }
 
 /// One configured member.

@@ -1,18 +1,30 @@
 //! What an operator asks with.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use std::process::ExitCode;
-use yoke::admin::operate::{self, Where};
+use yoke::admin::operate::{self, Health, OperateError, Where};
+use yoke::show::print;
 
 /// Asks a yoke daemon, and through it its cluster.
 #[derive(Parser)]
-#[command(name = "yokeadm", version)]
+#[command(
+    name = "yokeadm",
+    version,
+    after_help = "Exit status: 0 done; 1 not done, standard error says why; 2 wrong arguments; `list --exit-code` has more."
+)]
 struct Arguments {
     /// Host of the daemon to ask
-    #[arg(short = 'H', long, global = true, default_value = "127.0.0.1")]
+    #[arg(
+        short = 'H',
+        long,
+        global = true,
+        default_value = "127.0.0.1",
+        env = "YOKE_HOST"
+    )]
     host: String,
     /// Its advertise_port
-    #[arg(short, long, global = true, default_value_t = 4400)]
+    #[arg(short, long, global = true, default_value_t = 4400, env = "YOKE_PORT")]
     port: u16,
     /// Print JSON
     #[arg(long, global = true)]
@@ -24,7 +36,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Every member: its role, its database, and whether it could take over
-    List,
+    List(List),
     /// Hand the primary's role over, away from the daemon that is asked
     Demote,
     /// What rewinds dropped and clones set aside, and where it lies
@@ -35,12 +47,28 @@ enum Command {
     /// One member
     #[command(subcommand)]
     Member(Member),
+    /// Prints what a shell needs to complete this program's arguments
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// Whom the daemon does not answer is shown as the others last knew it. Lag: for how long the primary has been further.
+/// Heard: how long ago the leader heard the member.
+#[derive(clap::Args)]
+struct List {
+    /// End with status 3 if a primary serves but nobody could take over, with 4 if nobody serves (0 otherwise)
+    ///
+    /// Without this option the status is 0 whenever the daemon asked has answered.
+    #[arg(long)]
+    exit_code: bool,
 }
 
 #[derive(Subcommand)]
 enum Cluster {
     /// The same as `yokeadm list`
-    List,
+    List(List),
 }
 
 #[derive(Subcommand)]
@@ -53,18 +81,40 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let to = Where::new(&arguments.host, arguments.port, arguments.json);
     let result = match arguments.command {
-        Command::List | Command::Cluster(Cluster::List) => operate::list(&to),
-        Command::Lost => operate::lost(&to),
-        Command::Demote | Command::Member(Member::Demote) => operate::demote(&to),
+        Command::List(how) | Command::Cluster(Cluster::List(how)) => list(&to, &how),
+        Command::Demote | Command::Member(Member::Demote) => {
+            operate::demote(&to).map(|text| (text, ExitCode::SUCCESS))
+        }
+        Command::Lost => operate::lost(&to).map(|text| (text, ExitCode::SUCCESS)),
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "yokeadm", &mut script);
+            Ok((
+                String::from_utf8_lossy(&script).into_owned(),
+                ExitCode::SUCCESS,
+            ))
+        }
     };
     match result {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
+        Ok((text, status)) => {
+            print(&text);
+            status
         }
         Err(error) => {
             eprintln!("yokeadm: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn list(to: &Where, how: &List) -> Result<(String, ExitCode), OperateError> {
+    let listed = operate::list(to)?;
+    let status = match listed.health {
+        _ if !how.exit_code => 0,
+        Health::Guarded => 0,
+        Health::Alone => 3,
+        Health::Down => 4,
+    };
+    Ok((listed.text, ExitCode::from(status)))
 }

@@ -135,6 +135,10 @@ pub fn meant(section: &str, name: &str) -> String {
     if let Some(elsewhere) = KEYS.iter().find(|k| k.name == name) {
         return format!("`{name}` belongs into section [{}]", elsewhere.section);
     }
+    let lower = name.to_ascii_lowercase();
+    if let Some(k) = find(section, &lower) {
+        return format!("write it in small letters, `{}`", k.name);
+    }
     let here = KEYS.iter().filter(|k| k.section == section);
     match here.min_by_key(|k| distance(k.name, name)) {
         Some(k) if distance(k.name, name) <= 3.min(name.len() / 2 + 1) => {
@@ -148,7 +152,7 @@ pub fn meant(section: &str, name: &str) -> String {
 pub fn section_meant(name: &str) -> String {
     let near = ["config", "vip", "role_change"]
         .into_iter()
-        .find(|known| distance(known, name) <= 2);
+        .find(|known| distance(known, &name.to_ascii_lowercase()) <= 2);
     match near {
         Some(near) => format!("did you mean [{near}]?"),
         None => "known are [config], [vip] and [role_change]".to_owned(),
@@ -187,7 +191,8 @@ mod tests {
         assert!(meant("config", "advertise_prt").contains("`advertise_port`"));
         assert!(meant("config", "add_command").contains("[vip]"));
         assert!(meant("vip", "zzzzzzzzzzz").contains("ip, add_command, remove_command"));
-        assert!(section_meant("Config").contains("[config]"));
+        assert!(meant("config", "ROLE").contains("in small letters, `role`"));
+        assert!(section_meant("CONFIG").contains("[config]"));
         assert!(section_meant("other").contains("known are"));
     }
 

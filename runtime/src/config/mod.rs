@@ -2,10 +2,14 @@
 
 pub mod ini;
 pub mod keys;
+mod read;
+mod single;
 mod values;
 
+use crate::peer::Hello;
 use crate::postgres::Context;
 use ini::{Entry, Section};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
@@ -36,6 +40,10 @@ pub struct Configuration {
     pub pg_user: Option<String>,
     /// What is logged.
     pub log_level: LevelFilter,
+    /// Where it was read.
+    pub file: PathBuf,
+    /// The lines of [config]'s keys.
+    lines: BTreeMap<String, usize>,
     /// Keys that were taken but do nothing yet: one sentence each, for the log.
     pub warnings: Vec<String>,
 }
@@ -59,26 +67,53 @@ struct Wrong {
     what: String,
 }
 
+impl Wrong {
+    fn in_file(self, file: &Path) -> ConfigError {
+        ConfigError {
+            file: file.to_owned(),
+            line: self.line,
+            what: self.what,
+        }
+    }
+}
+
+/// A member's name, if it has one of its own, and address, as a configuration has them.
+///
+/// # Errors
+/// What is wrong, as a half sentence.
+pub fn address(text: &str) -> Result<(Option<String>, SocketAddr), String> {
+    values::address(text).map(|address| (address.name, address.socket))
+}
+
 impl Configuration {
     /// Reads and checks a file.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|e| ConfigError {
-            file: path.to_owned(),
-            line: None,
-            what: format!("the configuration cannot be read: {e}"),
-        })?;
-        Self::parse(&text).map_err(|wrong| ConfigError {
-            file: path.to_owned(),
-            line: wrong.line,
-            what: wrong.what,
-        })
+        match read::text(path) {
+            Ok(text) => Self::parse_as(path, &text),
+            Err(wrong) => Err(wrong.in_file(path)),
+        }
+    }
+
+    /// Checks a file's text.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn parse_as(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        match Self::parse(text) {
+            Ok(config) => Ok(Configuration {
+                file: path.to_owned(),
+                ..config
+            }),
+            Err(wrong) => Err(wrong.in_file(path)),
+        }
     }
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        let sections = ini::parse(text).map_err(|e| at(e.line, e.what))?;
+        let mut sections = ini::parse(text).map_err(|e| at(e.line, e.what))?;
+        single::unquote(&mut sections)?;
         let warnings = check_keys(&sections)?;
         let Some(config) = sections.into_iter().find(|s| s.name == "config") else {
             return Err(missing(
@@ -86,6 +121,26 @@ impl Configuration {
             ));
         };
         build(&config, warnings)
+    }
+
+    /// Where a key of [config] stands, as `FILE:LINE`; `FILE (KEY)` where it is not given.
+    pub fn place(&self, key: &str) -> String {
+        let file = self.file.display();
+        match self.lines.get(key) {
+            Some(line) => format!("{file}:{line}"),
+            None => format!("{file} ({key})"),
+        }
+    }
+
+    /// How this member introduces itself to another.
+    pub fn hello(&self, to: MemberId) -> Hello {
+        Hello {
+            cluster: self.core.cluster.clone(),
+            members: self.core.members.to_vec(),
+            from: self.core.me,
+            to,
+            postgres_port: if self.holds_data() { self.pg_port } else { 0 },
+        }
     }
 
     /// Whether this host holds data.
@@ -201,7 +256,18 @@ fn build(section: &Section, warnings: Vec<String>) -> Result<Configuration, Wron
         return Err(wrong_value(
             section,
             "status_dir",
-            "lies in data_dir, whose contents are replaced when a standby is made anew: put it beside",
+            "is data_dir or lies in it, whose contents are replaced when a standby is made anew: put it beside",
+        ));
+    }
+    let pg_port = optional(section, "pg_port", 5432, values::port)?;
+    let postgres = SocketAddr::new(addresses[usize::from(me.0)].ip(), pg_port);
+    if data_dir.is_some() && addresses.contains(&postgres) {
+        return Err(wrong_value(
+            section,
+            "pg_port",
+            &format!(
+                "is {pg_port}, but {postgres} is a daemon's address: PostgreSQL needs a port of its own"
+            ),
         ));
     }
     Ok(Configuration {
@@ -209,12 +275,18 @@ fn build(section: &Section, warnings: Vec<String>) -> Result<Configuration, Wron
         addresses,
         data_dir,
         status_dir,
-        pg_port: optional(section, "pg_port", 5432, values::port)?,
+        pg_port,
         pg_bin: match get(section, "pg_bin") {
             Some(_) => Some(path(section, "pg_bin")?),
             None => None,
         },
         pg_user: get(section, "pg_user").map(|e| e.value.clone()),
+        file: PathBuf::new(),
+        lines: section
+            .entries
+            .iter()
+            .map(|e| (e.key.clone(), e.line))
+            .collect(),
         log_level: optional(section, "log_level", LevelFilter::INFO, values::level)?,
         warnings,
     })

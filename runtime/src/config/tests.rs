@@ -48,6 +48,17 @@ fn the_originals_file_works_unchanged() {
 }
 
 #[test]
+fn quotes_tabs_and_carriage_returns_do_no_harm() {
+    let text = with("role=secondary", "\trole =\t'secondary' \t")
+        .replace("advertise_ip=127.0.0.1", "advertise_ip=\"127.0.0.1\"")
+        .replace('\n', "\r\n");
+    let c = Configuration::parse(&format!("\u{feff}{text}")).unwrap();
+    assert_eq!(c.core.me, MemberId(1));
+    let empty = error(&with("role=secondary", "role=\"\""));
+    assert!(empty.contains("`role` has no value"), "{empty}");
+}
+
+#[test]
 fn members_have_names_and_ports_by_default() {
     let text = with("primary=127.0.0.1:4401", "primary = alpha@127.0.0.2");
     let c = Configuration::parse(&text).unwrap();
@@ -171,7 +182,7 @@ fn every_mistake_has_its_own_sentence() {
                 "status_dir=/var/lib/postgresql/failover/2",
                 "status_dir=/var/lib/postgresql/failover/2/data/y",
             ),
-            "y.conf:5: status_dir lies in data_dir",
+            "y.conf:5: status_dir is data_dir or lies in it",
         ),
         (
             with("  data_dir=/var/lib/postgresql/failover/2/data\n", ""),
@@ -200,6 +211,30 @@ fn every_mistake_has_its_own_sentence() {
         (
             format!("{WHOLE}add_command=x\n"),
             "y.conf:12: unknown key `add_command` in [config]: `add_command` belongs into section [vip]",
+        ),
+        (
+            with("pg_port=5432", "pg_port=4402"),
+            "y.conf:6: pg_port is 4402, but 127.0.0.1:4402 is a daemon's address",
+        ),
+        (
+            with("pg_port=5432", "pg_port=4401"),
+            "y.conf:6: pg_port is 4401, but 127.0.0.1:4401 is a daemon's address",
+        ),
+        (
+            with("role=secondary", "role=secondary ; this host"),
+            "y.conf:7: role is `secondary ; this host`: everything after `=` is the value",
+        ),
+        (
+            with("advertise_ip=127.0.0.1", "advertise_ip=\"127.0.0.1"),
+            "y.conf:2: advertise_ip is `\"127.0.0.1`: the quote \" is not closed",
+        ),
+        (
+            with("role=secondary", "Role=secondary"),
+            "y.conf:7: unknown key `Role` in [config]: write it in small letters, `role`",
+        ),
+        (
+            format!("{WHOLE}[CONFIG]\n"),
+            "y.conf:12: unknown section [CONFIG]: did you mean [config]?",
         ),
         (
             "[vip]\nip=1\n".to_owned(),

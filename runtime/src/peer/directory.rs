@@ -1,7 +1,8 @@
-//! Where the members are, and where their databases listen.
+//! Where the members are, where their databases listen, and why one cannot be reached.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use yoke_core::member::MemberId;
 
 /// The members' addresses as configured, and their PostgreSQL ports as they themselves said in the handshake: no
@@ -11,16 +12,37 @@ pub struct Directory {
     daemons: Vec<SocketAddr>,
     /// 0: not heard yet.
     postgres_ports: Vec<AtomicU16>,
+    /// Why a member's daemon is not connected.
+    troubles: Mutex<Vec<Option<String>>>,
 }
 
 impl Directory {
     /// Nobody heard yet.
     pub fn new(daemons: Vec<SocketAddr>) -> Self {
         let postgres_ports = daemons.iter().map(|_| AtomicU16::new(0)).collect();
+        let troubles = Mutex::new(vec![None; daemons.len()]);
         Directory {
             daemons,
             postgres_ports,
+            troubles,
         }
+    }
+
+    /// Why the member's daemon is not connected; none: it is, or was not tried yet.
+    pub fn trouble(&self, member: MemberId) -> Option<String> {
+        self.troubles().get(usize::from(member.0))?.clone()
+    }
+
+    /// Notes that it is connected, or why not.
+    pub fn note_trouble(&self, member: MemberId, trouble: Option<String>) {
+        if let Some(known) = self.troubles().get_mut(usize::from(member.0)) {
+            *known = trouble;
+        }
+    }
+
+    /// Whole whatever happened to another thread: every change is one assignment.
+    fn troubles(&self) -> MutexGuard<'_, Vec<Option<String>>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the member's daemon listens.

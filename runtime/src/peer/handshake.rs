@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use yoke_core::member::{Member, MemberId};
 
 /// Counts the forms of everything that is said between daemons, and between a daemon and `yokeadm`.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 
 const MAGIC: &[u8; 4] = b"YOKE";
 
@@ -21,6 +21,8 @@ pub enum Purpose {
     Peer,
     /// An operator, who will ask one thing.
     Admin,
+    /// Would a member with this introduction be let in? Nothing follows (`yoke check`).
+    TryOut,
 }
 
 /// How a member introduces itself.
@@ -86,14 +88,19 @@ impl Hello {
     pub fn check(&self, other: &Hello) -> Result<(), String> {
         if other.cluster != self.cluster {
             return Err(format!(
-                "it belongs to the cluster `{}`, this is `{}`: correct `cluster` or the address in one of the configurations",
-                other.cluster, self.cluster
+                "{} belongs to the cluster `{}`, {} to `{}`: correct `cluster` or the address in one of the configurations",
+                other.name(other.from),
+                other.cluster,
+                self.name(self.from),
+                self.cluster
             ));
         }
         if other.members != self.members {
             return Err(format!(
-                "it has the members {}, here they are {}: primary, secondary and monitor have to be the same on all hosts",
+                "{} has the members {}, {} has {}: primary, secondary and monitor have to be the same on all hosts",
+                other.name(other.from),
                 names(&other.members),
+                self.name(self.from),
                 names(&self.members)
             ));
         }
@@ -105,7 +112,7 @@ impl Hello {
         }
         if other.to != self.from || other.from == self.from {
             return Err(format!(
-                "it is {} and looked for {}, but this is {}: an address stands under the wrong key in one of the configurations",
+                "{} looked for {}, and this is {}: an address stands under the wrong key in one of the configurations",
                 self.name(other.from),
                 self.name(other.to),
                 self.name(self.from)
@@ -143,6 +150,7 @@ pub async fn write_prelude(
     bytes[6] = match purpose {
         Purpose::Peer => 1,
         Purpose::Admin => 2,
+        Purpose::TryOut => 3,
     };
     to.write_all(&bytes).await
 }
@@ -164,6 +172,7 @@ pub async fn read_prelude(from: &mut (impl AsyncRead + Unpin)) -> Result<Purpose
     match bytes[6] {
         1 => Ok(Purpose::Peer),
         2 => Ok(Purpose::Admin),
+        3 => Ok(Purpose::TryOut),
         other => Err(HandshakeError::Purpose(other)),
     }
 }
@@ -176,7 +185,26 @@ pub async fn dial(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     me: &Hello,
 ) -> Result<u16, HandshakeError> {
-    write_prelude(stream, Purpose::Peer).await?;
+    introduce(stream, Purpose::Peer, me).await
+}
+
+/// Would the other take this member in? The member's own connections stay as they are.
+///
+/// # Errors
+/// As `dial`.
+pub async fn try_out(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    me: &Hello,
+) -> Result<(), HandshakeError> {
+    introduce(stream, Purpose::TryOut, me).await.map(|_| ())
+}
+
+async fn introduce(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    purpose: Purpose,
+    me: &Hello,
+) -> Result<u16, HandshakeError> {
+    write_prelude(stream, purpose).await?;
     stream.write_all(&codec::frame(me)?).await?;
     read_prelude(stream).await?;
     match codec::read_frame(stream).await? {
@@ -273,17 +301,17 @@ mod tests {
         let mut other_kind = hello(0, 1);
         other_kind.members[1].kind = MemberKind::Witness;
         let cases = [
-            (other_cluster, "cluster `prod`, this is `yoke`"),
+            (
+                other_cluster,
+                "data1 belongs to the cluster `prod`, data2 to `yoke`",
+            ),
             (
                 other_members,
-                "data1 (data), beta (data), monitor (witness)",
+                "data1 has the members data1 (data), beta (data), monitor (witness), data2 has data1 (data), data2 (data)",
             ),
             (other_kind, "data2 (witness)"),
-            (
-                hello(1, 1),
-                "it is data2 and looked for data2, but this is data2",
-            ),
-            (hello(0, 2), "looked for monitor, but this is data2"),
+            (hello(1, 1), "data2 looked for data2, and this is data2"),
+            (hello(0, 2), "data1 looked for monitor, and this is data2"),
             (hello(7, 1), "member number 7"),
         ];
         for (dialler, expected) in cases {
@@ -305,6 +333,6 @@ mod tests {
         };
         assert!(read(b"GET / HTTP/1.1").await.contains("no yoke daemon"));
         assert!(read(b"YOKE\x00\x09\x01\x00").await.contains("version 9"));
-        assert!(read(b"YOKE\x00\x02\x09\x00").await.contains("unknown (9)"));
+        assert!(read(b"YOKE\x00\x03\x09\x00").await.contains("unknown (9)"));
     }
 }

@@ -59,16 +59,21 @@ impl Link {
             {
                 Ok(stream) => {
                     info!("connected to {name} at {address}");
+                    self.directory.note_trouble(self.hello.to, None);
                     said = Repeated::default();
                     backoff = BACKOFF_LEAST;
                     let Some(error) = self.feed(stream).await else {
                         return;
                     };
                     warn!("the connection to {name} at {address} ended: {error}");
+                    self.trouble(&error);
                 }
-                Err(error) => said.say(&error.to_string(), |why, again| {
-                    warn!("cannot reach {name} at {address}: {why}{again}");
-                }),
+                Err(error) => {
+                    self.trouble(&error);
+                    said.say(&error.to_string(), |why, again| {
+                        warn!("cannot reach {name} at {address}: {why}{again}");
+                    });
+                }
             }
             if self.mailbox.is_finished() {
                 return;
@@ -110,6 +115,11 @@ impl Link {
             sent = send => sent.err(),
             error = closed => Some(error),
         }
+    }
+
+    fn trouble(&self, why: &LinkError) {
+        self.directory
+            .note_trouble(self.hello.to, Some(why.to_string()));
     }
 
     fn name(&self) -> &str {

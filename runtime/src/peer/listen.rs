@@ -90,6 +90,12 @@ impl Listen {
         let purpose = timeout(INTRODUCTION, handshake::read_prelude(&mut stream)).await;
         match purpose {
             Ok(Ok(Purpose::Peer)) => self.serve_peer(stream, from).await,
+            Ok(Ok(Purpose::TryOut)) => {
+                // Who asked is told; here it is nobody's trouble.
+                let asked = handshake::accept(&mut stream, &self.hello);
+                let verdict = timeout(INTRODUCTION, asked).await;
+                debug!("tried out from {from}: {verdict:?}");
+            }
             Ok(Ok(Purpose::Admin)) => {
                 if let Err(error) = server::serve(&mut stream, &self.inputs).await {
                     debug!("an operator's connection from {from} ended: {error}");

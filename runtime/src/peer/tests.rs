@@ -133,6 +133,61 @@ async fn a_members_new_connection_replaces_the_one_before() {
 }
 
 #[tokio::test]
+async fn to_be_tried_out_leaves_the_members_connection_alone() {
+    let (address, _, mut received) = listening().await;
+    let mut link = TcpStream::connect(address).await.unwrap();
+    handshake::dial(&mut link, &hello(0, 1)).await.unwrap();
+    let mut other = hello(0, 1);
+    for (cluster, fits) in [("yoke", true), ("prod", false)] {
+        other.cluster = cluster.to_owned();
+        let mut check = TcpStream::connect(address).await.unwrap();
+        let verdict = handshake::try_out(&mut check, &other).await;
+        assert_eq!(verdict.is_ok(), fits, "{verdict:?}");
+        // It is over for the other side, too.
+        let mut end = [0; 1];
+        let closed = tokio::time::timeout(PATIENCE, check.read(&mut end)).await;
+        assert_eq!(closed.unwrap().unwrap_or(0), 0);
+    }
+    link.write_all(&codec::frame(&message(7)).unwrap())
+        .await
+        .unwrap();
+    let arrived = tokio::time::timeout(PATIENCE, next_nonce(&mut received));
+    assert_eq!(arrived.await, Ok(7));
+}
+
+#[tokio::test]
+async fn why_a_member_is_not_connected_is_known_until_it_is() {
+    let (address, _, _received) = listening().await;
+    let run = |cluster: &str| {
+        let directory = Arc::new(Directory::new(vec![address, address]));
+        let mut me = hello(0, 1);
+        me.cluster = cluster.to_owned();
+        let link = Link {
+            hello: me,
+            directory: Arc::clone(&directory),
+            mailbox: Arc::new(Mailbox::default()),
+            patience: PATIENCE,
+        };
+        (directory, tokio::spawn(link.run()))
+    };
+    let (directory, running) = run("prod");
+    let why = loop {
+        if let Some(why) = directory.trouble(MemberId(1)) {
+            break why;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert!(why.contains("a belongs to the cluster `prod`"), "{why}");
+    running.abort();
+    let (directory, running) = run("yoke");
+    directory.note_trouble(MemberId(1), Some(why));
+    while directory.trouble(MemberId(1)).is_some() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.abort();
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_ends_the_connection() {
     let (address, _, _received) = listening().await;
     for junk in [&b"\xff\xff\xff\xff"[..], b"\0\0\0\x02zz"] {

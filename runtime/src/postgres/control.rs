@@ -64,7 +64,7 @@ impl Control {
             .map_err(|e| format!("cannot run {}: {e}", program.display()))?;
         if !output.status.success() {
             return Err(format!(
-                "{} failed: {}",
+                "{} failed: {}; restore the directory from a backup, or move it away to have it copied anew",
                 program.display(),
                 String::from_utf8_lossy(&output.stderr).trim()
             ));

@@ -21,6 +21,12 @@ impl Binaries {
         self.dir.join(name)
     }
 
+    /// Major and minor version, as `postgres --version` says; none: it does not run, or says something else. In a
+    /// version before its first minor that is 0.
+    pub fn version(&self) -> Option<(u32, u32)> {
+        parse_version(&version_of(&self.dir)?)
+    }
+
     /// Those that fit the data directory at `data`.
     ///
     /// # Errors
@@ -34,10 +40,10 @@ impl Binaries {
             )
         })?;
         let major: u32 = text.trim().parse().map_err(|_| {
+            let found: String = text.trim().escape_debug().take(20).collect();
             format!(
-                "{} says `{}`: Yoke knows PostgreSQL {OLDEST} and newer",
-                version.display(),
-                text.trim()
+                "{} says `{found}`: Yoke knows PostgreSQL {OLDEST} and newer",
+                version.display()
             )
         })?;
         if major < OLDEST {
@@ -140,18 +146,31 @@ fn major_of(dir: &Path) -> Option<u32> {
     if names_one.is_some() {
         return names_one;
     }
+    parse_version(&version_of(dir)?).map(|(major, _)| major)
+}
+
+fn version_of(dir: &Path) -> Option<String> {
     let output = std::process::Command::new(dir.join("postgres"))
         .arg("--version")
         .output()
         .ok()?;
-    parse_version(&String::from_utf8_lossy(&output.stdout))
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The major version in `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
-fn parse_version(text: &str) -> Option<u32> {
+/// The version in `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
     let version = text.split_once("(PostgreSQL) ")?.1;
-    let digits = version.find(|c: char| !c.is_ascii_digit())?;
-    version[..digits].parse().ok()
+    let number = |text: &str| -> Option<u32> {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        text[..end].parse().ok()
+    };
+    let minor = version.trim_start_matches(|c: char| c.is_ascii_digit());
+    Some((
+        number(version)?,
+        minor.strip_prefix('.').and_then(number).unwrap_or(0),
+    ))
 }
 
 #[cfg(test)]
@@ -162,9 +181,12 @@ mod tests {
     fn versions_are_read() {
         assert_eq!(
             parse_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
+            Some((15, 18))
         );
-        assert_eq!(parse_version("postgres (PostgreSQL) 18beta1\n"), Some(18));
+        assert_eq!(
+            parse_version("postgres (PostgreSQL) 18beta1\n"),
+            Some((18, 0))
+        );
         assert_eq!(parse_version("something else"), None);
     }
 

@@ -8,6 +8,7 @@
 //! | `find` | PostgreSQL's programs |
 //! | `control` | what a data directory says of itself (`pg_controldata`, history files) |
 //! | `stamp` | the stamp file |
+//! | `data_lock` | one daemon a data directory |
 //! | `names` | a copy's name in connections and in the gate |
 //! | `conf` | reading the user's `postgresql.conf`, cleaning `postgresql.auto.conf` |
 //! | `user_files` | the user's files, and the last copies that PostgreSQL accepted |
@@ -30,6 +31,7 @@ mod clone;
 pub mod conf;
 pub mod context;
 pub mod control;
+pub mod data_lock;
 pub mod execute;
 pub mod files;
 pub mod find;

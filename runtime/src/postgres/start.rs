@@ -146,10 +146,7 @@ fn raise_wal_level(
 fn clear_field(context: &Context, data: &Path, user: &PgUser, ending: &Ending) -> Said<()> {
     let processes = Processes::of(data.to_path_buf(), user.clone());
     if let Some(pid) = foreign_postmaster(&processes, &context.conf_file()) {
-        return Err(format!(
-            "PostgreSQL already runs on {} (process {pid}), and not by yoke: stop it and keep it from starting (systemctl disable --now postgresql); yoke starts it itself",
-            data.display()
-        ));
+        return Err(runs_already(data, pid));
     }
     for _ in 0..400 {
         if processes.kill(None) == 0 {
@@ -165,6 +162,14 @@ fn clear_field(context: &Context, data: &Path, user: &PgUser, ending: &Ending) -
         data.display(),
         processes.find()
     ))
+}
+
+/// What is said of a server that somebody else started.
+pub fn runs_already(data: &Path, pid: Pid) -> String {
+    format!(
+        "PostgreSQL already runs on {} (process {pid}), and not by yoke: stop it and keep it from starting (systemctl disable --now postgresql); yoke starts it itself",
+        data.display()
+    )
 }
 
 /// Removes lock files that would keep PostgreSQL from starting although nobody runs here any more (that was seen): they

@@ -1,15 +1,17 @@
 //! Every member's own view, put together into one picture.
 
 use crate::admin::Report;
+use crate::admin::protocol::Known;
 use crate::log::named;
 use serde::Serialize;
+use yoke_core::Duration;
 use yoke_core::member::{MemberId, MemberKind};
 use yoke_core::postgres::{Doors, GateStatus, Lsn, PgState, PgStatus, Rewrite};
 use yoke_core::record::Record;
 use yoke_core::view::RoleView;
 
 /// One cluster as seen by asking all its members. This is what `--json` prints.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Cluster {
     /// Its name.
     pub cluster: String,
@@ -19,6 +21,11 @@ pub struct Cluster {
     pub term: u64,
     /// The newest record's version.
     pub version: Option<u64>,
+    /// For how long the leader may serve unless it hears a majority; none: it does not answer, or needs no lease because
+    /// it serves alone.
+    pub lease_left_seconds: Option<f64>,
+    /// Whether clients can write now.
+    pub serves: bool,
     /// Whether the primary's place could be taken now without a loss.
     pub failover_possible: bool,
     /// What a failover would lose now, or why none is possible.
@@ -28,7 +35,7 @@ pub struct Cluster {
 }
 
 /// One member.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Row {
     /// Its name.
     pub member: String,
@@ -48,6 +55,10 @@ pub struct Row {
     pub position: Option<String>,
     /// How far that is behind the primary.
     pub lag_bytes: Option<u64>,
+    /// For how long the primary has been further than that; 0 when it holds all, however long ago the last write was.
+    pub lag_seconds: Option<f64>,
+    /// How long ago the leader heard it; without a leader: whoever heard it last. None: never, or it is the leader.
+    pub heard_seconds: Option<f64>,
     /// Whether the record names its copy.
     pub in_sync: Option<bool>,
     /// What keeps it from what it should be.
@@ -56,6 +67,8 @@ pub struct Row {
     pub notes: Vec<String>,
     /// Why its daemon did not answer.
     pub error: Option<String>,
+    /// The members that its daemon has no connection to although they run: why.
+    pub unreachable: Vec<String>,
 }
 
 /// The members' answers, in their order.
@@ -84,6 +97,12 @@ pub fn merge(answers: &Answers<'_>) -> Cluster {
             .map(|m| answers.name(m).to_owned()),
         term: reports().map(|r| r.view.term.0).max().unwrap_or(0),
         version: record.map(|r| r.key.version),
+        lease_left_seconds: leader.and_then(|l| l.view.lease_left).map(seconds),
+        serves: leader.is_some_and(|l| {
+            l.view.postgres.primary().is_some_and(|p| {
+                p.doors == Doors::Open && matches!(p.gate, GateStatus::Open { .. })
+            })
+        }),
         failover_possible,
         summary,
         members: (0..answers.first.members.len())
@@ -130,6 +149,22 @@ impl Answers<'_> {
         named(text, &names).into_owned()
     }
 
+    /// What the leader, or else who heard it last, knows of a member.
+    fn known(&self, member: MemberId) -> Option<&Known> {
+        let place = usize::from(member.0);
+        match self.leader() {
+            Some(leader) if leader.view.me == member => None,
+            Some(leader) => leader.known.get(place),
+            None => self
+                .each
+                .iter()
+                .flatten()
+                .filter_map(|report| report.known.get(place))
+                .filter(|known| known.heard.is_some())
+                .min_by_key(|known| known.heard),
+        }
+    }
+
     fn row(&self, place: usize, record: Option<&Record>, primary_end: Option<Lsn>) -> Row {
         let entry = &self.first.members[place];
         let mut row = Row {
@@ -142,22 +177,37 @@ impl Answers<'_> {
             timeline: None,
             position: None,
             lag_bytes: None,
+            lag_seconds: None,
+            heard_seconds: None,
             in_sync: None,
             fault: None,
             notes: Vec::new(),
             error: None,
+            unreachable: Vec::new(),
         };
+        let member = MemberId(place as u8);
+        let known = self.known(member);
+        row.heard_seconds = known.and_then(|k| k.heard).map(seconds);
         let report = match &self.each[place] {
             Ok(report) => report,
             Err(error) => {
                 row.error = Some(error.clone());
-                row.in_sync = record
-                    .filter(|_| entry.kind == MemberKind::Data)
-                    .map(|r| r.copy_of(MemberId(place as u8)).is_some());
+                if entry.kind == MemberKind::Witness {
+                    row.role = "witness";
+                    return row;
+                }
+                row.in_sync = record.map(|r| r.copy_of(member).is_some());
+                // What the leader last knew of it.
+                if let Some(last) = known.and_then(|k| k.flushed) {
+                    row.position = Some(last.to_string());
+                    row.lag_bytes = primary_end.map(|p| p.0.saturating_sub(last.0));
+                    row.lag_seconds = known.and_then(|k| k.lag).map(seconds);
+                }
                 return row;
             }
         };
         row.reachable = true;
+        row.unreachable = self.unreachable(report);
         let view = &report.view;
         row.fault = view
             .stays_out
@@ -181,8 +231,22 @@ impl Answers<'_> {
         }
         if row.position.is_some() && row.role != "primary" {
             row.lag_bytes = primary_end.map(|p| p.0.saturating_sub(pg.end.0));
+            row.lag_seconds = known.and_then(|k| k.lag).map(seconds);
         }
         row
+    }
+
+    /// The members that answer here, and that this one has no connection to.
+    fn unreachable(&self, report: &Report) -> Vec<String> {
+        (0..)
+            .map(MemberId)
+            .zip(&report.known)
+            .filter(|(member, _)| self.report(*member).is_some())
+            .filter_map(|(member, known)| {
+                let why = known.unreachable.as_ref()?;
+                Some(format!("it cannot reach {}: {why}", self.name(member)))
+            })
+            .collect()
     }
 
     /// A database's state in a few words.
@@ -256,6 +320,10 @@ fn progress(done: u64, total: u64) -> String {
         in_unit(total),
         done.saturating_mul(100) / total.max(1)
     )
+}
+
+fn seconds(length: Duration) -> f64 {
+    length.as_millis() as f64 / 1_000.0
 }
 
 fn role(pg: &PgStatus) -> &'static str {

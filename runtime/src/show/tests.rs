@@ -1,9 +1,8 @@
 use super::cluster::{Answers, merge};
 use super::table::render;
 use crate::admin::Report;
-use crate::admin::protocol::MemberEntry;
+use crate::admin::protocol::{Known, MemberEntry};
 use std::sync::Arc;
-use yoke_core::Instant;
 use yoke_core::member::{MemberId, MemberKind};
 use yoke_core::postgres::{
     Doors, Fault, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, Rewrite, RunId, SystemId,
@@ -11,6 +10,7 @@ use yoke_core::postgres::{
 };
 use yoke_core::record::{Copy, CopyId, History, Promotion, Record, RecordKey, Term};
 use yoke_core::view::{ClusterView, RoleView};
+use yoke_core::{Duration, Instant};
 
 type Answer = Result<Report, String>;
 
@@ -83,6 +83,17 @@ fn report(me: u8, role: RoleView, state: PgState, record: Option<Arc<Record>>) -
             growing: Vec::new(),
             stays_out: None,
         },
+        known: vec![Known::default(); 3],
+    }
+}
+
+/// What the leader knows of a follower that it heard so long ago.
+fn known(heard: Duration, end: u64, lag: Duration) -> Known {
+    Known {
+        heard: Some(heard),
+        flushed: Some(Lsn(end)),
+        lag: Some(lag),
+        unreachable: None,
     }
 }
 
@@ -147,8 +158,12 @@ fn without(mut each: Vec<Answer>, places: &[usize]) -> Vec<Answer> {
 }
 
 fn text(each: &[Answer]) -> String {
+    wide(each, None)
+}
+
+fn wide(each: &[Answer], width: Option<u16>) -> String {
     let first = each.iter().flatten().next().unwrap();
-    render(&merge(&Answers { first, each }))
+    render(&merge(&Answers { first, each }), width)
 }
 
 fn summary(each: &[Answer]) -> (bool, String) {
@@ -163,12 +178,60 @@ fn a_whole_cluster() {
     Cluster yoke: data1 leads, term 3, version 7
     A failover now would lose nothing: data2 is in sync.
 
-    | Member  | Kind    | Address        | Role    | Database           | Timeline |  Position | Lag (bytes) | In sync |
-    |---------|---------|----------------|---------|--------------------|----------|-----------|-------------|---------|
-    | data1   | data    | 127.0.0.1:4401 | primary | serves             |        2 | 0/3000060 |             | yes     |
-    | data2   | data    | 127.0.0.1:4402 | standby | streams from data1 |        2 | 0/3000060 |           0 | yes     |
-    | monitor | witness | 127.0.0.1:4403 | witness |                    |          |           |             |         |
+    | Member  | Address        | Role    | Database           | TL |  Position | Lag | Heard | In sync |
+    |---------|----------------|---------|--------------------|----|-----------|-----|-------|---------|
+    | data1   | 127.0.0.1:4401 | primary | serves             |  2 | 0/3000060 |     |       | yes     |
+    | data2   | 127.0.0.1:4402 | standby | streams from data1 |  2 | 0/3000060 | 0 B |       | yes     |
+    | monitor | 127.0.0.1:4403 | witness |                    |    |           |     |       |         |
     ");
+}
+
+/// Everything that can be known is.
+fn known_well() -> Vec<Answer> {
+    with(whole(), 0, |r| {
+        r.view.lease_left = Some(Duration::millis(3_140));
+        r.known[1] = known(Duration::millis(120), 0x300_0060, Duration::ZERO);
+        r.known[2] = Known {
+            heard: Some(Duration::secs(75)),
+            ..Known::default()
+        };
+    })
+}
+
+#[test]
+fn lease_lag_and_who_was_heard_when() {
+    insta::assert_snapshot!(text(&known_well()));
+}
+
+#[test]
+fn a_narrow_terminal_gets_fewer_columns_and_then_folded_ones() {
+    let folded = [90, 80, 60, 40].map(|width| wide(&known_well(), Some(width)));
+    for (text, width) in folded.iter().zip([90, 80, 60, 40]) {
+        let table = text.lines().filter(|l| l.starts_with('|'));
+        assert!(
+            table.clone().count() >= 5 && table.into_iter().all(|l| l.chars().count() <= width)
+        );
+    }
+    insta::assert_snapshot!(folded.concat());
+}
+
+#[test]
+fn a_silent_member_is_shown_as_the_leader_last_knew_it() {
+    let each = with(without(whole(), &[1]), 0, |r| {
+        r.known[1] = known(Duration::secs(61), 0x200_0000, Duration::secs(63));
+    });
+    insta::assert_snapshot!(text(&each));
+}
+
+#[test]
+fn who_runs_and_is_not_connected_is_told() {
+    let refused =
+        || Some("it refuses: it has the members a, b, c, here they are a, x, c".to_owned());
+    let each = with(whole(), 2, |r| r.known[1].unreachable = refused());
+    let note = "monitor: it cannot reach data2: it refuses: it has the members";
+    assert!(text(&each).contains(note), "{}", text(&each));
+    // Who does not answer here either is complained of once.
+    assert!(!text(&without(each, &[1])).contains("cannot reach"));
 }
 
 #[test]
@@ -187,11 +250,11 @@ fn a_broken_cluster() {
     Cluster yoke: data1 leads, term 3, version 7
     No failover is possible: data1 serves alone, data2: being copied, 1.2 of 3.4 GB (35 %).
 
-    | Member  | Kind    | Address        | Role      | Database                           | Timeline |  Position | Lag (bytes) | In sync |
-    |---------|---------|----------------|-----------|------------------------------------|----------|-----------|-------------|---------|
-    | data1   | data    | 127.0.0.1:4401 | primary   | serves alone                       |        2 | 0/3000060 |             | yes     |
-    | data2   | data    | 127.0.0.1:4402 | rejoining | being copied, 1.2 of 3.4 GB (35 %) |          |           |             | no      |
-    | monitor | witness | 127.0.0.1:4403 | unknown   | does not answer                    |          |           |             |         |
+    | Member  | Address        | Role      | Database              | TL |  Position | Lag | Heard | In sync |
+    |---------|----------------|-----------|-----------------------|----|-----------|-----|-------|---------|
+    | data1   | 127.0.0.1:4401 | primary   | serves alone          |  2 | 0/3000060 |     |       | yes     |
+    | data2   | 127.0.0.1:4402 | rejoining | being made anew, 43 % |    |           |     |       | no      |
+    | monitor | 127.0.0.1:4403 | witness   | does not answer       |    |           |     |       |         |
 
     data2: cannot copy from data1: the disk is full
     data2: role app has synchronous_commit=off
