@@ -95,6 +95,7 @@ impl World {
                 && self.steward_drains(h, &mut daemon, &mut queue);
         }
         while alive && let Some(inner) = queue.pop_front() {
+            self.core_steps += 1;
             alive = match inner {
                 Inner::Node(event) => {
                     daemon.node.handle(now, event);

@@ -39,6 +39,7 @@ impl World {
         let now = self.hosts[h].clock.at(self.now);
         if let Some(guard) = &mut self.hosts[h].guard {
             guard.handle(now, event);
+            self.core_steps += 1;
             self.guard_drains(h);
         }
     }

@@ -26,25 +26,25 @@ struct Cli {
     #[arg(long, conflicts_with = "seed")]
     scenario: Option<PathBuf>,
     /// Print the scenario, and do not run it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seeds")]
     print_scenario: bool,
     /// Print the story in words, one line an event.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seeds")]
     trace: bool,
     /// Go through the run step by step, by commands.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "seeds")]
     step: bool,
     /// Write the story as a page for a browser.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, conflicts_with = "seeds", value_name = "FILE")]
     html: Option<PathBuf>,
     /// Make the failing scenario as small as it gets, and write it.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "shrunk.scenario")]
+    #[arg(long, conflicts_with = "seeds", value_name = "FILE", num_args = 0..=1, default_missing_value = "shrunk.scenario")]
     shrink: Option<PathBuf>,
     /// Write the digest of each step.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, conflicts_with = "seeds", value_name = "FILE")]
     record: Option<PathBuf>,
     /// Compare the digest of each step with those written by --record, maybe by another build.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, conflicts_with = "seeds", value_name = "FILE")]
     compare: Option<PathBuf>,
     /// Measure the speed, on one core.
     #[arg(long)]

@@ -28,6 +28,9 @@ pub fn page(
         .iter()
         .map(|line| json!([line.at, line.host, line.text]))
         .collect();
+    let whole = story.lines.len().max(story.messages.all.len()) <= NEAR;
+    let kept_from = near(&story.lines).first().map_or(0, |line| line.at);
+    let kept_from = if whole { 0 } else { kept_from };
     let data = json!({
         "name": name,
         "command": command,
@@ -35,7 +38,7 @@ pub fn page(
         "violation": violation.map(|v| json!({ "oracle": v.oracle, "what": v.what, "at": v.at })),
         "members": story.members,
         "length": story.lines.last().map_or(0, |line| line.at).max(violation.map_or(0, |v| v.at)),
-        "kept_from": near(&story.lines).first().map_or(0, |line| line.at),
+        "kept_from": kept_from,
         "marks": marks.map(|line| json!([line.at, line.text, duration(&line.text)])).collect::<Vec<_>>(),
         "faces": faces(story),
         "leases": story.leases.iter().map(|l| json!([l.host, l.from, l.until.min(MOST)])).collect::<Vec<_>>(),

@@ -23,7 +23,7 @@ pub struct Report {
     pub events: u64,
     /// How long it took, in microseconds of simulated time.
     pub length: u64,
-    /// How often a node or steward handled something.
+    /// How often a node, a steward or a guard handled something.
     pub core_steps: u64,
     /// What happened, if it was asked for.
     pub story: Option<Box<Story>>,
@@ -148,7 +148,7 @@ impl Session {
             coverage: world.coverage,
             events: world.events,
             length: world.now,
-            core_steps: world.daemon_steps,
+            core_steps: world.core_steps,
             story: world.trace.into_story(),
         }
     }

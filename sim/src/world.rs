@@ -208,6 +208,8 @@ pub(crate) struct World {
     pub(crate) events: u64,
     /// The host that the newest step met; none: any.
     pub(crate) met: Option<usize>,
+    /// How often a node, a steward or a guard handled something.
+    pub(crate) core_steps: u64,
     /// How often a daemon handled something.
     pub(crate) daemon_steps: u64,
     /// When the cluster was ready: a primary that acknowledges, every copy in sync.
@@ -297,6 +299,7 @@ impl World {
             violation: None,
             events: 0,
             met: None,
+            core_steps: 0,
             daemon_steps: 0,
             ready: None,
             healed: false,
