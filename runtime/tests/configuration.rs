@@ -352,6 +352,18 @@ async fn a_start_that_postgresql_refuses_leaves_its_words() {
         words.contains("could not access file \"nowhere\""),
         "{words}"
     );
+
+    // Of the access rules it names a line of ours: the user's is told.
+    replace(&a, "postgresql.conf", "'nowhere'", "''");
+    std::fs::write(user_file(&a, "pg_hba.conf"), "\nlocal all all nonsense\n").expect("written");
+    let settings = a.settings(None, Doors::Open);
+    a.done(1, Step::WriteSettings(settings)).await;
+    let started = a.guards(1, Step::Start, None).await;
+    assert!(matches!(started, Outcome::Done | Outcome::Failed(_)));
+    a.until_view("the end", |view| view.run.is_none()).await;
+    let words = a.inspect().await.last_words.expect("words");
+    assert!(words.contains("\"nonsense\""), "{words}");
+    assert!(words.contains("data/pg_hba.conf, line 2"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@
 //! | `stamp` | the stamp file |
 //! | `names` | a copy's name in connections and in the gate |
 //! | `conf` | reading the user's `postgresql.conf`, cleaning `postgresql.auto.conf` |
+//! | `refusals` | what of the user's settings is refused or has no effect |
 //! | `user_files` | the user's files, and the last copies that PostgreSQL accepted |
 //! | `settings`, `hba` | our files in the status directory |
 //! | `initdb` | the step `Initdb` |
@@ -36,6 +37,7 @@ pub(crate) mod log;
 pub mod names;
 mod observe;
 pub mod processes;
+mod refusals;
 mod roles;
 mod session;
 pub mod sessions;
