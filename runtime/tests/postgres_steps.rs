@@ -299,6 +299,7 @@ async fn a_debian_cluster_is_adopted() {
     .await;
     assert_eq!(shown("maintenance_work_mem").await, "88MB");
     a.done(1, Step::Stop(StopMode::Clean)).await;
+    std::fs::remove_file(&more).expect("removed");
     run("pg_dropcluster", &["15", &name]);
 }
 
