@@ -30,6 +30,7 @@
 //! | R10 lease | `node/lease.rs`; ended by [`guard`] |
 //! | R12 genesis, amnesia | `node/asking.rs`, `node/amnesia.rs`; why a member stays out: `node/stays_out.rs` |
 //! | R15 notes of the own copy | `node/noted.rs` |
+//! | R14 a database is made at genesis only | `node/asking.rs`, `steward/plan.rs` |
 //! | R14 same database, R15 same history | [`record`], `steward/rejoin.rs`, `steward/promotion.rs` |
 //! | R16 one order | [`guard`], [`steward`] |
 //! | R19 give way | `node/give_way.rs`, `node/hand_over.rs` |

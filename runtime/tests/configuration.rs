@@ -132,7 +132,8 @@ async fn a_bad_line_keeps_nothing_from_going_on() {
         .batch_execute("SELECT pg_reload_conf()")
         .await
         .expect("reloaded");
-    let end = Instant::now() + Duration::from_millis(700);
+    // Nobody looks at the files meanwhile.
+    let end = Instant::now() + PATIENCE;
     while shown(&a, "work_mem").await != "10MB" {
         assert!(Instant::now() < end, "a reload of the user's has no effect");
     }
@@ -352,6 +353,18 @@ async fn a_start_that_postgresql_refuses_leaves_its_words() {
         words.contains("could not access file \"nowhere\""),
         "{words}"
     );
+
+    // Of the access rules it names a line of ours: the user's is told.
+    replace(&a, "postgresql.conf", "'nowhere'", "''");
+    std::fs::write(user_file(&a, "pg_hba.conf"), "\nlocal all all nonsense\n").expect("written");
+    let settings = a.settings(None, Doors::Open);
+    a.done(1, Step::WriteSettings(settings)).await;
+    let started = a.guards(1, Step::Start, None).await;
+    assert!(matches!(started, Outcome::Done | Outcome::Failed(_)));
+    a.until_view("the end", |view| view.run.is_none()).await;
+    let words = a.inspect().await.last_words.expect("words");
+    assert!(words.contains("\"nonsense\""), "{words}");
+    assert!(words.contains("data/pg_hba.conf, line 2"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

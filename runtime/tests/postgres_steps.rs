@@ -282,7 +282,24 @@ async fn a_debian_cluster_is_adopted() {
     assert_eq!(shown("work_mem").await, "7MB");
     assert_eq!(shown("ssl").await, "on");
     assert_eq!(shown("data_directory").await, data);
+    // What is wrong there is found, and in nobody's way.
+    let more = format!("/etc/postgresql/15/{name}/conf.d/more.conf");
+    std::fs::write(&more, "maintenance_work_mem = many\n").expect("the user's file");
+    let words = format!("(/etc/postgresql/15/{name}/conf.d/more.conf, line 1)");
+    a.apply(1, Some(vec![]), Doors::Open).await;
+    a.until("told with its place", |s| {
+        s.notes.iter().any(|note| note.contains(&words))
+    })
+    .await;
+    std::fs::write(&more, "maintenance_work_mem = 88MB\n").expect("the user's file");
+    a.apply(1, Some(vec![]), Doors::Open).await;
+    a.until("nothing is refused", |s| {
+        !s.notes.iter().any(|note| note.contains("is not taken"))
+    })
+    .await;
+    assert_eq!(shown("maintenance_work_mem").await, "88MB");
     a.done(1, Step::Stop(StopMode::Clean)).await;
+    std::fs::remove_file(&more).expect("removed");
     run("pg_dropcluster", &["15", &name]);
 }
 

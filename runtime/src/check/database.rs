@@ -9,6 +9,7 @@ use crate::postgres::control::Control;
 use crate::postgres::execute::refuse_mount_point;
 use crate::postgres::find::Binaries;
 use crate::postgres::processes::{Processes, foreign_postmaster};
+use crate::postgres::refusals;
 use crate::postgres::user::PgUser;
 use crate::postgres::{Context, inspect, stamp};
 use nix::unistd::Uid;
@@ -173,10 +174,10 @@ fn contents(
     let place_of_conf = format!("{place}, postgresql.conf");
     match conf::flat(data).and_then(|flat| Conf::of(&flat, data)) {
         Ok(conf) => {
-            if let Err(why) = conf::refuse(&conf) {
+            if let Err(why) = refusals::refuse(&conf) {
                 found.error(&place_of_conf, why);
             }
-            for note in conf::notes(&conf, context.pg_port) {
+            for note in refusals::notes(&conf, context.pg_port) {
                 found.warn(&place_of_conf, note);
             }
         }

@@ -47,7 +47,7 @@ fn make(user: &PgUser, program: &Path, new: &Path, locale: &str, ending: &Ending
     let mut command = user.command(program, Child::Helper);
     command
         .args(["--encoding=UTF8", "--data-checksums", "--auth-local=peer"])
-        .args(["--auth-host=scram-sha-256", "--no-instructions"])
+        .arg("--auth-host=scram-sha-256")
         .arg(format!("--locale={locale}"))
         .arg(format!("--username={}", user.name))
         .arg("--pgdata")

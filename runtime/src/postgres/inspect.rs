@@ -21,7 +21,7 @@ pub fn inspect(context: &Context) -> Said<Inspection> {
         rewriting,
         directory: directory(context),
         written: settings::read(context)?.map(|written| written.settings),
-        last_words: log::last_words_of_run(&context.log_file()),
+        last_words: log::last_words_of_run(&context.log_file(), &context.hba_file()),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What PostgreSQL said of its end, in its own log.
 
+use crate::postgres::{conf, files};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -12,11 +13,20 @@ pub(crate) fn last_words(path: &Path, from: u64) -> Option<String> {
     Some(grave(&read_from(path, from).ok()?))
 }
 
-/// The last words of its last run.
-pub(crate) fn last_words_of_run(path: &Path) -> Option<String> {
+/// The last words of its last run. `rules`: our access rules, of which it may name a line; told as the user's.
+pub(crate) fn last_words_of_run(path: &Path, rules: &Path) -> Option<String> {
     let text = read_from(path, 0).ok()?;
     let run = &text[text.rfind(BEGINS).unwrap_or(0)..];
     let words = grave(run);
+    let line = words
+        .split_once(&format!(" of configuration file \"{}\"", rules.display()))
+        .and_then(|(before, _)| before.rsplit(' ').next()?.parse::<usize>().ok());
+    if let Some(line) = line
+        && let Ok(Some(rules)) = files::read_optional(rules)
+        && let Some((_, place)) = conf::placed(&rules).nth(line.saturating_sub(1))
+    {
+        return Some(format!("{words}: that is {place}"));
+    }
     (!words.is_empty()).then_some(words)
 }
 
@@ -32,7 +42,7 @@ fn read_from(path: &Path, from: u64) -> std::io::Result<String> {
 
 /// The lines that tell why it ended.
 fn grave(log: &str) -> String {
-    const GRAVE: [&str; 7] = [
+    const GRAVE: [&str; 8] = [
         "FATAL:",
         "PANIC:",
         "HINT:",
@@ -40,6 +50,7 @@ fn grave(log: &str) -> String {
         "unrecognized",
         "invalid",
         "could not",
+        " of configuration file ",
     ];
     let grave: Vec<&str> = log
         .lines()

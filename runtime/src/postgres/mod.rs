@@ -11,6 +11,7 @@
 //! | `data_lock` | one daemon a data directory |
 //! | `names` | a copy's name in connections and in the gate |
 //! | `conf` | reading the user's `postgresql.conf`, cleaning `postgresql.auto.conf` |
+//! | `refusals` | what of the user's settings is refused or has no effect |
 //! | `user_files` | the user's files, and the last copies that PostgreSQL accepted |
 //! | `settings`, `hba` | our files in the status directory |
 //! | `initdb` | the step `Initdb` |
@@ -45,6 +46,7 @@ pub mod names;
 mod observe;
 mod own_files;
 pub mod processes;
+pub(crate) mod refusals;
 mod rewind;
 mod roles;
 mod session;

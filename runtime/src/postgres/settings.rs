@@ -6,7 +6,7 @@ use crate::postgres::conf::{self, Conf, quote};
 use crate::postgres::find::Binaries;
 use crate::postgres::user::PgUser;
 use crate::postgres::user_files::{self, Kept, Moment, UserFiles};
-use crate::postgres::{Context, Said, Upstream, files, hba, names};
+use crate::postgres::{Context, Said, Upstream, files, hba, names, refusals};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use yoke_core::postgres::Doors;
@@ -53,7 +53,7 @@ pub fn write(context: &Context, user: &PgUser, written: &Written, moment: Moment
     let now = conf::flat(&data);
     let accepted = kept.conf.settings(&now, |flat| {
         let conf = Conf::of(flat, &data)?;
-        conf::refuse(&conf)?;
+        refusals::refuse(&conf)?;
         // Without data there is nothing to ask yet: the start writes them again.
         let Some(binaries) = &binaries else {
             return Ok(());

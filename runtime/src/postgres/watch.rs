@@ -5,7 +5,7 @@ use crate::postgres::control::START_UP_PARAMETERS;
 use crate::postgres::session::{Rows, Session};
 use crate::postgres::user::PgUser;
 use crate::postgres::user_files::{Kept, Moment, UserFiles};
-use crate::postgres::{Context, Said, files, hba, names, settings};
+use crate::postgres::{Context, Said, files, hba, names, refusals, settings};
 use std::time::{Duration, Instant};
 
 /// How often the files are looked at. Only what two looks show alike is taken in: nobody's half-written file.
@@ -71,7 +71,7 @@ pub(crate) fn look(context: &Context, user: &PgUser) -> Said<Look> {
     let refused = |kept: &Kept| [&kept.conf, &kept.rules, &kept.map].map(|c| c.refused.clone());
     outdated |= refused(&kept) != refused(&before);
     let mut notes = before.refusals();
-    notes.extend(conf::notes(&conf, context.pg_port));
+    notes.extend(refusals::notes(&conf, context.pg_port));
     Ok(Look {
         files,
         outdated,
@@ -160,7 +160,7 @@ pub(crate) async fn ask(session: &Session, in_recovery: bool) -> Vec<String> {
 
 fn sql() -> String {
     format!(
-        "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name;
+        "SELECT name FROM pg_settings WHERE pending_restart AND source <> 'command line' ORDER BY name;
          SELECT r.rolname, d.datname, c FROM pg_db_role_setting s
            LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
            CROSS JOIN unnest(s.setconfig) c
