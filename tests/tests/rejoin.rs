@@ -12,6 +12,7 @@ use tests::scene::{Scene, play};
 use yoke::demo::node::Part;
 use yoke::demo::stage::{PATIENCE, Stage};
 use yoke::postgres::lost::Lost;
+use yoke::show::lost::Kept;
 
 /// More WAL than fits into the buffers between two hosts.
 const TAIL: &str = "SELECT pg_logical_emit_message(true, 'tail', repeat('x', 1000000)) FROM generate_series(1, 40)";
@@ -158,8 +159,9 @@ async fn lost(scene: &mut Scene, node: usize) -> Said<Vec<Lost>> {
     let name = scene.stage.node(node).name.to_owned();
     let port = scene.stage.node(Stage::other(node)).address.port();
     let text = ask(port, &["--json", "lost"]).await?;
-    let all: Vec<Lost> = serde_json::from_str(&text).map_err(|e| format!("{text}: {e}"))?;
-    Ok(all.into_iter().filter(|lost| lost.member == name).collect())
+    let kept: Kept = serde_json::from_str(&text).map_err(|e| format!("{text}: {e}"))?;
+    let mine = kept.lost.into_iter().filter(|lost| lost.member == name);
+    Ok(mine.collect())
 }
 
 /// The pg_rewind that works on this directory, once there is one.
