@@ -60,7 +60,10 @@ async fn comes_back(scene: &mut Scene, interruption: Interruption) -> Said<()> {
         // It does not get to its end before it is hit.
         to_tool(Signal::SIGSTOP)?;
         if interruption == Interruption::Host {
-            println!("{}", scene.stage.node(old).signal(&ALL, Signal::SIGKILL)?);
+            // All that runs there; the tool ends with its guard.
+            let parts = [Part::Daemon, Part::Guard];
+            let node = scene.stage.node(old);
+            println!("{}", node.signal(&parts, Signal::SIGKILL)?);
             scene.stage.node(old).wait_ended(PATIENCE).await?;
             scene.stage.node(old).start()?;
         } else {
