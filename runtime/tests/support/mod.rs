@@ -21,9 +21,9 @@ use yoke::postgres::{Context, Sessions, Upstream};
 use yoke::state_file::{Lock, StatusDir};
 use yoke_core::member::{Member, MemberId, MemberKind};
 use yoke_core::permission::{GuardView, Lasts, Permission};
-use yoke_core::postgres::{Doors, Lsn};
+use yoke_core::postgres::{Doors, Lsn, Timeline};
 use yoke_core::record::{Copy, CopyId, Term};
-use yoke_core::step::{Inspection, Order, Outcome, Server, Settings, Step};
+use yoke_core::step::{Inspection, Leaving, Order, Outcome, Server, Settings, Step};
 
 /// How long anything may take before the test says what is missing.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,6 +52,17 @@ pub fn copy(member: MemberId) -> Copy {
         member,
         id: CopyId(0x0123_4567_89ab_cde0 + u64::from(member.0)),
     }
+}
+
+/// Sets the data directory aside.
+pub fn aside() -> Step {
+    Step::SetAside(Leaving {
+        copy: None,
+        timeline: Timeline(1),
+        from: None,
+        to: Lsn(0),
+        why: "a test".into(),
+    })
 }
 
 pub fn now() -> yoke_core::Instant {
