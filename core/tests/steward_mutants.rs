@@ -52,3 +52,32 @@ fn r9_position_before_proof() {
     let right = since(&primary_with(None));
     assert!(wrong < right, "{wrong} {right}");
 }
+
+#[test]
+fn r15_unverified_rewind() {
+    let rejoins = |mutant| {
+        let mut world = World::with(Config {
+            mutant,
+            ..config(B)
+        });
+        let mut source = stamped(A, 1);
+        source.timelines.push((Timeline(2), Lsn(1000)));
+        source.end = Lsn(5000);
+        world.primaries.insert(A, source);
+        world.dir = Some(Dir {
+            end: Lsn(1001),
+            ..stamped(B, 2)
+        });
+        world.rewinding = Rewinding::Nothing;
+        let record = record(5, A, &[copy(A, 1)], vec![promotion(2, 1000, 5, 1)]);
+        world.want(5, Some(&record), standby(Upstream::Member(A), true));
+        world.until("started again", |w| w.count("start") == 2);
+        world.count("clone")
+    };
+    assert_eq!(
+        rejoins(Some(Mutant::R15UnverifiedRewind)),
+        0,
+        "started as it was"
+    );
+    assert_eq!(rejoins(None), 1);
+}

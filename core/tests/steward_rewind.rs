@@ -46,6 +46,7 @@ fn is_whole(world: &World) {
     assert_ne!(copy, CopyId(2), "new data, new id");
     assert_eq!(world.status.copy, Some(copy));
     assert!(!world.mark && !dir.torn);
+    assert_eq!(world.status.fault, None, "what failed before is over");
 }
 
 #[test]

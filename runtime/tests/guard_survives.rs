@@ -109,7 +109,7 @@ async fn a_guard_without_a_daemon_ends_its_database_by_sigterm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r16_an_order_under_way_goes_on_across_daemons() {
     let mut a = Host::fresh(A).await;
-    a.done(1, support::set_aside()).await;
+    a.done(1, support::aside()).await;
     // Somebody who accepts and then says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let upstream = Upstream {
@@ -121,10 +121,7 @@ async fn r16_an_order_under_way_goes_on_across_daemons() {
     a.hang_up().await;
     a.new_daemon().await;
     assert_eq!(a.view.order, Some(clone));
-    assert_eq!(
-        a.guards(1, support::set_aside(), None).await,
-        Outcome::Refused
-    );
+    assert_eq!(a.guards(1, support::aside(), None).await, Outcome::Refused);
     assert_eq!(
         a.guards(1, Step::Stop(StopMode::Now), None).await,
         Outcome::Done
@@ -145,14 +142,14 @@ async fn r16_only_the_holder_of_the_lock_is_heard() {
     assert!(why.contains("holds yoke.lock"), "{why}");
 
     // Who brings nothing at all, and who speaks another language: both learn which one is spoken here.
-    for greeting in [b"YOKEGARD\0\0\0\x01", b"YOKEGARD\0\0\0\x63"] {
+    for greeting in [b"YOKEGARD\0\0\0\x02", b"YOKEGARD\0\0\0\x63"] {
         let mut stream =
             UnixStream::connect(a.context.status_dir.join("guard.sock")).expect("it listens");
         stream.write_all(greeting).expect("sent");
         let mut answer = Vec::new();
         // It hangs up.
         stream.read_to_end(&mut answer).expect("an end");
-        assert!(answer.starts_with(b"YOKEGARD\0\0\0\x01"), "{answer:?}");
+        assert!(answer.starts_with(b"YOKEGARD\0\0\0\x02"), "{answer:?}");
     }
     // Another database is not taken over either.
     let mut context = a.context.clone();

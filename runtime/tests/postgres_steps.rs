@@ -6,7 +6,7 @@ use support::{A, B, Host, copy, eventually, now, stamp_of};
 use yoke_core::Duration;
 use yoke_core::permission::Lasts;
 use yoke_core::postgres::{Doors, Lsn, StopMode, Timeline};
-use yoke_core::step::{Canary, ClusterState, DataDirectory, Directory, Leaving, Outcome, Step};
+use yoke_core::step::{Canary, ClusterState, DataDirectory, Directory, Outcome, Step};
 
 fn data(directory: Directory) -> DataDirectory {
     match directory {
@@ -369,13 +369,7 @@ async fn what_is_refused_says_why() {
         .await
         .expect("an answer");
     assert_eq!(shown.get::<_, &str>(0), "100");
-    let aside = Step::SetAside(Leaving {
-        copy: None,
-        timeline: Timeline(1),
-        from: None,
-        to: Lsn(0),
-        why: "a test".into(),
-    });
+    let aside = support::aside();
     let running = a.guards(1, aside.clone(), None).await;
     assert_eq!(running, Outcome::Refused);
     a.done(1, Step::Stop(StopMode::Clean)).await;

@@ -12,6 +12,7 @@ use tests::scene::{Scene, play};
 use yoke::demo::node::Part;
 use yoke::demo::stage::{PATIENCE, Stage};
 use yoke::postgres::lost::Lost;
+use yoke::show::lost::Kept;
 
 /// More WAL than fits into the buffers between two hosts.
 const TAIL: &str = "SELECT pg_logical_emit_message(true, 'tail', repeat('x', 1000000)) FROM generate_series(1, 40)";
@@ -59,7 +60,10 @@ async fn comes_back(scene: &mut Scene, interruption: Interruption) -> Said<()> {
         // It does not get to its end before it is hit.
         to_tool(Signal::SIGSTOP)?;
         if interruption == Interruption::Host {
-            println!("{}", scene.stage.node(old).signal(&ALL, Signal::SIGKILL)?);
+            // All that runs there; the tool ends with its guard.
+            let parts = [Part::Daemon, Part::Guard];
+            let node = scene.stage.node(old);
+            println!("{}", node.signal(&parts, Signal::SIGKILL)?);
             scene.stage.node(old).wait_ended(PATIENCE).await?;
             scene.stage.node(old).start()?;
         } else {
@@ -158,8 +162,9 @@ async fn lost(scene: &mut Scene, node: usize) -> Said<Vec<Lost>> {
     let name = scene.stage.node(node).name.to_owned();
     let port = scene.stage.node(Stage::other(node)).address.port();
     let text = ask(port, &["--json", "lost"]).await?;
-    let all: Vec<Lost> = serde_json::from_str(&text).map_err(|e| format!("{text}: {e}"))?;
-    Ok(all.into_iter().filter(|lost| lost.member == name).collect())
+    let kept: Kept = serde_json::from_str(&text).map_err(|e| format!("{text}: {e}"))?;
+    let mine = kept.lost.into_iter().filter(|lost| lost.member == name);
+    Ok(mine.collect())
 }
 
 /// The pg_rewind that works on this directory, once there is one.

@@ -198,6 +198,8 @@ impl Steward {
                 if let Some(inspection) = &mut self.facts.inspection {
                     inspection.directory = Directory::Absent;
                 }
+                // What did not work was about what lay there.
+                self.trouble = None;
                 self.facts.clone = None;
                 self.facts.look = true;
             }

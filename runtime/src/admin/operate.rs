@@ -3,6 +3,7 @@
 use super::client::{self, ClientError};
 use super::protocol::{Report, Request, Response};
 use crate::show::cluster::{Answers, merge};
+use crate::show::lost::{Kept, NotAnswering};
 use crate::show::table;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -207,39 +208,34 @@ pub fn demote(to: &Where) -> Result<String, OperateError> {
 /// `lost`: what has left the data directories of all members and is kept.
 ///
 /// # Errors
-/// A member with data does not answer.
+/// The daemon asked does not answer.
 pub fn lost(to: &Where) -> Result<String, OperateError> {
     block_on(async {
         let first = client::report(&to.address, FIRST).await?;
-        let mut all = Vec::new();
+        let mut kept = Kept::default();
         for (place, member) in first.members.iter().enumerate() {
             if member.kind != MemberKind::Data {
                 continue;
             }
-            let own = place == usize::from(first.view.me.0);
-            let address = match own {
+            let address = match place == usize::from(first.view.me.0) {
                 true => to.address.clone(),
                 false => member.address.to_string(),
             };
-            match client::ask(&address, &Request::Lost, FIRST).await? {
-                Response::Lost(lost) => all.extend(lost),
-                Response::Failed(why) => {
-                    return Err(OperateError::Outcome(format!(
-                        "{} says: {why}",
-                        member.name
-                    )));
+            let error = match client::ask(&address, &Request::Lost, FIRST).await {
+                Ok(Response::Lost(lost)) => {
+                    kept.lost.extend(lost);
+                    continue;
                 }
-                _ => {
-                    return Err(OperateError::Outcome(format!(
-                        "{} gave an answer to another question",
-                        member.name
-                    )));
-                }
-            }
+                Ok(Response::Failed(why)) => why,
+                Ok(_) => "an answer to another question".to_owned(),
+                Err(error) => error.brief(),
+            };
+            let member = member.name.clone();
+            kept.not_answering.push(NotAnswering { member, error });
         }
         Ok(match to.json {
-            true => serde_json::to_string_pretty(&all)? + "\n",
-            false => crate::show::lost::render(&all),
+            true => serde_json::to_string_pretty(&kept)? + "\n",
+            false => crate::show::lost::render(&kept),
         })
     })
 }

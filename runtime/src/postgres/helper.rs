@@ -106,7 +106,10 @@ impl Helper {
     /// Why it failed: its last words.
     pub(crate) fn failure(&self, status: ExitStatus) -> String {
         let last = &self.said[self.said.len().saturating_sub(3)..];
-        format!("{} failed ({status}): {}", self.name, last.join(" / "))
+        match last {
+            [] => format!("{} failed ({status})", self.name),
+            last => format!("{} failed ({status}): {}", self.name, last.join(" / ")),
+        }
     }
 
     fn pid(&self) -> Pid {

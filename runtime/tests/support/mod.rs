@@ -54,6 +54,17 @@ pub fn copy(member: MemberId) -> Copy {
     }
 }
 
+/// Sets the data directory aside.
+pub fn aside() -> Step {
+    Step::SetAside(Leaving {
+        copy: None,
+        timeline: Timeline(1),
+        from: None,
+        to: Lsn(0),
+        why: "a test".into(),
+    })
+}
+
 pub fn now() -> yoke_core::Instant {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("a clock");
     yoke_core::Instant(time.tv_sec() as u64 * 1_000_000 + time.tv_nsec() as u64 / 1_000)
@@ -405,17 +416,6 @@ impl Host {
     pub fn path(&self) -> PathBuf {
         self.dir.path().to_path_buf()
     }
-}
-
-/// The step that puts the data directory away.
-pub fn set_aside() -> Step {
-    Step::SetAside(Leaving {
-        copy: None,
-        timeline: Timeline(1),
-        from: None,
-        to: Lsn(0),
-        why: "a test".to_owned(),
-    })
 }
 
 /// The stamp of a member's copy without a history.
