@@ -282,11 +282,8 @@ fn r17_nothing_is_adopted_while_a_better_copy_answers() {
 #[test]
 fn r12_a_lost_state_is_no_genesis() {
     let mut cluster = Cluster::fresh();
-    let lost = yoke_core::HardState {
-        lost: true,
-        ..yoke_core::HardState::empty(&cluster.config)
-    };
-    cluster.host_mut(MONITOR).disk = Some(lost);
+    let names = ["data1", "data2", "monitor"].map(str::to_owned).into();
+    cluster.host_mut(MONITOR).disk = Some(yoke_core::HardState::lost(names));
     for m in ALL {
         cluster.start(m);
     }

@@ -4,5 +4,6 @@ pub mod client;
 pub mod operate;
 pub mod protocol;
 pub mod server;
+pub mod word;
 
 pub use protocol::{Report, Request, Response};

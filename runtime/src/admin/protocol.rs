@@ -14,6 +14,13 @@ pub enum Request {
     List,
     /// Hand the primary's role over, away from this member.
     Demote,
+    /// Join again without the answers of these members.
+    Vouch {
+        /// Their names.
+        members: Vec<String>,
+    },
+    /// Make this member's copy the cluster's database.
+    Adopt,
 }
 
 /// What is answered.
@@ -21,8 +28,8 @@ pub enum Request {
 pub enum Response {
     /// To `List`.
     Report(Box<Report>),
-    /// To `Demote`, once it has happened or failed.
-    Demote(CommandOutcome),
+    /// To what changes something, once it has happened or failed.
+    Outcome(CommandOutcome),
     /// The daemon cannot answer: why.
     Failed(String),
 }

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use yoke::admin::operate::{self, Where};
+use yoke::admin::word;
 
 /// Asks a yoke daemon, and through it its cluster.
 #[derive(Parser)]
@@ -27,6 +28,21 @@ enum Command {
     List,
     /// Hand the primary's role over, away from the daemon that is asked
     Demote,
+    /// Let the daemon that is asked, which lost its state, join again without the answers of these members
+    Vouch {
+        /// They are stopped, or lost their state too, and stay so until it has joined
+        #[arg(required = true)]
+        members: Vec<String>,
+        /// What this risks is accepted: do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Make the copy at the daemon that is asked the cluster's database, whatever it lacks
+    Adopt {
+        /// What this risks is accepted: do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// The whole cluster
     #[command(subcommand)]
     Cluster(Cluster),
@@ -53,6 +69,8 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::List | Command::Cluster(Cluster::List) => operate::list(&to),
         Command::Demote | Command::Member(Member::Demote) => operate::demote(&to),
+        Command::Vouch { members, yes } => word::vouch(&to, &members, yes),
+        Command::Adopt { yes } => word::adopt(&to, yes),
     };
     match result {
         Ok(text) => {

@@ -97,10 +97,10 @@ impl Stage {
         let address = self.node(node).address.to_string();
         let name_of = |m: MemberId| self.cluster.nodes[usize::from(m.0)].name;
         match client::ask(&address, &Request::Demote, PATIENCE).await {
-            Ok(Response::Demote(CommandOutcome::HandedOver { to })) => {
+            Ok(Response::Outcome(CommandOutcome::HandedOver { to })) => {
                 Ok(format!("{name} handed over to {}", name_of(to)))
             }
-            Ok(Response::Demote(outcome)) => Err(format!("{name} did not hand over: {outcome:?}")),
+            Ok(Response::Outcome(outcome)) => Err(format!("{name} did not hand over: {outcome:?}")),
             Ok(Response::Failed(why)) => Err(format!("{name} did not hand over: {why}")),
             Ok(Response::Report(_)) => Err(format!("{name} answered another question")),
             Err(error) => Err(error.to_string()),

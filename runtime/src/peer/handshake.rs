@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use yoke_core::member::{Member, MemberId};
 
 /// Counts the forms of everything that is said between daemons, and between a daemon and `yokeadm`.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 
 const MAGIC: &[u8; 4] = b"YOKE";
 
@@ -305,6 +305,6 @@ mod tests {
         };
         assert!(read(b"GET / HTTP/1.1").await.contains("no yoke daemon"));
         assert!(read(b"YOKE\x00\x09\x01\x00").await.contains("version 9"));
-        assert!(read(b"YOKE\x00\x02\x09\x00").await.contains("unknown (9)"));
+        assert!(read(b"YOKE\x00\x03\x09\x00").await.contains("unknown (9)"));
     }
 }
