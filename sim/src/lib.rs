@@ -50,6 +50,7 @@ mod postgres;
 mod run;
 pub mod scenario;
 mod trace;
+mod word;
 mod world;
 
 pub use coverage::Coverage;

@@ -3,10 +3,11 @@
 //! Data is taken away only while another copy in sync holds every acknowledged write: what is on no disk any more
 //! nobody can promise.
 
+use crate::choices::About;
 use crate::host::Host;
 use crate::oracle::lost_write::first_missing;
 use crate::postgres::directory::{DataDir, Storage};
-use crate::scenario::{Target, What};
+use crate::scenario::{Links, Target, What};
 use crate::world::{Ev, World};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,7 +100,15 @@ impl World {
             self.losses.forgetful.insert(h, true);
             // Members that know the cluster are needed to tell the others.
             self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;
-            self.hosts[h].disk.durable = image.as_ref().and_then(|i| i.state.clone());
+            // Of a torn file it is known that there was one.
+            let was = self.hosts[h].disk.durable.is_some() && image.is_none();
+            let torn = was && self.choices.chance(About::StateLands, h, 1, 300);
+            let names = self.hosts[h].config.members.iter();
+            let names: Arc<[String]> = names.map(|m| m.name.clone()).collect();
+            self.hosts[h].disk.durable = match torn {
+                true => Some(Arc::new(HardState::lost(names))),
+                false => image.as_ref().and_then(|i| i.state.clone()),
+            };
         }
         if data {
             let uid = self.fresh_uid();
@@ -122,6 +131,20 @@ impl World {
             }
         }
         self.after(down, Ev::BootHost { h });
+        if matches!(what, What::RestoreUnheard(..)) {
+            self.starts_twice_unheard(h, down);
+        }
+    }
+
+    /// Nobody hears it before its second start: by then it has written for a while.
+    fn starts_twice_unheard(&mut self, h: usize, down: u64) {
+        let unheard = down + 3 * self.scenario.decision_timeout;
+        for other in (0..self.hosts.len()).filter(|other| *other != h) {
+            let until = self.now + unheard;
+            self.net.cut(h, other, Links::All, until);
+            self.net.cut(other, h, Links::All, until);
+        }
+        self.after(unheard, Ev::Restart { h });
     }
 
     fn backup_of_another(&self, h: usize) -> Option<DataDir> {

@@ -121,9 +121,9 @@ impl Node {
     }
 
     fn may_join_at_genesis(&self) -> bool {
-        // A lost state is the sign of a cluster that was.
+        // A lost state is the sign of a cluster that was; if all others have theirs, they know that none has begun.
         !self.pg.stamped
-            && !self.has_forgotten()
+            && (!self.has_forgotten() || self.all_have_joined())
             && self.config.peers().all(|peer| {
                 self.asking.answers[usize::from(peer.0)]
                     .as_ref()
