@@ -5,12 +5,14 @@
 //! | `programs` | the programs under test, built once |
 //! | `scene` | a cluster with clients, set up, judged and taken down around a test's body |
 //! | `faults` | a fault, its return, and what the clients saw of it |
+//! | `losses` | what a host can lose or get back from long ago, and the words that `yokeadm list` asks an operator for |
 //! | `network` | three hosts in network namespaces, whose traffic can be dropped in silence |
 //!
 //! Needs PostgreSQL 13 or newer and, for the network, root. Nothing sleeps and hopes: every wait is for a condition, with a
 //! deadline; how long things took is printed (`cargo test -p tests -- --nocapture`), not asserted.
 
 pub mod faults;
+pub mod losses;
 pub mod network;
 pub mod programs;
 pub mod scene;
