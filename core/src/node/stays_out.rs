@@ -46,7 +46,7 @@ impl Node {
             why += &format!("; {stateless} lost its state file, too");
         }
         why + &format!(
-            ". Only if {missing} cannot answer with its state any more: stop yoke and PostgreSQL there, and say `yokeadm vouch {}` \
+            ". Only if {missing} cannot answer with its state any more, and is stopped or lost it, too: say `yokeadm vouch {}` \
              to this host. What only {missing} knows is given up then: acknowledged writes, if the last primary is among them",
             missing.replace(", ", " ")
         )
