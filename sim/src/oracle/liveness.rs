@@ -122,6 +122,7 @@ impl World {
             .is_some_and(|since| now > since + 1_000_000)
         {
             self.finished = true;
+            self.check_noticed();
             let liveness = &self.oracles.liveness;
             if let (Some(served), Some(well)) = (liveness.served, liveness.well_since) {
                 self.coverage.healed(served - heal_at, well - heal_at);
