@@ -6,6 +6,7 @@
 //! | `scene` | a cluster with clients, set up, judged and taken down around a test's body |
 //! | `faults` | a fault, its return, and what the clients saw of it |
 //! | `host` | one host to be spoiled: its daemon refuses to start, and `yoke check` says why |
+//! | `losses` | what a host can lose or get back from long ago, and the words that `yokeadm list` asks an operator for |
 //!
 //! The cluster, its clients and its network are the demo's (`runtime/src/demo/`).
 //!
@@ -14,6 +15,7 @@
 
 pub mod faults;
 pub mod host;
+pub mod losses;
 pub mod programs;
 pub mod scene;
 

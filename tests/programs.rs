@@ -19,7 +19,8 @@ pub fn yokeadm() -> PathBuf {
 ///
 /// # Errors
 /// It fails.
-pub async fn ask(port: u16, arguments: &'static [&'static str]) -> Said<String> {
+pub async fn ask(port: u16, arguments: &[&str]) -> Said<String> {
+    let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
     let answer = tokio::task::spawn_blocking(move || {
         let mut command = Command::new(yokeadm());
         command.args(["-p", &port.to_string()]).args(arguments);

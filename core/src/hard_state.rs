@@ -25,7 +25,7 @@ pub struct HardState {
     pub stamped: bool,
     /// Counts the writes of this file: a lower count than a peer has seen is an older file (R12).
     pub writes: u64,
-    /// It was found to be older than it should be, and counts for nothing (R12).
+    /// It was found to be older than it should be, or cannot be read, and counts for nothing (R12).
     pub lost: bool,
     /// After a loss: the highest term of all that answered. In it, and in those below, this member may have voted (R12).
     pub adopted: Term,
@@ -38,8 +38,20 @@ pub struct HardState {
 impl HardState {
     /// Nothing known, in a cluster of these members.
     pub fn empty(config: &Config) -> HardState {
+        HardState::of(config.members.iter().map(|m| m.name.clone()).collect())
+    }
+
+    /// What is left of a state that cannot be read: that there was one (R12).
+    pub fn lost(members: Arc<[String]>) -> HardState {
         HardState {
-            members: config.members.iter().map(|m| m.name.clone()).collect(),
+            lost: true,
+            ..HardState::of(members)
+        }
+    }
+
+    fn of(members: Arc<[String]>) -> HardState {
+        HardState {
+            members,
             term: Term(0),
             voted_for: None,
             record: None,

@@ -101,10 +101,14 @@ pub enum Body {
         nonce: u64,
         /// Whether the member has state; one without is no answer (R12).
         has_state: bool,
-        /// Whether its data directory carries a stamp: then this is no genesis.
+        /// Whether it shows that there was a cluster, by a stamped data directory or a lost state: then this is no genesis.
         stamped: bool,
         /// It leads with a committed lone record, and has proposed nothing since: then its answer is enough (R12).
         lone: bool,
+        /// It leads, or hears a leader (R17).
+        hears: bool,
+        /// How far its copy has come.
+        reached: Option<Reached>,
         /// The longest promise that it knows of: how long who lost its state keeps silent (R5).
         promise: Duration,
         /// Its record, if that is newer than what the asker holds.

@@ -20,6 +20,8 @@ pub enum Mutant {
     R9PositionBeforeProof,
     /// R10: the lease counts from the acknowledgement's arrival.
     R10LeaseFromArrival,
+    /// R12: an operator's word counts for every member, not for those alone that it names.
+    R12VouchesForAll,
     /// R15: a rewind that says that it worked is taken at its word.
     R15UnverifiedRewind,
 }
@@ -34,6 +36,7 @@ impl Mutant {
         Mutant::R8OpensWhenProposed,
         Mutant::R9PositionBeforeProof,
         Mutant::R10LeaseFromArrival,
+        Mutant::R12VouchesForAll,
         Mutant::R15UnverifiedRewind,
     ];
 }
@@ -48,6 +51,7 @@ impl fmt::Display for Mutant {
             Mutant::R8OpensWhenProposed => "r8-opens-when-proposed",
             Mutant::R9PositionBeforeProof => "r9-position-before-proof",
             Mutant::R10LeaseFromArrival => "r10-lease-from-arrival",
+            Mutant::R12VouchesForAll => "r12-vouches-for-all",
             Mutant::R15UnverifiedRewind => "r15-unverified-rewind",
         })
     }

@@ -1,6 +1,7 @@
 //! What an operator can ask of a node, and what comes of it.
 
 use crate::member::MemberId;
+use crate::record::{CopyId, Term};
 use serde::{Deserialize, Serialize};
 
 /// What an operator can ask. Looking is not among it: see `Node::view`.
@@ -8,7 +9,22 @@ use serde::{Deserialize, Serialize};
 pub enum Command {
     /// Hand the primary's role over, away from this node.
     Demote,
+    /// This member lost its state: let it join again without the answers of these (R12).
+    Vouch {
+        /// They are stopped, or without state, and stay so until it has joined.
+        members: Vec<MemberId>,
+        /// Random, at least [`LEAST_STEP`]: by how much the term is raised.
+        step: u64,
+    },
+    /// Make this member's copy the cluster's database, whatever it lacks (R15, R17).
+    Adopt {
+        /// Random, at least [`LEAST_STEP`]: by how much the term is raised.
+        step: u64,
+    },
 }
+
+/// A term that an operator's word makes lies so far above all others that nobody else comes by it (R17).
+pub const LEAST_STEP: u64 = 1 << 20;
 
 /// What came of a command.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -29,4 +45,18 @@ pub enum CommandOutcome {
     Busy,
     /// The successor did not take over; this node serves on.
     TakenBack,
+    /// It has joined again, and holds the newest record of all that answered.
+    Joined {
+        /// The term that counts as voted in.
+        term: Term,
+    },
+    /// This copy is the cluster's database: it serves once a majority has elected it.
+    Adopted {
+        /// Which.
+        copy: CopyId,
+        /// The term of the record that says so.
+        term: Term,
+    },
+    /// Nothing was changed: what was found, and what to do.
+    Refused(String),
 }

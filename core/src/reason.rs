@@ -24,6 +24,9 @@ pub enum Reason {
         term: Term,
         record: Option<RecordKey>,
     },
+    Adopts {
+        record: Arc<Record>,
+    },
     CopyFellBack {
         copy: CopyId,
         end: Lsn,
@@ -155,6 +158,10 @@ impl fmt::Display for Reason {
             Reason::Rejoined { term, record: None } => {
                 write!(f, "joins again after the loss of its state, in term {term}")
             }
+            Reason::Adopts { record } => write!(
+                f,
+                "an operator made this copy the cluster's database, whatever it lacks: record {record}"
+            ),
             Reason::CopyFellBack { copy, end } => write!(
                 f,
                 "the data directory of copy {copy} went back in time: it ends at {end}, or lacks a stamp or a promotion, and more is known of that copy; it is another copy from now on, out of sync"

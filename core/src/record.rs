@@ -62,6 +62,9 @@ pub struct Record {
     pub promotions: History,
     /// The database cluster's identifier (R14).
     pub system_id: SystemId,
+    /// An operator made this copy the cluster's database, and no other is in sync since: others may hold acknowledged
+    /// writes that it lacks, and what they hold is kept (R17).
+    pub forced: bool,
 }
 
 impl Record {

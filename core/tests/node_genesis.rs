@@ -172,7 +172,7 @@ fn r12_stamped_data_anywhere_is_no_genesis() {
     for m in ALL {
         let view = cluster.node(m).view();
         assert_eq!(view.role, RoleView::WithoutState);
-        assert!(view.stays_out.unwrap().contains("stamped"));
+        assert!(view.stays_out.unwrap().contains("this is no first start"));
     }
     for m in [DATA1, DATA2] {
         assert_eq!(cluster.db(m).role(), DbRole::Down);

@@ -104,7 +104,10 @@ fn r15_the_only_copy_restored_from_an_older_one_serves_nobody() {
     assert_eq!(cluster.leader(), None);
     assert!(!cluster.is_served());
     let why = cluster.node(DATA1).view().stays_out.unwrap();
-    assert!(why.contains("restore that data directory"), "{why}");
+    assert!(
+        why.contains("put it back") && why.contains("`yokeadm adopt`"),
+        "{why}"
+    );
 }
 
 #[test]

@@ -109,6 +109,7 @@ mod tests {
             id: CopyId(id),
         };
         Arc::new(Record {
+            forced: false,
             key: key(),
             primary: MemberId(0),
             in_sync: vec![copy(0, 0xA1), copy(1, 0xB2)],
@@ -159,7 +160,7 @@ mod tests {
             copy: CopyId(0xB2),
             end: Lsn(0x300_0060),
         }));
-        insta::assert_snapshot!(hex(&vote), @"040103fb2c0101fd080706050403020103050001090103fb2c01000200a101b20102fd48d874b3160000000301fd0100bc93e9fe2461b2fc60000003");
+        insta::assert_snapshot!(hex(&vote), @"040103fb2c0101fd080706050403020103050001090103fb2c01000200a101b20102fd48d874b3160000000301fd0100bc93e9fe246100b2fc60000003");
         let heartbeat = message(Body::Heartbeat(Heartbeat {
             round: 10,
             promise: Duration::secs(5),

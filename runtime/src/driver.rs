@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 use yoke_core::event::Boot;
 use yoke_core::member::MemberId;
-use yoke_core::operator::Command;
+use yoke_core::operator::{Command, LEAST_STEP};
 use yoke_core::postgres::{PgState, PgStatus};
 use yoke_core::step::Outcome;
 use yoke_core::steward::{StewardAction, StewardEvent, StewardReason};
@@ -234,15 +234,47 @@ impl Driver {
             }
             Request::Demote => {
                 info!("an operator asks to hand the primary's role over");
-                self.waiting.retain(|_, waiting| !waiting.is_closed());
-                self.requests += 1;
-                self.waiting.insert(self.requests, answer);
-                Some(Event::Operator {
-                    request: self.requests,
-                    command: Command::Demote,
-                })
+                Some(self.command(Command::Demote, answer))
+            }
+            Request::Vouch { members } => match self.ids(&members) {
+                Ok(ids) => {
+                    warn!("an operator vouches for {}", members.join(", "));
+                    let step = a_step();
+                    Some(self.command(Command::Vouch { members: ids, step }, answer))
+                }
+                Err(why) => {
+                    let _ = answer.send(Response::Failed(why)); // it may have gone
+                    None
+                }
+            },
+            Request::Adopt => {
+                warn!("an operator asks to make this copy the cluster's database");
+                Some(self.command(Command::Adopt { step: a_step() }, answer))
             }
         }
+    }
+
+    fn command(&mut self, command: Command, answer: oneshot::Sender<Response>) -> Event {
+        self.waiting.retain(|_, waiting| !waiting.is_closed());
+        self.requests += 1;
+        self.waiting.insert(self.requests, answer);
+        Event::Operator {
+            request: self.requests,
+            command,
+        }
+    }
+
+    fn ids(&self, names: &[String]) -> Result<Vec<MemberId>, String> {
+        let id = |name: &String| {
+            self.config
+                .ids()
+                .find(|m| self.config.name(*m) == name)
+                .ok_or_else(|| {
+                    let all = self.desk.names().join(", ");
+                    format!("no member is called {name}: the members are {all}")
+                })
+        };
+        names.iter().map(id).collect()
     }
 
     fn take_guard(&mut self, reply: GuardReply) {
@@ -348,7 +380,7 @@ impl Driver {
                 },
                 Action::Reply { request, outcome } => {
                     if let Some(answer) = self.waiting.remove(&request) {
-                        let _ = answer.send(Response::Demote(outcome)); // it may have gone
+                        let _ = answer.send(Response::Outcome(outcome)); // it may have gone
                     }
                 }
                 Action::Explain(reason) => info!("{}", self.named(&reason.to_string())),
@@ -438,6 +470,11 @@ fn witness(target: u64) -> PgStatus {
         state: PgState::NoData,
         ..PgStatus::unknown()
     }
+}
+
+/// By how much an operator's word raises the term (R12, R17): two words in two places never make the same one.
+fn a_step() -> u64 {
+    LEAST_STEP + u64::from(rand::random::<u32>())
 }
 
 /// A daemon that was held up explains much of what follows: it is said.

@@ -1,4 +1,5 @@
-//! The member's state on disk (R1): one file, checksummed, replaced as a whole, never taken for absent when it is torn.
+//! The member's state on disk (R1): one file, checksummed, replaced as a whole. A torn one is set aside and counts as lost,
+//! never as absent (R12); a foreign one is an error.
 
 use crate::codec::{self, CodecError};
 use crate::upgrade;
@@ -8,14 +9,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tracing::warn;
 use yoke_core::HardState;
 
 const STATE: &str = "yoke.state";
 const STATE_NEW: &str = "yoke.state.new";
+/// Torn ones are kept under this name and a number: while there is one and no state, there was a state (R12).
+const TORN: &str = "yoke.state.torn-";
 const LOCK: &str = "yoke.lock";
 const MAGIC: &[u8; 8] = b"YOKESTAT";
 /// Counts the forms of the file. Another form is refused, not guessed at.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Magic, version, length, checksum.
 const HEADER: usize = 8 + 4 + 4 + 4;
 
@@ -54,18 +58,17 @@ pub enum StateError {
         .0.display()
     )]
     Locked(PathBuf),
-    /// It is not what was written.
+    /// Something else stands in its place.
     #[error(
-        "{} is damaged ({what}): it holds this member's votes, and without them it could help to lose data. \
-         Restore nothing from a backup. If the disk is sound otherwise, move the file away and start again: \
-         the member then asks all others what they know before it takes part",
+        "{} is not a state file of yoke's: it begins with {found}. It is left as it is. Is status_dir the right directory? \
+         If the file is not needed, move it away and start again: this member then asks all others what they know",
         .path.display()
     )]
-    Damaged {
+    Foreign {
         /// Which file.
         path: PathBuf,
-        /// What was found.
-        what: String,
+        /// Its first bytes.
+        found: String,
     },
     /// A newer or older Yoke wrote it.
     #[error("{} has form {found}, this yoke reads form {VERSION}: use the version of yoke that wrote it", .path.display())]
@@ -94,6 +97,19 @@ pub enum StateError {
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let path = path.to_owned();
     move |source| StateError::Io { path, source }
+}
+
+/// What a status directory holds of a state.
+#[derive(Debug)]
+pub enum Found {
+    /// None, and there never was one.
+    Nothing,
+    /// A whole one.
+    State(Box<HardState>),
+    /// One that is torn: what is wrong with it.
+    Torn(&'static str),
+    /// None; one that was torn has been set aside.
+    WasTorn,
 }
 
 impl StatusDir {
@@ -150,23 +166,43 @@ impl StatusDir {
         self.lock.clone()
     }
 
-    /// The state as last written; none if there never was any.
+    /// The state as last written; none if there never was any; a lost one if it is torn, or was and nothing was written
+    /// since.
     ///
     /// # Errors
-    /// The file cannot be read, is damaged, or belongs to a cluster with other members.
+    /// The file cannot be read, or is not of this cluster, of this version, or of yoke's at all.
     pub fn load(&self, members: &[String]) -> Result<Option<HardState>, StateError> {
-        Self::read(&self.path, members)
+        match Self::look(&self.path, members)? {
+            Found::Nothing => Ok(None),
+            Found::State(state) => Ok(Some(*state)),
+            Found::WasTorn => Ok(Some(HardState::lost(members.into()))),
+            Found::Torn(what) => {
+                let path = self.path.join(STATE);
+                let aside = self.set_aside().map_err(io_error(&path))?;
+                warn!(
+                    "the state file {} is torn ({what}): it is kept as {}, and counts as lost. Is the disk sound?",
+                    path.display(),
+                    aside.display()
+                );
+                Ok(Some(HardState::lost(members.into())))
+            }
+        }
     }
 
-    /// The same of a directory that is not locked: to look at.
+    /// What there is, in a directory that need not be locked. Changes nothing.
     ///
     /// # Errors
     /// As `load`.
-    pub fn read(dir: &Path, members: &[String]) -> Result<Option<HardState>, StateError> {
+    pub fn look(dir: &Path, members: &[String]) -> Result<Found, StateError> {
         let path = dir.join(STATE);
         let mut file = match File::open(&path) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return match torn(dir).map_err(io_error(dir))? {
+                    0 => Ok(Found::Nothing),
+                    _ => Ok(Found::WasTorn),
+                };
+            }
             Err(e) => return Err(io_error(&path)(e)),
         };
         let mut bytes = Vec::new();
@@ -174,7 +210,12 @@ impl StatusDir {
             .take((HEADER + codec::MAX_BYTES + 1) as u64)
             .read_to_end(&mut bytes)
             .map_err(io_error(&path))?;
-        let state = unwrap(&path, &bytes)?;
+        let state = match unwrap(&bytes) {
+            Ok(state) => state,
+            Err(Flaw::Torn(what)) => return Ok(Found::Torn(what)),
+            Err(Flaw::Version(found)) => return Err(StateError::Version { path, found }),
+            Err(Flaw::Foreign(found)) => return Err(StateError::Foreign { path, found }),
+        };
         if *state.members != *members {
             return Err(StateError::Members {
                 path,
@@ -182,7 +223,15 @@ impl StatusDir {
                 configured: members.to_vec(),
             });
         }
-        Ok(Some(state))
+        Ok(Found::State(Box::new(state)))
+    }
+
+    /// Renames the torn state, durably: the name says from then on that there was one.
+    fn set_aside(&self) -> io::Result<PathBuf> {
+        let aside = self.path.join(format!("{TORN}{}", torn(&self.path)? + 1));
+        std::fs::rename(self.path.join(STATE), &aside)?;
+        File::open(&self.path)?.sync_all()?;
+        Ok(aside)
     }
 
     /// Makes the state durable: when this returns, it survives a loss of power; until then the old one does.
@@ -212,6 +261,24 @@ impl StatusDir {
     }
 }
 
+/// The highest number of a torn state that was set aside; 0 if the directory is not there.
+fn torn(dir: &Path) -> io::Result<u32> {
+    let mut highest = 0;
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(e) => return Err(e),
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name
+            .to_str()
+            .and_then(|n| n.strip_prefix(TORN)?.parse().ok());
+        highest = highest.max(number.unwrap_or(0));
+    }
+    Ok(highest)
+}
+
 fn is_same_file(a: &File, b: &File) -> bool {
     let id = |file: &File| file.metadata().map(|m| (m.dev(), m.ino())).ok();
     id(a).is_some() && id(a) == id(b)
@@ -229,36 +296,47 @@ fn wrap(state: &HardState) -> Result<Vec<u8>, CodecError> {
     Ok(bytes)
 }
 
+/// Why bytes are no state.
+enum Flaw {
+    /// They were a state once: what is wrong.
+    Torn(&'static str),
+    /// Of another version's form.
+    Version(u32),
+    /// They never were one: how they begin.
+    Foreign(String),
+}
+
 /// The state that the file's bytes are.
-fn unwrap(path: &Path, bytes: &[u8]) -> Result<HardState, StateError> {
-    let damaged = |what: &str| StateError::Damaged {
-        path: path.to_owned(),
-        what: what.to_owned(),
-    };
+fn unwrap(bytes: &[u8]) -> Result<HardState, Flaw> {
     let number = |at: usize| -> Option<u32> {
         let four = bytes.get(at..at + 4)?;
         four.try_into().ok().map(u32::from_le_bytes)
     };
-    if !bytes.starts_with(MAGIC) {
-        return Err(damaged("it does not begin like a state file"));
+    let begin = &bytes[..bytes.len().min(MAGIC.len())];
+    if begin.iter().all(|b| *b == 0) {
+        // What a file system leaves whose disk was not written in time.
+        return Err(Flaw::Torn("it is empty, or begins with zeros"));
+    }
+    if begin != &MAGIC[..begin.len()] {
+        return Err(Flaw::Foreign(format!(
+            "{:?}",
+            String::from_utf8_lossy(begin)
+        )));
     }
     let (Some(version), Some(length), Some(checksum)) = (number(8), number(12), number(16)) else {
-        return Err(damaged("it ends within its header"));
+        return Err(Flaw::Torn("it ends within its header"));
     };
     if version != VERSION {
-        return Err(StateError::Version {
-            path: path.to_owned(),
-            found: version,
-        });
+        return Err(Flaw::Version(version));
     }
     let payload = &bytes[HEADER..];
     if payload.len() != length as usize {
-        return Err(damaged("its length is not the one written"));
+        return Err(Flaw::Torn("its length is not the one written"));
     }
     if crc32fast::hash(payload) != checksum {
-        return Err(damaged("its checksum does not fit"));
+        return Err(Flaw::Torn("its checksum does not fit"));
     }
-    codec::decode(payload).map_err(|e| damaged(&e.to_string()))
+    codec::decode(payload).map_err(|_| Flaw::Torn("its checksum fits, its contents do not"))
 }
 
 #[cfg(test)]
@@ -311,25 +389,45 @@ mod tests {
         assert_eq!(dir.load(&members()).unwrap(), Some(state(3)));
     }
 
+    /// Every cut, every flipped bit, zeros, more than was written: never a state, and never a fresh start.
     #[test]
-    fn every_torn_or_changed_file_is_an_error() {
+    fn r12_a_torn_file_is_set_aside_and_counts_as_lost() {
         let (_temp, dir) = dir();
         dir.store(&state(3)).unwrap();
         let path = dir.path.join(STATE);
         let whole = std::fs::read(&path).unwrap();
-        for length in 0..whole.len() {
-            std::fs::write(&path, &whole[..length]).unwrap();
-            assert!(dir.load(&members()).is_err(), "cut to {length} bytes");
-        }
-        for place in 0..whole.len() {
+        let lost = || Some(HardState::lost(members().into()));
+        let mut torn: Vec<Vec<u8>> = (0..whole.len()).map(|n| whole[..n].to_vec()).collect();
+        torn.extend((12..whole.len()).map(|place| {
             let mut bytes = whole.clone();
             bytes[place] ^= 0x10;
-            std::fs::write(&path, &bytes).unwrap();
-            assert!(dir.load(&members()).is_err(), "byte {place} changed");
+            bytes
+        }));
+        torn.push(vec![0; whole.len()]);
+        torn.push([whole.as_slice(), b"x"].concat());
+        for (number, bytes) in torn.iter().enumerate() {
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(dir.load(&members()).unwrap(), lost(), "number {number}");
+            let aside = dir.path.join(format!("{TORN}{}", number + 1));
+            assert_eq!(&std::fs::read(aside).unwrap(), bytes);
+            // The next start knows it, too.
+            assert_eq!(dir.load(&members()).unwrap(), lost());
         }
-        std::fs::write(&path, [whole.as_slice(), b"x"].concat()).unwrap();
-        let error = dir.load(&members()).unwrap_err().to_string();
-        assert!(error.contains("is damaged (its length"), "{error}");
+        dir.store(&state(4)).unwrap();
+        assert_eq!(dir.load(&members()).unwrap(), Some(state(4)));
+    }
+
+    #[test]
+    fn a_foreign_file_is_an_error_and_stays() {
+        let (_temp, dir) = dir();
+        let path = dir.path.join(STATE);
+        for foreign in [&b"[config]\nrole=primary\n"[..], b"Y0KESTATE", b"{"] {
+            std::fs::write(&path, foreign).unwrap();
+            let error = dir.load(&members()).unwrap_err();
+            assert!(matches!(error, StateError::Foreign { .. }), "{error}");
+            assert!(error.to_string().contains("is not a state file"), "{error}");
+            assert_eq!(std::fs::read(&path).unwrap(), foreign);
+        }
     }
 
     #[test]
@@ -373,6 +471,6 @@ mod tests {
     fn the_files_bytes_are_these() {
         let bytes = wrap(&state(3)).unwrap();
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        insta::assert_snapshot!(hex, @"594f4b45535441540200000027000000fd830a3503056461746131056461746132076d6f6e69746f7203010100fc404b4c00010700000003000000");
+        insta::assert_snapshot!(hex, @"594f4b45535441540300000027000000fd830a3503056461746131056461746132076d6f6e69746f7203010100fc404b4c00010700000003000000");
     }
 }

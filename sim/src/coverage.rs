@@ -49,7 +49,11 @@ pub struct Coverage {
     pub made: u64,
     /// Members that joined again after the loss of their state.
     pub rejoined: u64,
-    /// Runs in which more was lost than members can make good by themselves.
+    /// Members that joined again on an operator's word.
+    pub vouched: u64,
+    /// Copies that an operator made the cluster's database.
+    pub adopted: u64,
+    /// Runs in which no copy was left that holds all that was acknowledged.
     pub left_to_operators: u64,
     last_primary: Option<usize>,
     acked_lone: u8,
@@ -104,6 +108,8 @@ impl Coverage {
         self.losses += run.losses;
         self.losses_noticed += run.losses_noticed;
         self.rejoined += run.rejoined;
+        self.vouched += run.vouched;
+        self.adopted += run.adopted;
         self.left_to_operators += run.left_to_operators;
         self.two_primaries += u64::from((run.acked_lone | run.acked_in_sync).count_ones() > 1);
         self.two_lone += u64::from(run.acked_lone.count_ones() > 1);
@@ -134,7 +140,9 @@ impl fmt::Display for Coverage {
             ("losses of state or data", self.losses),
             ("  noticed as gone back in time", self.losses_noticed),
             ("  joined again", self.rejoined),
-            ("  left to an operator", self.left_to_operators),
+            ("  joined again on an operator's word", self.vouched),
+            ("  copies adopted", self.adopted),
+            ("  no whole copy left", self.left_to_operators),
             (
                 "seeds with acknowledged writes under two primaries",
                 self.two_primaries,

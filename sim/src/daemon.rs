@@ -170,9 +170,7 @@ impl World {
                     queue.push_back(Inner::Steward(StewardEvent::Target(target)));
                 }
                 Action::Guard(permission) => self.tells_guard(h, ToGuard::Permission(permission)),
-                Action::Reply { request, outcome } => {
-                    self.say(h, || format!("operator {request}: {outcome:?}"))
-                }
+                Action::Reply { request, outcome } => self.on_reply(h, request, &outcome),
                 Action::Explain(reason) => {
                     self.say(h, || format!("node: {reason}"));
                     match &reason {

@@ -65,6 +65,7 @@ mod step;
 pub mod story;
 mod trace;
 mod twin;
+mod word;
 mod world;
 
 pub use coverage::Coverage;

@@ -3,10 +3,11 @@
 //! Data is taken away only while another copy in sync holds every acknowledged write: what is on no disk any more
 //! nobody can promise.
 
+use crate::choices::About;
 use crate::host::Host;
 use crate::oracle::lost_write::first_missing;
 use crate::postgres::directory::{DataDir, Storage};
-use crate::scenario::{Target, What};
+use crate::scenario::{Links, Target, What};
 use crate::world::{Ev, World};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub(crate) struct Losses {
     struck: BTreeMap<usize, bool>,
     /// Who lost its state and has not joined again since.
     forgetful: BTreeMap<usize, bool>,
+    /// Who came back with an older state than another member has seen of it, and has not said so yet.
+    unnoticed: Option<usize>,
     /// More was lost than the members can make good by themselves: an operator has to decide.
     pub(crate) beyond: bool,
 }
@@ -93,13 +96,28 @@ impl World {
             return;
         }
         self.host_dies(h);
+        // Another loss may take away those who know.
+        self.losses.unnoticed = None;
         self.losses.struck.insert(h, true);
         self.coverage.losses += 1;
         if state {
             self.losses.forgetful.insert(h, true);
             // Members that know the cluster are needed to tell the others.
             self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;
-            self.hosts[h].disk.durable = image.as_ref().and_then(|i| i.state.clone());
+            // Of a torn file it is known that there was one.
+            let was = self.hosts[h].disk.durable.is_some() && image.is_none();
+            let torn = was && self.choices.chance(About::StateLands, h, 1, 300);
+            let names = self.hosts[h].config.members.iter();
+            let names: Arc<[String]> = names.map(|m| m.name.clone()).collect();
+            if let Some(state) = image.as_ref().and_then(|i| i.state.as_ref())
+                && self.is_seen_beyond(h, state.writes)
+            {
+                self.losses.unnoticed = Some(h);
+            }
+            self.hosts[h].disk.durable = match torn {
+                true => Some(Arc::new(HardState::lost(names))),
+                false => image.as_ref().and_then(|i| i.state.clone()),
+            };
         }
         if data {
             let uid = self.fresh_uid();
@@ -122,6 +140,39 @@ impl World {
             }
         }
         self.after(down, Ev::BootHost { h });
+        if matches!(what, What::RestoreUnheard(..)) {
+            self.starts_twice_unheard(h, down);
+        }
+    }
+
+    /// Whether another member has it on disk that this one wrote more often.
+    fn is_seen_beyond(&self, h: usize, writes: u64) -> bool {
+        let others = (0..self.hosts.len()).filter(|other| *other != h);
+        others
+            .filter_map(|other| self.hosts[other].disk.durable.as_ref())
+            .filter_map(|state| *state.sightings.get(h)?)
+            .any(|sighting| sighting.presence.writes > writes)
+    }
+
+    /// At a run's end, long after everybody heard everybody.
+    pub(crate) fn check_noticed(&mut self) {
+        if let Some(h) = self.losses.unnoticed {
+            self.violated(
+                "unnoticed",
+                format!("m{h} came back with an older state than others had seen of it, and does not know it"),
+            );
+        }
+    }
+
+    /// Nobody hears it before its second start: by then it has written for a while.
+    fn starts_twice_unheard(&mut self, h: usize, down: u64) {
+        let unheard = down + 3 * self.scenario.decision_timeout;
+        for other in (0..self.hosts.len()).filter(|other| *other != h) {
+            let until = self.now + unheard;
+            self.net.cut(h, other, Links::All, until);
+            self.net.cut(other, h, Links::All, until);
+        }
+        self.after(unheard, Ev::Restart { h });
     }
 
     fn backup_of_another(&self, h: usize) -> Option<DataDir> {
@@ -135,6 +186,7 @@ impl World {
     /// A node says that it lost something. Where nothing was lost, that is wrong.
     pub(crate) fn on_loss_noticed(&mut self, h: usize, what: &str) {
         self.coverage.losses_noticed += 1;
+        self.losses.unnoticed.take_if(|who| *who == h);
         if !self.losses.struck.contains_key(&h) {
             self.violated(
                 "false_alarm",

@@ -63,6 +63,7 @@ impl World {
             | What::RestoreData(target, _, down)
             | What::BaseBackup(target, down)
             | What::LoseAll(target, down)
+            | What::RestoreUnheard(target, _, down)
             | What::RestoreHost(target, _, down) => self.loses(number, target, what, down),
             What::Guard(target) => {
                 let h = self.meets(target);
@@ -148,6 +149,10 @@ impl World {
                     let request = self.fresh_uid();
                     self.daemon_gets(h, Input::Operator(request, Command::Demote));
                 }
+            }
+            What::Operator(target) => {
+                let h = self.meets(target);
+                self.operator_comes(h);
             }
             What::StopDaemon(target, down) => {
                 let h = self.meets(target);

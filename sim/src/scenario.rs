@@ -163,6 +163,10 @@ pub enum What {
     Loss(u64, u64),
     /// An operator hands over.
     Demote(Target),
+    /// An operator comes to a member that stays out, and vouches for those that cannot answer, if that is true (R12).
+    Operator(Target),
+    /// The host dies, and comes back twice: with everything of so long ago, cut off; the second time it is heard.
+    RestoreUnheard(Target, u64, u64),
     /// The daemon is told to stop, and comes back some time after it ended.
     StopDaemon(Target, u64),
 }
@@ -194,7 +198,8 @@ impl What {
         match self {
             What::RestoreState(_, age, _)
             | What::RestoreData(_, age, _)
-            | What::RestoreHost(_, age, _) => Some(*age),
+            | What::RestoreHost(_, age, _)
+            | What::RestoreUnheard(_, age, _) => Some(*age),
             _ => None,
         }
     }
@@ -277,6 +282,8 @@ impl fmt::Display for What {
             What::Hold(from, to, links, time) => write!(f, "hold {from} {to} {links} {time}"),
             What::Loss(share, time) => write!(f, "loss {share} {time}"),
             What::Demote(who) => write!(f, "demote {who}"),
+            What::Operator(who) => write!(f, "operator {who}"),
+            What::RestoreUnheard(who, age, down) => write!(f, "restore-unheard {who} {age} {down}"),
             What::StopDaemon(who, down) => write!(f, "stop-daemon {who} {down}"),
         }
     }
@@ -330,6 +337,8 @@ fn what(w: &mut Words<'_>) -> Result<What, String> {
         "hold" => What::Hold(w.next()?, w.next()?, w.next()?, w.next()?),
         "loss" => What::Loss(w.next()?, w.next()?),
         "demote" => What::Demote(w.next()?),
+        "operator" => What::Operator(w.next()?),
+        "restore-unheard" => What::RestoreUnheard(w.next()?, w.next()?, w.next()?),
         "stop-daemon" => What::StopDaemon(w.next()?, w.next()?),
         _ => return Err(format!("unknown fault {name:?}")),
     })

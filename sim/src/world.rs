@@ -14,6 +14,7 @@ use crate::postgres::instance::DbEv;
 use crate::postgres::standby::Wire;
 use crate::scenario::{Kind, Scenario};
 use crate::trace::Trace;
+use crate::word::Words;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
@@ -32,6 +33,10 @@ pub(crate) enum Ev {
     Image(usize),
     Heal,
     BootHost {
+        h: usize,
+    },
+    /// The host dies and comes back at once.
+    Restart {
         h: usize,
     },
     StartDaemon {
@@ -204,6 +209,7 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) coverage: Coverage,
     pub(crate) losses: Losses,
+    pub(crate) words: Words,
     pub(crate) violation: Option<Violation>,
     pub(crate) events: u64,
     /// The host that the newest step met; none: any.
@@ -296,6 +302,7 @@ impl World {
             trace,
             coverage: Coverage::default(),
             losses: Losses::default(),
+            words: Words::default(),
             violation: None,
             events: 0,
             met: None,
@@ -450,7 +457,12 @@ impl World {
             Ev::Fault(number) => self.fault(number),
             Ev::Image(number) => self.take_images(number),
             Ev::Heal => self.heal(),
+            Ev::BootHost { h } if self.is_kept_off(h) => self.after(100_000, Ev::BootHost { h }),
             Ev::BootHost { h } => self.host_boots(h),
+            Ev::Restart { h } => {
+                self.host_dies(h);
+                self.host_boots(h);
+            }
             Ev::StartDaemon { h } => self.daemon_starts(h),
             Ev::Resume { h } => self.resume(h),
             Ev::Recheck => self.check_two_primaries(),

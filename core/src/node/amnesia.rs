@@ -177,6 +177,11 @@ impl Node {
         }
     }
 
+    /// What is left of a state that counts for nothing; from now on there is another.
+    pub(super) fn memory_left(&mut self) -> Option<Box<HardState>> {
+        self.memory.left.take()
+    }
+
     /// Whether a state was there, and counts for nothing.
     pub(super) fn has_forgotten(&self) -> bool {
         self.memory.left.is_some()
@@ -190,13 +195,13 @@ impl Node {
     }
 
     /// Those whose answers are enough: all others, themselves with state; or the leader of a committed lone record with
-    /// nothing proposed since, whom alone anybody could elect (R12).
+    /// nothing proposed since, whom alone anybody could elect; those that do not may be vouched for (R12).
     pub(super) fn may_rejoin(&self) -> bool {
         let lone = self.answers().any(|a| a.lone && a.record.is_some());
         let all = self
             .config
             .peers()
-            .all(|p| self.answer_of(p).is_some_and(|a| a.has_state))
+            .all(|p| self.has_answered(p) || self.is_vouched_for(p))
             && self.answers().any(|a| a.record.is_some());
         lone || all
     }
@@ -220,26 +225,36 @@ impl Node {
             .chain(left.map(|s| s.term))
             .chain(record.as_ref().map(|r| r.key.term))
             .fold(stamp, Term::max);
-        let promise = self
-            .answers()
-            .map(|a| a.promise)
-            .chain(left.map(|s| s.longest_promise))
-            .fold(self.config.decision_timeout, Duration::max);
-        let mut state = HardState::empty(&self.config);
-        state.term = term;
-        state.adopted = term;
+        let step = self.vouched_step();
+        let mut state = self.state_after_loss(left, step);
+        state.term = Term(term.0 + step);
+        state.adopted = state.term;
         state.record = record;
-        state.longest_promise = promise;
-        // R20: whatever directory is here, it is not the cluster's first one.
-        state.stamped = true;
-        state.writes = self.memory.told.max(left.map_or(0, |s| s.writes)) + 1;
+        let term = state.term;
         self.explain(Reason::Rejoined {
             term,
             record: state.record.as_ref().map(|r| r.key),
         });
         self.begin_with(state);
-        // What it promised before the loss is forgotten: it keeps silent as after any start (R5).
+        self.word_is_kept(term);
+    }
+
+    /// A state to go on with, whose count lies above all that was ever seen. What was promised before the loss is
+    /// forgotten: silent as after any start (R5). `step`: so much more may have been seen by those that did not answer.
+    pub(super) fn state_after_loss(&mut self, left: Option<&HardState>, step: u64) -> HardState {
+        let promise = self
+            .answers()
+            .map(|a| a.promise)
+            .chain(left.map(|s| s.longest_promise))
+            .fold(self.config.decision_timeout, Duration::max);
         self.silent_until = self.silent_until.max(self.started + promise);
+        HardState {
+            longest_promise: promise,
+            // R20: whatever directory is here, it is not the cluster's first one.
+            stamped: true,
+            writes: self.memory.told.max(left.map_or(0, |s| s.writes)) + step + 1,
+            ..HardState::empty(&self.config)
+        }
     }
 
     /// State that was made just now: another start, as it were, whose count is above every one seen before.

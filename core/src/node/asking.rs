@@ -3,10 +3,11 @@
 use super::Node;
 use crate::hard_state::HardState;
 use crate::member::MemberId;
+use crate::message::Reached;
 use crate::message::{Body, HeartbeatReply, Refusal, RefusedBecause, VoteReply};
 use crate::reason::Reason;
 use crate::record::{Record, RecordKey, Term};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use std::sync::Arc;
 
 /// The question under way, and what was answered.
@@ -21,10 +22,13 @@ pub(super) struct Asking {
 /// One member's answer.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Answered {
+    pub(super) at: Instant,
     pub(super) term: Term,
     pub(super) has_state: bool,
     pub(super) stamped: bool,
     pub(super) lone: bool,
+    pub(super) hears: bool,
+    pub(super) reached: Option<Reached>,
     pub(super) promise: Duration,
     pub(super) record: Option<Arc<Record>>,
 }
@@ -65,8 +69,10 @@ impl Node {
         let answer = Body::Answer {
             nonce,
             has_state: self.state.is_some(),
-            stamped: self.pg.stamped || !self.has_looked(),
+            stamped: self.pg.stamped || !self.has_looked() || self.has_forgotten(),
             lone: self.leads_lone(),
+            hears: self.leader.is_some() || self.hears_leader(),
+            reached: self.reached(),
             promise: self
                 .state
                 .as_ref()
@@ -111,10 +117,13 @@ impl Node {
             self.explain(Reason::Genesis);
             self.begin_with(state);
         }
+        self.decide_vouching();
     }
 
     fn may_join_at_genesis(&self) -> bool {
+        // A lost state is the sign of a cluster that was; if all others have theirs, they know that none has begun.
         !self.pg.stamped
+            && (!self.has_forgotten() || self.all_have_joined())
             && self.config.peers().all(|peer| {
                 self.asking.answers[usize::from(peer.0)]
                     .as_ref()
@@ -148,6 +157,28 @@ impl Node {
 
     pub(super) fn answer_of(&self, member: MemberId) -> Option<&Answered> {
         self.asking.answers[usize::from(member.0)].as_ref()
+    }
+
+    /// Its answer, if that came within the last D: what is shown to an operator, and what judges an operator's word.
+    pub(super) fn heard_answer(&self, member: MemberId) -> Option<&Answered> {
+        self.answer_of(member)
+            .filter(|a| self.now.since(a.at) <= self.config.decision_timeout)
+    }
+
+    /// Whether it answered this member's question, itself with state.
+    pub(super) fn has_answered(&self, member: MemberId) -> bool {
+        self.answer_of(member).is_some_and(|a| a.has_state)
+    }
+
+    /// The names of the other members of which this holds; none: of nobody.
+    pub(super) fn names(&self, holds: impl Fn(&MemberId) -> bool) -> Option<String> {
+        let names: Vec<&str> = self
+            .config
+            .peers()
+            .filter(|p| holds(p))
+            .map(|p| self.config.name(p))
+            .collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     pub(super) fn answers(&self) -> impl Iterator<Item = &Answered> {

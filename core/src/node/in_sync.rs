@@ -63,6 +63,7 @@ impl Node {
         if let Some(copy) = self.grown() {
             next.in_sync.push(copy);
             next.in_sync.sort_unstable();
+            next.forced = false;
             self.explain(Reason::Grows { copy });
             if let Some(leader) = self.leader.as_deref_mut() {
                 leader.flaps[usize::from(copy.member.0)].grown_at = now;

@@ -3,6 +3,7 @@
 //! Every event first changes what is known (`on_…`), then [`Node::decide`] draws all conclusions from what is known and
 //! from the time: it is level-triggered, so that a lost, late or doubled event only delays.
 
+mod adopting;
 mod amnesia;
 mod asking;
 mod election;
@@ -18,6 +19,7 @@ mod register;
 mod release;
 mod serving;
 mod stays_out;
+mod vouching;
 
 use crate::action::Action;
 use crate::config::Config;
@@ -41,6 +43,7 @@ use following::Heard;
 use leader::Leader;
 use release::Leaving;
 use std::sync::Arc;
+use vouching::Vouching;
 
 /// One member's protocol machine.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -101,6 +104,10 @@ pub struct Node {
     /// Counts campaigns and questions.
     rounds: u64,
     asking: Asking,
+    /// An operator's word for members that cannot answer (R12).
+    vouching: Option<Vouching>,
+    /// A message of another member came in this run.
+    heard_anybody: bool,
     /// Leads its term.
     leader: Option<Box<Leader>>,
     /// After a release: what remains to be said, and to whom the role goes.
@@ -146,6 +153,8 @@ impl Node {
             campaign: None,
             rounds: 0,
             asking: Asking::new(config.members.len()),
+            vouching: None,
+            heard_anybody: false,
             leader: None,
             leaving: None,
             stopping: None,
@@ -239,6 +248,7 @@ impl Node {
             return;
         }
         self.last_from[usize::from(from.0)] = self.now;
+        self.heard_anybody = true;
         let Message {
             term,
             holds,
@@ -265,14 +275,19 @@ impl Node {
                 has_state,
                 stamped,
                 lone,
+                hears,
+                reached,
                 promise,
                 record,
             } => {
                 let answered = Answered {
+                    at: self.now,
                     term,
                     has_state: has_state && !forgot,
                     stamped,
                     lone: lone && !forgot,
+                    hears,
+                    reached,
                     promise,
                     record,
                 };
@@ -320,6 +335,8 @@ impl Node {
                 Ok(()) => {}
                 Err(outcome) => self.reply(request, outcome),
             },
+            Command::Vouch { members, step } => self.vouch(request, members, *step),
+            Command::Adopt { step } => self.adopt(request, *step),
         }
     }
 
@@ -417,8 +434,11 @@ impl Node {
 
     /// Makes the state durable before anything that is pushed from now on (R1).
     fn save(&mut self) {
+        let counts = self.heard_anybody;
         if let Some(state) = &mut self.state {
-            state.writes += 1;
+            // What is written before anybody was heard binds nobody: counted, it would let an old state overtake what
+            // was seen of it (R12).
+            state.writes += u64::from(counts);
             state.noted = self.noted;
             state.sightings.clone_from(&self.sightings);
             self.noted_at = self.now;

@@ -31,6 +31,7 @@ impl Node {
                 in_sync: vec![copy],
                 promotions: History::default(),
                 system_id,
+                forced: false,
             },
             // The database went away between vote and election: `decide_leader` tries again.
             _ => return,

@@ -1,8 +1,10 @@
-//! Why a member stays out, for people: what it waits for, from whom, and what to do (R12).
+//! Why a member stays out, for people: what was found, what it waits for, from whom, and what to do (R12, R15). What only
+//! an operator can decide is said with the command that does it and with what it risks; the command stands between
+//! backquotes.
 
 use super::Node;
-use super::asking::Answered;
 use crate::member::MemberId;
+use crate::record::Record;
 
 impl Node {
     /// Why this member stays out; none: it does not.
@@ -10,64 +12,134 @@ impl Node {
         if self.state.is_some() {
             return self.lacks_its_copy();
         }
-        let lost = self.knows_of_loss();
-        let waits = |which: &dyn Fn(Option<&Answered>) -> bool| -> Option<String> {
-            let names: Vec<&str> = self
-                .config
-                .peers()
-                .filter(|p: &MemberId| which(self.answer_of(*p)))
-                .map(|p| self.config.name(p))
-                .collect();
-            (!names.is_empty()).then(|| names.join(", "))
+        if !self.has_looked() {
+            return Some("no state file: it looks at its data directory first".to_owned());
+        }
+        let knows = |p: &MemberId| {
+            self.heard_answer(*p)
+                .is_some_and(|a| a.has_state && a.record.is_some())
         };
-        let silent = waits(&|a| a.is_none());
-        let stateless = waits(&|a| a.is_some_and(|a| !a.has_state));
-        Some(match (lost, silent, stateless) {
-            (false, Some(silent), _) => format!(
+        Some(if self.names(knows).is_some() {
+            self.waits_to_join()
+        } else if self.was_there_a_cluster() {
+            self.nobody_knows()
+        } else {
+            self.waits_for_genesis()
+        })
+    }
+
+    /// Another member has state and record: the rest has to answer, too.
+    fn waits_to_join(&self) -> String {
+        let stateless = |p: &MemberId| self.heard_answer(*p).is_some_and(|a| !a.has_state);
+        let silent = |p: &MemberId| self.heard_answer(*p).is_none();
+        let missing = |p: &MemberId| silent(p) || stateless(p);
+        let Some(missing) = self.names(missing) else {
+            return "its state file is lost: it is joining again".to_owned();
+        };
+        let mut why = "its state file is lost: it neither votes nor accepts until every other member that has its state, or \
+                       the leader of a primary that serves alone, has answered"
+            .to_owned();
+        if let Some(silent) = self.names(silent) {
+            why += &format!("; no answer from {silent}: start yoke there");
+        }
+        if let Some(stateless) = self.names(stateless) {
+            why += &format!("; {stateless} lost its state file, too");
+        }
+        why + &format!(
+            ". Only if {missing} cannot answer with its state any more, and is stopped or lost it, too: say `yokeadm vouch {}` \
+             to this host. What only {missing} knows is given up then: acknowledged writes, if the last primary is among them",
+            missing.replace(", ", " ")
+        )
+    }
+
+    /// A cluster was there, and nobody who answers knows its record.
+    fn nobody_knows(&self) -> String {
+        let silent = |p: &MemberId| self.heard_answer(*p).is_none();
+        let mut why = match self.has_forgotten() {
+            true => "its state file is lost",
+            false => "there is no state file, but data of a cluster, so this is no first start",
+        }
+        .to_owned();
+        why += match self.names(silent) {
+            Some(silent) => format!(
+                "; nobody who answers knows the cluster's record, and {silent} does not answer: start yoke there"
+            ),
+            None => "; every member answers, and none knows the cluster's record".to_owned(),
+        }
+        .as_str();
+        if !self.is_data() && self.answers().all(|a| !a.stamped) {
+            return why
+                + ". If there never was a cluster, remove the set-aside state file (yoke.state.torn-…) and start yoke again";
+        }
+        let to = match self.is_data() {
+            true => "to this host",
+            false => "to the data host with the newest copy",
+        };
+        why + &format!(
+            ". Only if no status directory is left anywhere: `yokeadm adopt`, said {to}, makes its copy the cluster's \
+             database. Acknowledged writes that it lacks are lost then: choose the copy that was primary last"
+        )
+    }
+
+    fn waits_for_genesis(&self) -> String {
+        match self.names(|p| self.heard_answer(*p).is_none()) {
+            Some(silent) => format!(
                 "no state file: a first start needs an answer from every member; none yet from {silent}: start yoke there"
             ),
-            (true, Some(silent), _) => format!(
-                "its state file is lost: it neither votes nor accepts until every other member, or the leader of a \
-                 primary that serves alone, has answered; no answer yet from {silent}: start yoke there"
-            ),
-            (true, None, Some(stateless)) => format!(
-                "its state file is lost, and so is that of {stateless}: an answer of one without state counts for \
-                 nothing. Members that know the cluster have to come back first; restore the status directory of one \
-                 of them if it can be found"
-            ),
-            (true, None, None) => "its state file is lost: it is joining again".to_owned(),
-            (false, None, _) if !self.has_looked() => {
-                "no state file: it looks at its data directory first".to_owned()
-            }
-            (false, None, _) if !self.pg.stamped && self.answers().all(|a| !a.stamped) => {
-                "no state file: a first start is under way".to_owned()
-            }
-            (false, None, _) => {
-                "no state file, but stamped data is there: this is no first start; restore the status directory"
-                    .to_owned()
-            }
-        })
+            None => "no state file: a first start is under way".to_owned(),
+        }
     }
 
-    fn knows_of_loss(&self) -> bool {
-        self.has_forgotten() || self.answers().any(|a| a.record.is_some())
+    fn was_there_a_cluster(&self) -> bool {
+        self.has_forgotten()
+            || self.pg.stamped
+            || self.answers().any(|a| a.record.is_some() || a.stamped)
     }
 
-    /// Its directory went back in time, and the record counts on no other copy (R15).
+    /// It holds data, nobody leads, and no copy that the record names can be seen (R15).
     fn lacks_its_copy(&self) -> Option<String> {
         let record = self.record()?;
-        let named = record.copy_of(self.config.me)?;
-        let held = self.own_copy_id();
-        let alone = record.in_sync.len() == 1;
-        (alone && self.is_data() && self.has_looked() && held != Some(named.id) && self.leader.is_none()).then(|| {
-            let found = match held.or(self.pg.copy) {
-                Some(copy) => format!("the data directory holds another or an older one, {copy}"),
-                None => "there is no such data".to_owned(),
+        if !self.is_data() || !self.has_looked() || self.leader.is_some() || self.hears_leader() {
+            return None;
+        }
+        let own = record.copy_of(self.config.me);
+        if own.is_some() && own == self.copy() {
+            return None;
+        }
+        let silent = |p: &MemberId| record.copy_of(*p).is_some() && self.heard_answer(*p).is_none();
+        let seen = record.in_sync.iter().any(|c| self.answers_with_copy(*c));
+        let waited = self.now.since(self.started) > self.config.decision_timeout;
+        if seen || !waited {
+            return None;
+        }
+        let mut why = format!("every acknowledged write is {}", self.where_it_is(record));
+        if own.is_some() {
+            why += &match self.pg.copy {
+                Some(copy) => format!(
+                    "; the data directory here holds another copy or an older one, {copy}: if the right one is left, put it back"
+                ),
+                None => "; there is no such data here: if it is left, put it back".to_owned(),
             };
-            format!(
-                "every acknowledged write is only in its copy {}, and {found}: nobody may serve; restore that data directory",
-                named.id
-            )
-        })
+        }
+        if let Some(silent) = self.names(silent) {
+            why += &format!("; {silent} does not answer: start yoke there");
+        }
+        if self.copy().is_some() {
+            why += &format!(
+                ". Only if none of that is left: `yokeadm adopt`, said to this host, makes its copy, which ends at {}, the \
+                 cluster's database. Acknowledged writes that it lacks are lost then",
+                self.pg.end
+            );
+        }
+        Some(why)
+    }
+
+    fn where_it_is(&self, record: &Record) -> String {
+        let copies: Vec<String> = record
+            .in_sync
+            .iter()
+            .map(|c| format!("in copy {} of {}", c.id, self.config.name(c.member)))
+            .collect();
+        copies.join(" and ")
     }
 }

@@ -815,6 +815,7 @@ pub fn record(
     promotions: Vec<Promotion>,
 ) -> Record {
     Record {
+        forced: false,
         key: RecordKey {
             term: Term(term),
             version: term,

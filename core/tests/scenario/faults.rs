@@ -3,8 +3,11 @@
 use super::database::{DbRole, Trouble};
 use super::{Cluster, Sent};
 use yoke_core::member::MemberId;
-use yoke_core::operator::Command;
+use yoke_core::operator::{Command, CommandOutcome};
 use yoke_core::{Duration, Event};
+
+/// What an operator's word adds to the term.
+pub(crate) const STEP: u64 = (1 << 20) + 77;
 
 impl Cluster {
     /// The host loses its power.
@@ -85,6 +88,37 @@ impl Cluster {
                 command,
             },
         );
+    }
+
+    /// An operator's word to a member; its newest answer so far.
+    pub(crate) fn operator(&mut self, m: MemberId, command: Command) -> Option<CommandOutcome> {
+        self.note(m, &format!("operator: {command:?}"));
+        self.host_mut(m).replies.clear();
+        self.handle(
+            m,
+            Event::Operator {
+                request: 7,
+                command,
+            },
+        );
+        self.host(m).replies.last().cloned()
+    }
+
+    /// Vouches at `m` for others.
+    pub(crate) fn vouch(&mut self, m: MemberId, others: &[MemberId]) -> Option<CommandOutcome> {
+        let members = others.to_vec();
+        self.operator(
+            m,
+            Command::Vouch {
+                members,
+                step: STEP,
+            },
+        )
+    }
+
+    /// Makes the copy at `m` the cluster's database.
+    pub(crate) fn adopt(&mut self, m: MemberId) -> Option<CommandOutcome> {
+        self.operator(m, Command::Adopt { step: STEP })
     }
 
     pub(crate) fn stop(&mut self, m: MemberId) {

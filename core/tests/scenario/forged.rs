@@ -134,6 +134,8 @@ impl Cluster {
             has_state: true,
             stamped: false,
             lone: false,
+            hears: false,
+            reached: None,
             promise: super::D,
             record: Some(Arc::new(record.clone())),
         };

@@ -116,6 +116,7 @@ impl Cluster {
             in_sync: in_sync.iter().map(|m| first_copy(*m)).collect(),
             promotions: history.clone(),
             system_id: SYSTEM,
+            forced: false,
         });
         for m in self.config.ids() {
             self.hosts[index(m)].disk = Some(HardState {

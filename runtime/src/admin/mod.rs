@@ -5,5 +5,6 @@ pub mod desk;
 pub mod operate;
 pub mod protocol;
 pub mod server;
+pub mod word;
 
 pub use protocol::{Report, Request, Response};

@@ -14,7 +14,7 @@ use yoke_core::postgres::Doors;
 /// How long a member may take to say what it sees.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the first one may: without it there is nothing to show.
-const FIRST: Duration = Duration::from_secs(5);
+pub(super) const FIRST: Duration = Duration::from_secs(5);
 /// How long a hand-over may take: it waits for a checkpoint of a busy database.
 const HAND_OVER: Duration = Duration::from_secs(610);
 
@@ -25,8 +25,8 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// Whom to ask, and how to print what comes of it.
 #[derive(Debug)]
 pub struct Where {
-    address: String,
-    json: bool,
+    pub(super) address: String,
+    pub(super) json: bool,
 }
 
 /// Why a command came to nothing.
@@ -179,7 +179,7 @@ pub fn demote(to: &Where) -> Result<String, OperateError> {
         let response = client::ask(&to.address, &Request::Demote, HAND_OVER).await?;
         let from = name(&before, before.view.me);
         match response {
-            Response::Demote(CommandOutcome::HandedOver { to: successor }) => {
+            Response::Outcome(CommandOutcome::HandedOver { to: successor }) => {
                 let serves = until_it_serves(&before, successor).await;
                 let seconds = (begun.elapsed().as_secs_f64() * 100.0).round() / 100.0;
                 let successor = name(&before, successor);
@@ -196,7 +196,7 @@ pub fn demote(to: &Where) -> Result<String, OperateError> {
                     "{from} handed over to {successor} in {seconds:.2} s\n"
                 ))
             }
-            Response::Demote(outcome) => Err(OperateError::Outcome(why_not(&before, &outcome))),
+            Response::Outcome(outcome) => Err(OperateError::Outcome(why_not(&before, &outcome))),
             Response::Failed(why) => Err(OperateError::Outcome(format!("{from} says: {why}"))),
             Response::Report(_) | Response::Lost(_) => Err(OperateError::Outcome(format!(
                 "{from} gave an answer to another question"
@@ -296,6 +296,10 @@ fn why_not(report: &Report, outcome: &CommandOutcome) -> String {
         CommandOutcome::TakenBack => {
             format!("the other host did not take over: {me} serves on, nothing is lost")
         }
+        CommandOutcome::Refused(why) => why.clone(),
+        CommandOutcome::Joined { .. } | CommandOutcome::Adopted { .. } => {
+            format!("{me} gave an answer to another question")
+        }
     }
 }
 
@@ -307,14 +311,16 @@ fn what_else(report: &Report) -> &'static str {
     }
 }
 
-fn name(report: &Report, member: MemberId) -> &str {
+pub(super) fn name(report: &Report, member: MemberId) -> &str {
     report
         .members
         .get(usize::from(member.0))
         .map_or("an unknown member", |m| &m.name)
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T, OperateError>>) -> Result<T, OperateError> {
+pub(super) fn block_on<T>(
+    work: impl Future<Output = Result<T, OperateError>>,
+) -> Result<T, OperateError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

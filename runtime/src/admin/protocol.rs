@@ -18,6 +18,13 @@ pub enum Request {
     Demote,
     /// What has left this host's data directory and is kept?
     Lost,
+    /// Join again without the answers of these members.
+    Vouch {
+        /// Their names.
+        members: Vec<String>,
+    },
+    /// Make this member's copy the cluster's database.
+    Adopt,
 }
 
 /// What is answered.
@@ -25,8 +32,8 @@ pub enum Request {
 pub enum Response {
     /// To `List`.
     Report(Box<Report>),
-    /// To `Demote`, once it has happened or failed.
-    Demote(CommandOutcome),
+    /// To what changes something, once it has happened or failed.
+    Outcome(CommandOutcome),
     /// The daemon cannot answer: why.
     Failed(String),
     /// To `Lost`, the newest first.

@@ -4,6 +4,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::process::ExitCode;
 use yoke::admin::operate::{self, Health, OperateError, Where};
+use yoke::admin::word;
 use yoke::show::print;
 
 /// Asks a yoke daemon, and through it its cluster.
@@ -41,6 +42,21 @@ enum Command {
     Demote,
     /// What rewinds dropped and clones set aside, and where it lies
     Lost,
+    /// Let the daemon that is asked, which lost its state, join again without the answers of these members
+    Vouch {
+        /// They are stopped, or lost their state too, and stay so until it has joined
+        #[arg(required = true)]
+        members: Vec<String>,
+        /// What this risks is accepted: do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Make the copy at the daemon that is asked the cluster's database, whatever it lacks
+    Adopt {
+        /// What this risks is accepted: do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// The whole cluster
     #[command(subcommand)]
     Cluster(Cluster),
@@ -86,6 +102,10 @@ fn main() -> ExitCode {
             operate::demote(&to).map(|text| (text, ExitCode::SUCCESS))
         }
         Command::Lost => operate::lost(&to).map(|text| (text, ExitCode::SUCCESS)),
+        Command::Vouch { members, yes } => {
+            word::vouch(&to, &members, yes).map(|text| (text, ExitCode::SUCCESS))
+        }
+        Command::Adopt { yes } => word::adopt(&to, yes).map(|text| (text, ExitCode::SUCCESS)),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             let mut script = Vec::new();

@@ -3,7 +3,7 @@
 use super::{Finding, Findings, Level, database, host, members};
 use crate::config::Configuration;
 use crate::postgres::data_lock;
-use crate::state_file::StatusDir;
+use crate::state_file::{Found, StatusDir};
 use serde::Serialize;
 use std::fmt::Write;
 use std::net::TcpListener;
@@ -66,12 +66,20 @@ pub fn look(path: &Path) -> Findings {
 fn state(config: &Configuration, found: &mut Findings) -> bool {
     let names: Vec<String> = config.core.members.iter().map(|m| m.name.clone()).collect();
     let place = format!("{} (status_dir)", config.status_dir.display());
-    match StatusDir::read(&config.status_dir, &names) {
-        Ok(Some(state)) => found.ok(
+    match StatusDir::look(&config.status_dir, &names) {
+        Ok(Found::State(state)) if !state.lost => found.ok(
             &place,
             format!("holds this member's state, of term {}", state.term),
         ),
-        Ok(None) => found.ok(&place, "holds no state: a first start"),
+        Ok(Found::Nothing) => found.ok(&place, "holds no state: a first start"),
+        Ok(Found::Torn(what)) => found.warn(
+            &place,
+            format!("the state is torn ({what}): a start sets it aside, and asks the other members what they know"),
+        ),
+        Ok(Found::State(_) | Found::WasTorn) => found.warn(
+            &place,
+            "the state is lost: a start asks the other members what they know",
+        ),
         Err(error) => found.error(&place, error.to_string()),
     }
     match StatusDir::is_locked(&config.status_dir) {

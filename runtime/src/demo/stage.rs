@@ -99,10 +99,10 @@ impl Stage {
             let name = names[node];
             let name_of = |m: MemberId| names[usize::from(m.0)];
             match client::ask(&address, &Request::Demote, PATIENCE).await {
-                Ok(Response::Demote(CommandOutcome::HandedOver { to })) => {
+                Ok(Response::Outcome(CommandOutcome::HandedOver { to })) => {
                     Ok(format!("{name} handed over to {}", name_of(to)))
                 }
-                Ok(Response::Demote(outcome)) => {
+                Ok(Response::Outcome(outcome)) => {
                     Err(format!("{name} did not hand over: {outcome:?}"))
                 }
                 Ok(Response::Failed(why)) => Err(format!("{name} did not hand over: {why}")),

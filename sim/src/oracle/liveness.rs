@@ -80,23 +80,35 @@ impl World {
         }
         let d = self.scenario.decision_timeout;
         // A voter may have just started, a clock be slow, a database have to recover.
-        let writable_by = heal_at + 2 * d * 11 / 10 + 5_000_000;
-        if now > writable_by && (self.losses.beyond || !self.is_copy_left()) {
-            // Only an operator can decide here (R12, R15).
-            self.coverage.left_to_operators += 1;
-            self.finished = true;
-            return;
+        let patience = 2 * d * 11 / 10 + 5_000_000;
+        // Only an operator can decide (R12, R15), and then it is as if everything had healed after the last word.
+        let since = heal_at.max(self.words.last);
+        let writable_by = since + patience;
+        let well = self.oracles.liveness.well_since.is_some();
+        if now > writable_by && !well && (self.losses.beyond || !self.is_copy_left()) {
+            match self.operators_decide() {
+                Some(true) => {
+                    self.words.last = now;
+                    return;
+                }
+                Some(false) => {}
+                None => {
+                    self.coverage.left_to_operators += 1;
+                    self.finished = true;
+                    return;
+                }
+            }
         }
-        if now > writable_by && self.oracles.liveness.last.is_none_or(|last| last < heal_at) {
+        if now > writable_by && self.oracles.liveness.last.is_none_or(|last| last < since) {
             self.violated(
                 "liveness",
                 format!(
                     "nothing was acknowledged within {} s of healing",
-                    (writable_by - heal_at) / 1_000_000
+                    patience / 1_000_000
                 ),
             );
         }
-        let in_sync_by = heal_at + 60_000_000;
+        let in_sync_by = since + 60_000_000;
         if now > in_sync_by && self.oracles.liveness.well_since.is_none() {
             self.violated(
                 "liveness",
@@ -110,6 +122,7 @@ impl World {
             .is_some_and(|since| now > since + 1_000_000)
         {
             self.finished = true;
+            self.check_noticed();
             let liveness = &self.oracles.liveness;
             if let (Some(served), Some(well)) = (liveness.served, liveness.well_since) {
                 self.coverage.healed(served - heal_at, well - heal_at);

@@ -1,0 +1,174 @@
+//! Operators where nobody else can decide (R12, R15): they read what a member says of itself, and give their word where it
+//! is true. What is true they know better than any member: which hosts have power, and what was acknowledged.
+
+use crate::host::Input;
+use crate::oracle::lost_write::first_missing;
+use crate::world::{Ev, World};
+use yoke_core::member::MemberId;
+use yoke_core::operator::{Command, CommandOutcome, LEAST_STEP};
+use yoke_core::view::RoleView;
+
+/// Words that operators gave.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    /// Those not answered yet.
+    given: Vec<Word>,
+    /// How many words it took after everything healed.
+    after_healing: u64,
+    /// When the last of those was given.
+    pub(crate) last: u64,
+}
+
+#[derive(Debug)]
+struct Word {
+    to: usize,
+    request: u64,
+    until: u64,
+    /// Hosts that stay without power until it is answered: that was vouched for.
+    off: Vec<usize>,
+}
+
+/// Nobody waits longer for the answer to a word: a member on the slowest clock gives it up before.
+const PATIENCE: u64 = 60_000_000;
+
+impl World {
+    /// Whether an operator keeps this host without power, because that was vouched for.
+    pub(crate) fn is_kept_off(&self, h: usize) -> bool {
+        let now = self.now;
+        self.words
+            .given
+            .iter()
+            .any(|w| w.off.contains(&h) && now < w.until && self.hosts[w.to].daemon.is_some())
+    }
+
+    /// A member answers an operator.
+    pub(crate) fn on_reply(&mut self, h: usize, request: u64, outcome: &CommandOutcome) {
+        self.say(h, || format!("operator {request}: {outcome:?}"));
+        self.words.given.retain(|w| w.request != request);
+        match outcome {
+            CommandOutcome::Joined { .. } => self.coverage.vouched += 1,
+            CommandOutcome::Adopted { .. } => self.coverage.adopted += 1,
+            CommandOutcome::Refused(why) if self.healed => self.stops_what_is_in_the_way(h, why),
+            _ => {}
+        }
+    }
+
+    /// An operator comes to a member that stays out, and vouches for those that it names, as far as that is true.
+    pub(crate) fn operator_comes(&mut self, h: usize) -> bool {
+        let Some(named) = self.is_told(h, "yokeadm vouch ") else {
+            return false;
+        };
+        let named: Vec<usize> = named
+            .split_whitespace()
+            .filter_map(|name| name.strip_prefix('m')?.parse().ok())
+            .collect();
+        let vouched: Vec<usize> = named
+            .into_iter()
+            .filter(|v| self.cannot_answer(*v))
+            .collect();
+        if vouched.is_empty() || !self.is_known_besides(h, &vouched) {
+            return false;
+        }
+        let off = vouched.iter().copied().filter(|v| !self.hosts[*v].up);
+        let off: Vec<usize> = off.collect();
+        let members = vouched.iter().map(|v| MemberId(*v as u8)).collect();
+        let step = LEAST_STEP;
+        self.give_word(h, off, Command::Vouch { members, step });
+        true
+    }
+
+    /// It has no power, or no state.
+    fn cannot_answer(&self, h: usize) -> bool {
+        let host = &self.hosts[h];
+        let daemon = host.daemon.as_ref();
+        !host.up || daemon.is_some_and(|d| d.node.view().role == RoleView::WithoutState)
+    }
+
+    /// Nothing that was committed is known to those vouched for alone.
+    fn is_known_besides(&self, h: usize, vouched: &[usize]) -> bool {
+        let committed = self.oracles.newest_record.committed.as_ref();
+        (0..self.hosts.len())
+            .filter(|other| *other != h && !vouched.contains(other))
+            .filter_map(|other| Some(self.hosts[other].daemon.as_ref()?.node.view()))
+            .filter(|view| view.role != RoleView::WithoutState)
+            .any(|view| view.record.map(|r| r.key) >= committed.map(|r| r.key))
+    }
+
+    /// What comes after these words in the command that a member's own text names.
+    fn is_told(&self, h: usize, words: &str) -> Option<String> {
+        let daemon = self.hosts[h].daemon.as_ref()?;
+        let text = daemon.node.view().stays_out?;
+        let (_, command) = text.split_once(&format!("`{words}"))?;
+        Some(command.split('`').next()?.to_owned())
+    }
+
+    fn give_word(&mut self, to: usize, off: Vec<usize>, command: Command) {
+        let request = self.fresh_uid();
+        if self.healed {
+            self.words.after_healing += 1;
+            self.words.last = self.now;
+        }
+        if self.words.after_healing > 30 {
+            let what = "an operator's words do not bring the cluster back";
+            self.violated("liveness", what.into());
+        }
+        self.say(to, || format!("OPERATOR {request}: {command:?}"));
+        self.words.given.push(Word {
+            to,
+            request,
+            until: self.now + PATIENCE,
+            off,
+        });
+        self.daemon_gets(to, Input::Operator(request, command));
+    }
+
+    /// After everything healed: whatever members cannot decide an operator does, as they say. Whether there was something
+    /// to do; none: nothing that was acknowledged is whole anywhere.
+    pub(crate) fn operators_decide(&mut self) -> Option<bool> {
+        let all = 0..self.hosts.len();
+        let vouched = all.clone().filter(|h| self.operator_comes(*h)).count();
+        if vouched > 0 || self.is_led() {
+            return Some(vouched > 0);
+        }
+        // Nobody to vouch for: a copy is made the cluster's database, one that holds everything.
+        let whole: Vec<usize> = all
+            .filter(|h| {
+                let dir = self.hosts[*h].storage.directory.as_mut();
+                dir.is_some_and(|d| first_missing(&self.oracles.lost_write.acked, d).is_none())
+            })
+            .collect();
+        let told = |h: &usize| self.is_told(*h, "yokeadm adopt").is_some();
+        let told: Vec<usize> = whole.iter().copied().filter(told).collect();
+        for h in &told {
+            self.give_word(*h, vec![], Command::Adopt { step: LEAST_STEP });
+        }
+        (!whole.is_empty()).then_some(!told.is_empty())
+    }
+
+    /// Another copy is in the way of the one that holds everything: its host is stopped, as the answer says, and the word
+    /// is given again later.
+    fn stops_what_is_in_the_way(&mut self, h: usize, why: &str) {
+        let named = |word: &str| {
+            word.trim_matches(',')
+                .strip_prefix('m')?
+                .parse::<usize>()
+                .ok()
+        };
+        let others: Vec<usize> = why.split_whitespace().filter_map(named).collect();
+        let other = others.into_iter().find(|o| *o != h);
+        if let Some(other) = other.filter(|_| why.contains("stop yoke there first")) {
+            self.host_dies(other);
+            self.after(
+                8 * self.scenario.decision_timeout + 20_000_000,
+                Ev::BootHost { h: other },
+            );
+        }
+    }
+
+    fn is_led(&self) -> bool {
+        self.hosts.iter().any(|host| {
+            let daemon = host.daemon.as_ref();
+            daemon.is_some_and(|d| d.node.view().role == RoleView::Leader)
+        })
+    }
+}
