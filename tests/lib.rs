@@ -6,6 +6,7 @@
 //! | `scene` | a cluster with clients, set up, judged and taken down around a test's body |
 //! | `faults` | a fault, its return, and what the clients saw of it |
 //! | `network` | three hosts in network namespaces, whose traffic can be dropped in silence |
+//! | `storm` | not a test, but a program: faults of all kinds, drawn from a seed, for as long as one likes |
 //!
 //! Needs PostgreSQL 13 or newer and, for the network, root. Nothing sleeps and hopes: every wait is for a condition, with a
 //! deadline; how long things took is printed (`cargo test -p tests -- --nocapture`), not asserted.
@@ -14,6 +15,7 @@ pub mod faults;
 pub mod network;
 pub mod programs;
 pub mod scene;
+pub mod storm;
 
 /// A result whose error is for people.
 pub type Said<T> = Result<T, String>;

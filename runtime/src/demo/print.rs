@@ -17,7 +17,8 @@ pub fn plain(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-fn time_of_day(now: SystemTime) -> String {
+/// Hours to milliseconds, UTC.
+pub fn time_of_day(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs() % 86_400;
     format!(
