@@ -94,6 +94,9 @@ pub enum Reason {
         dead: bool,
         stuck_for: Duration,
     },
+    StandbyHangs {
+        silence: Duration,
+    },
     HandsOver {
         to: Option<Copy>,
     },
@@ -222,6 +225,10 @@ impl fmt::Display for Reason {
                 f,
                 "starts its database again: it {}, and no other copy can take over",
                 Trouble(*dead, *stuck_for)
+            ),
+            Reason::StandbyHangs { silence } => write!(
+                f,
+                "stops its standby, to start it again: it has not answered, or let nobody in, for {silence}"
             ),
             Reason::HandsOver { to: Some(to) } => write!(f, "hands over to {to}"),
             Reason::HandsOver { to: None } => {

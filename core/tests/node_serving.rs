@@ -157,6 +157,26 @@ fn r19_waiting_for_a_standby_is_not_hanging() {
     cluster.over();
 }
 
+/// It leaves `in_sync` first (R8), so that writes wait for it but once; then it is started again, and comes back.
+#[test]
+fn r19_a_standby_that_hangs_is_started_again_by_its_daemon() {
+    let mut cluster = Cluster::in_sync();
+    cluster.trouble(DATA2, hanging());
+    cluster.run_for(D - ms(100));
+    assert!(!cluster.said(DATA2, "stops its standby"));
+    cluster.run_until("it is stopped", secs(1), |c| {
+        c.db(DATA2).role() == DbRole::Down
+    });
+    assert!(cluster.said(DATA2, "stops its standby"));
+    assert_eq!(cluster.served_by(), Some(DATA1));
+    // A second time: it gets more time to answer.
+    cluster.run_for(D + D - ms(200));
+    assert_ne!(cluster.db(DATA2).role(), DbRole::Down);
+    cluster.trouble(DATA2, Trouble::default());
+    cluster.run_until("in sync again", secs(10), Cluster::is_in_sync);
+    cluster.over();
+}
+
 #[test]
 fn r19_who_gave_way_does_not_campaign_before_another_led_or_d_has_passed() {
     let mut cluster = Cluster::in_sync();

@@ -49,6 +49,10 @@ impl Node {
         let seen_running =
             leader.proposed.is_none() && others.iter().any(|c| self.may_take_over(*c));
         let lone = others.is_empty();
+        // Nobody else is there: a database that is slow to answer at all gets more time with each try.
+        if lone && hangs && !dead && stuck_for <= self.hang_patience() {
+            return;
+        }
         if (seen_running || (hangs && !lone)) && leader.giving_way.is_none() {
             self.explain(Reason::GivesWay { dead, stuck_for });
             self.withdraw_permission();
@@ -58,6 +62,9 @@ impl Node {
             }
         } else if dead || hangs {
             self.explain(Reason::RestartsDatabase { dead, stuck_for });
+            if !dead {
+                self.note_hang();
+            }
             let now = self.now;
             if let Some(leader) = self.leader.as_deref_mut() {
                 // A dead one is started by the steward; a hanging one has to be stopped first.

@@ -105,6 +105,8 @@ pub struct World {
     pub lags: (u32, u32),
     pub gate_is_ours: bool,
     pub replay_paused: bool,
+    /// The server says that it takes no questions now.
+    pub recovers: bool,
     pub target: Option<PgTarget>,
     pub status: PgStatus,
     pub log: Vec<String>,
@@ -209,6 +211,7 @@ impl World {
             lags: (1, 1),
             gate_is_ours: true,
             replay_paused: false,
+            recovers: false,
             target: None,
             status: PgStatus::unknown(),
             log: Vec::new(),
@@ -487,6 +490,7 @@ impl World {
                     written: self.written.clone(),
                 });
             }
+            Step::Observe if self.recovers => return Outcome::NotNow,
             Step::Observe => {
                 return match self.observe() {
                     Some(server) => Outcome::Observed(Box::new(server)),

@@ -215,6 +215,10 @@ impl Database {
                 },
             },
             Process::Starting { .. } => PgState::Starting,
+            Process::Standby(r) if self.trouble.hangs => PgState::Silent {
+                since: r.contact,
+                primary: false,
+            },
             Process::Standby(r) => PgState::Standby {
                 of: r.of,
                 streaming: r.streaming,

@@ -3,11 +3,11 @@
 use crate::postgres::canary::CanaryCommit;
 use crate::postgres::observe::{self, Answer, FRESH_SQL};
 use crate::postgres::processes::Processes;
-use crate::postgres::session::{APPLICATION, Session, within};
+use crate::postgres::session::{self, APPLICATION, NoSession, Session, within};
 use crate::postgres::settings::Written;
 use crate::postgres::user::PgUser;
 use crate::postgres::{Context, Said, control, inspect, names, roles, settings};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use yoke_core::postgres::{Lsn, RunId, Timeline};
 use yoke_core::step::{Canary, Outcome, Server, Step};
@@ -19,6 +19,8 @@ const INSPECT: Duration = Duration::from_secs(10);
 /// A checkpoint writes all that is in memory.
 const CHECKPOINT: Duration = Duration::from_secs(600);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// A postmaster that answered is taken to live for so long, and has so long to answer.
+const POSTMASTER: Duration = Duration::from_secs(1);
 
 /// The daemon's connections to its own server, and what is known of its present run.
 pub struct Sessions {
@@ -27,6 +29,8 @@ pub struct Sessions {
     user: Option<PgUser>,
     run: Option<RunId>,
     kept: Option<Session>,
+    /// When a new connection was last answered.
+    seen_at: Option<Instant>,
     canary: Option<CanaryCommit>,
     /// The generation that a fresh session saw.
     in_force: u64,
@@ -46,6 +50,7 @@ impl Sessions {
             user: None,
             run: None,
             kept: None,
+            seen_at: None,
             canary: None,
             in_force: 0,
             timeline: None,
@@ -69,9 +74,15 @@ impl Sessions {
             Step::Inspect => within(INSPECT, "looking at the data directory", self.inspect())
                 .await
                 .map(Outcome::Inspected),
-            Step::Observe => within(OBSERVE, "the database's answer", self.observe())
-                .await
-                .map(|server| Outcome::Observed(Box::new(server))),
+            Step::Observe => {
+                let answer = async { Ok(self.observe().await) };
+                match within(OBSERVE, "the database's answer", answer).await {
+                    Ok(Ok(server)) => Ok(Outcome::Observed(Box::new(server))),
+                    Ok(Err(none)) if none.not_now => Ok(Outcome::NotNow),
+                    Ok(Err(none)) => Err(none.why),
+                    Err(why) => Err(why),
+                }
+            }
             Step::EndSessions => within(health, "ending the sessions", self.end_sessions())
                 .await
                 .map(|()| Outcome::Done),
@@ -90,14 +101,14 @@ impl Sessions {
     }
 
     /// The kept connection, taken out: whoever does not give it back (an error, a deadline) has it closed.
-    async fn take(&mut self) -> Said<Session> {
+    async fn take(&mut self) -> Result<Session, NoSession> {
         match self.kept.take().filter(Session::is_open) {
             Some(session) => Ok(session),
             None => self.open().await,
         }
     }
 
-    async fn open(&mut self) -> Said<Session> {
+    async fn open(&mut self) -> Result<Session, NoSession> {
         if self.run.is_none() {
             return Err("the database is not running".into());
         }
@@ -138,8 +149,9 @@ impl Sessions {
         self.off_thread(inspect::inspect).await
     }
 
-    async fn observe(&mut self) -> Said<Server> {
+    async fn observe(&mut self) -> Result<Server, NoSession> {
         let run = self.run.ok_or("the database is not running")?;
+        self.see_postmaster().await?;
         let written = self.off_thread(settings::read).await?;
         // Before the kept session is asked: the postmaster has told it to read the files again before it forked the fresh
         // one. The other way about, an old gate would be taken for somebody else's.
@@ -170,6 +182,23 @@ impl Sessions {
             strangers_in_gate: answer.strangers_in_gate,
             canary,
         })
+    }
+
+    /// The kept session outlives a postmaster that hangs, and a client that comes would wait for ever: somebody new has
+    /// to get an answer too (R19). A process that answers is enough: a session of our own would cost more, and one that
+    /// finds all places taken is an answer as well.
+    async fn see_postmaster(&mut self) -> Said<()> {
+        if self.seen_at.is_some_and(|at| at.elapsed() < POSTMASTER) {
+            return Ok(());
+        }
+        within(
+            POSTMASTER,
+            "an answer to a new connection",
+            session::knock(&self.context),
+        )
+        .await?;
+        self.seen_at = Some(Instant::now());
+        Ok(())
     }
 
     /// Asks a fresh session which settings are in force, if they may be older than what was written: only a process that
@@ -285,6 +314,7 @@ impl Sessions {
     }
 
     async fn nudge(&mut self) -> Said<Lsn> {
+        self.see_postmaster().await?;
         let session = self.take().await?;
         let answers = session
             .query("SELECT pg_logical_emit_message(true, 'yoke', '')")
