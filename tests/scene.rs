@@ -30,6 +30,8 @@ pub struct Scene {
 pub struct Setting<'a> {
     /// Hosts in network namespaces instead of this machine alone.
     pub network: Option<&'a Network>,
+    /// More lines for every node's configuration.
+    pub more: &'a str,
     /// Called when everything is made and nothing runs yet.
     pub before: Option<Before<'a>>,
     /// The body's first state is another one than healthy and in sync.
@@ -75,6 +77,7 @@ async fn perform(
     if let Some(network) = setting.network {
         network.place(&mut plan);
     }
+    plan.more += setting.more;
     let cluster = Cluster::make(&plan, Programs::find()?)?;
     if let Some(before) = setting.before {
         before(&cluster)?;

@@ -215,10 +215,12 @@ impl Database {
                 },
             },
             Process::Starting { .. } => PgState::Starting,
-            Process::Standby(r) if self.trouble.hangs => PgState::Silent {
-                since: r.contact,
-                primary: false,
-            },
+            Process::Standby(r) if self.trouble.hangs || self.trouble.deaf.is_some() => {
+                PgState::Silent {
+                    since: self.trouble.deaf.unwrap_or(r.contact),
+                    primary: false,
+                }
+            }
             Process::Standby(r) => PgState::Standby {
                 of: r.of,
                 streaming: r.streaming,

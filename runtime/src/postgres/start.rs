@@ -221,6 +221,8 @@ fn arguments(
         ("unix_socket_directories", list(sockets)),
         // Whether it may go on after a crash is for the daemon to decide.
         ("restart_after_crash", "off".into()),
+        // Who still says who he is shows in its process's title alone (R18).
+        ("update_process_title", "on".into()),
         ("hot_standby", "on".into()),
         ("wal_log_hints", "on".into()),
         ("wal_retrieve_retry_interval", "100ms".into()),
