@@ -5,12 +5,14 @@
 //! | `programs` | the programs under test, built once |
 //! | `scene` | a cluster with clients, set up, judged and taken down around a test's body |
 //! | `faults` | a fault, its return, and what the clients saw of it |
+//! | `disk` | a node's directory on a disk that can hang |
 //! | `network` | three hosts in network namespaces, whose traffic can be dropped in silence |
 //! | `storm` | not a test, but a program: faults of all kinds, drawn from a seed, for as long as one likes |
 //!
 //! Needs PostgreSQL 13 or newer and, for the network, root. Nothing sleeps and hopes: every wait is for a condition, with a
 //! deadline; how long things took is printed (`cargo test -p tests -- --nocapture`), not asserted.
 
+pub mod disk;
 pub mod faults;
 pub mod network;
 pub mod programs;

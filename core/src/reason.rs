@@ -187,7 +187,7 @@ impl fmt::Display for Reason {
             Reason::Proposed { record } => write!(f, "proposes record {record}"),
             Reason::Committed { record } => write!(f, "record {} is committed", record.key),
             Reason::ShrinksLeaving { copy } => {
-                write!(f, "{copy} leaves in_sync: its daemon is about to stop")
+                write!(f, "{copy} leaves in_sync: its daemon is about to stop it")
             }
             Reason::ShrinksStopped { copy } => {
                 write!(f, "{copy} leaves in_sync: its database is stopped")

@@ -31,7 +31,9 @@ impl Draw {
     /// The blow of this number.
     pub fn blow(&self, number: usize) -> Blow {
         let mut bits = Bits(ChaCha8Rng::seed_from_u64(
-            self.seed.wrapping_mul(1_000_003).wrapping_add(number as u64),
+            self.seed
+                .wrapping_mul(1_000_003)
+                .wrapping_add(number as u64),
         ));
         let pause = Duration::from_millis(bits.below(6_000).saturating_sub(2_000));
         let Some(only) = &self.only else {

@@ -111,7 +111,11 @@ impl Fault {
     /// daemon had run for less than `decision_timeout`.
     pub fn promised(&self, promise: &Promise, fresh: bool) -> Duration {
         const SECOND: Duration = Duration::from_secs(1);
-        let voters = if fresh { promise.decision } else { Duration::ZERO };
+        let voters = if fresh {
+            promise.decision
+        } else {
+            Duration::ZERO
+        };
         let lost_host = promise.decision + SECOND + voters;
         let dead_database = SECOND + voters;
         let lost_standby = promise.sync + SECOND;

@@ -86,7 +86,9 @@ pub fn run(options: &Options) -> Said<()> {
             true => println!("Logs and data are in {}", dir.display()),
             false => std::fs::remove_dir_all(&dir).map_err(|e| e.to_string())?,
         }
-        println!("Nothing was lost, never did two nodes acknowledge at once, redundancy came back after each.");
+        println!(
+            "Nothing was lost, never did two nodes acknowledge at once, redundancy came back after each."
+        );
         return Ok(());
     }
     Err(format!(
@@ -161,7 +163,11 @@ fn diary(path: &Path) -> Said<yoke::demo::watch::Say> {
     Ok(Arc::new(move |line: &str| {
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         // A diary that cannot be written stops nobody.
-        let _ = writeln!(file, "{} {line}", yoke::demo::print::time_of_day(std::time::SystemTime::now()));
+        let _ = writeln!(
+            file,
+            "{} {line}",
+            yoke::demo::print::time_of_day(std::time::SystemTime::now())
+        );
     }))
 }
 

@@ -77,7 +77,9 @@ impl<'a> Play<'a> {
         let serving = picture.serving().ok_or("nobody serves")?;
         let begun = Instant::now();
         let started = self.stage.cluster.nodes.iter().filter_map(|n| n.started);
-        let fresh = started.max().is_some_and(|at| at.elapsed() < self.promise.decision);
+        let fresh = started
+            .max()
+            .is_some_and(|at| at.elapsed() < self.promise.decision);
         self.happen(&blow.fault, serving.node).await?;
         if let Some((after, second)) = &blow.then {
             self.pass(*after).await?;
@@ -125,7 +127,10 @@ impl<'a> Play<'a> {
     fn is_under_way(&self) -> bool {
         !self.undo.is_empty()
             || self.away.iter().flatten().any(|at| !left(*at).is_zero())
-            || self.hand_over.as_ref().is_some_and(|task| !task.is_finished())
+            || self
+                .hand_over
+                .as_ref()
+                .is_some_and(|task| !task.is_finished())
     }
 
     /// Ends every fault at once: what is frozen, or cut off, cannot be stopped in order.
@@ -218,7 +223,9 @@ impl<'a> Play<'a> {
             }
             Fault::Stop(whose, time) => {
                 let node = place(whose);
-                self.stage.node(node).signal(&[Part::Daemon], Signal::SIGTERM)?;
+                self.stage
+                    .node(node)
+                    .signal(&[Part::Daemon], Signal::SIGTERM)?;
                 self.ended(node).await?;
                 self.away[node] = Some(Instant::now() + time);
             }
@@ -243,7 +250,8 @@ impl<'a> Play<'a> {
                 self.lose(node, lost)?;
             }
             Fault::PowerLoss => {
-                let nodes = [0, 1, 2].map(|node| processes::find(&self.stage.cluster.nodes[node], Hit::Host));
+                let nodes = [0, 1, 2]
+                    .map(|node| processes::find(&self.stage.cluster.nodes[node], Hit::Host));
                 for found in nodes.into_iter().flatten() {
                     processes::send(&found, Signal::SIGKILL);
                 }
@@ -340,7 +348,11 @@ impl<'a> Play<'a> {
             port: node.pg_port,
         };
         let there: BTreeSet<i64> = writer::ids(database, PATIENCE).await?.into_iter().collect();
-        let lost: Vec<i64> = acks.iter().map(|a| a.id).filter(|id| !there.contains(id)).collect();
+        let lost: Vec<i64> = acks
+            .iter()
+            .map(|a| a.id)
+            .filter(|id| !there.contains(id))
+            .collect();
         if let Some(first) = lost.first() {
             return Err(format!(
                 "{} ACKNOWLEDGED WRITES ARE LOST (the first is {first})",
@@ -354,6 +366,7 @@ impl<'a> Play<'a> {
     }
 
     fn network(&self) -> Said<&'a Network> {
-        self.network.ok_or_else(|| "there is no network to cut".to_owned())
+        self.network
+            .ok_or_else(|| "there is no network to cut".to_owned())
     }
 }

@@ -21,7 +21,10 @@ impl Node {
     /// A standby that has not answered for D hangs. Whoever needs longer for the first answer gets more time with each
     /// try.
     pub(super) fn decide_hanging(&mut self) {
-        if matches!(self.pg_state(), PgState::Standby { .. } | PgState::Primary(_)) {
+        if matches!(
+            self.pg_state(),
+            PgState::Standby { .. } | PgState::Primary(_)
+        ) {
             self.hanging.in_a_row = 0;
         }
         if self.hanging.run.map(|(run, _)| run) != self.guard.run {

@@ -51,10 +51,7 @@ impl Steward {
             ),
             (
                 _,
-                Outcome::Inspected(_)
-                | Outcome::Observed(_)
-                | Outcome::Wrote(_)
-                | Outcome::NotNow,
+                Outcome::Inspected(_) | Outcome::Observed(_) | Outcome::Wrote(_) | Outcome::NotNow,
             ) => {
                 self.failed(
                     now,

@@ -187,9 +187,18 @@ fn read_from(path: &std::path::Path, from: u64) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The lines that tell why it ended.
+/// The lines that tell why it ended. Who was not let in, or was sent away because of the end, does not tell it.
 fn last_words(log: &str) -> String {
-    const GRAVE: [&str; 7] = [
+    const TRIVIAL: [&str; 6] = [
+        "pg_hba.conf",
+        "the database system is",
+        "terminating connection",
+        "terminating walreceiver",
+        "connect to the primary server",
+        "from WAL stream",
+    ];
+    const GRAVE: [&str; 8] = [
+        "was terminated by signal",
         "FATAL:",
         "PANIC:",
         "HINT:",
@@ -198,15 +207,14 @@ fn last_words(log: &str) -> String {
         "invalid",
         "could not",
     ];
-    let grave: Vec<&str> = log
-        .lines()
-        .filter(|line| GRAVE.iter().any(|word| line.contains(word)))
+    let says = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
+    let serious: Vec<&str> = log.lines().filter(|line| !says(line, &TRIVIAL)).collect();
+    let grave: Vec<&str> = serious
+        .iter()
+        .copied()
+        .filter(|line| says(line, &GRAVE))
         .collect();
-    let lines: Vec<&str> = if grave.is_empty() {
-        log.lines().collect()
-    } else {
-        grave
-    };
+    let lines = if grave.is_empty() { serious } else { grave };
     lines[lines.len().saturating_sub(3)..].join(" / ")
 }
 
@@ -219,5 +227,7 @@ mod tests {
         assert_eq!(last_words("a\nb FATAL:  x\nc\n"), "b FATAL:  x");
         assert_eq!(last_words("a\nb\nc\nd\n"), "b / c / d");
         assert_eq!(last_words(""), "");
+        let killed = "a\n5 FATAL:  pg_hba.conf rejects connection\nb FATAL:  terminating connection\n";
+        assert_eq!(last_words(killed), "a");
     }
 }
