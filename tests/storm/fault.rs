@@ -143,6 +143,8 @@ impl Fault {
             (Whose::Primary, Fault::Kill(_, Hit::Postmaster | Hit::Postgres | Hit::One(_))) => {
                 dead_database
             }
+            // One process that hangs is nobody's death; whatever needs it waits for it.
+            (Whose::Primary, Fault::Freeze(_, Hit::One(_), time)) => *time + lost_standby,
             (Whose::Primary, _) => lost_host,
         }
     }

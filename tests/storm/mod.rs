@@ -9,10 +9,12 @@
 //! | `draw` | which fault comes next: by the seed alone |
 //! | `processes` | PostgreSQL's processes one by one, frozen and thawed |
 //! | `play` | a fault happens, and its return; who brings daemons back |
+//! | `newcomers` | a client that comes anew each time |
 //! | `tally` | what came of each, and the table at the end |
 
 pub mod draw;
 pub mod fault;
+pub mod newcomers;
 pub mod play;
 pub mod processes;
 pub mod tally;

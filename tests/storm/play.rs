@@ -1,6 +1,7 @@
 //! A fault happens, and its return. What ended is started again as a service manager would, and that is all that is done.
 
 use super::fault::{Blow, Fault, Hit, Lost, Promise, Whose};
+use super::newcomers::Newcomers;
 use super::processes::{self, Process};
 use super::tally::Struck;
 use super::{left, seconds};
@@ -32,6 +33,7 @@ const SYNC_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Play<'a> {
     /// Nodes, look-out and clients.
     pub stage: Stage,
+    newcomers: Newcomers,
     network: Option<&'a Network>,
     promise: Promise,
     /// By node: when its daemon, which has ended, is started again.
@@ -53,7 +55,12 @@ enum Undo {
 impl<'a> Play<'a> {
     /// On this stage.
     pub fn new(stage: Stage, network: Option<&'a Network>, decision: Duration) -> Play<'a> {
+        let databases = stage.cluster.data_nodes().map(|node| Database {
+            ip: node.ip(),
+            port: node.pg_port,
+        });
         Play {
+            newcomers: Newcomers::begin(databases.collect()),
             stage,
             network,
             promise: Promise {
@@ -114,6 +121,7 @@ impl<'a> Play<'a> {
             name: blow.to_string(),
             class: blow.class(),
             gap: ledger.gap(begun, Instant::now()).length,
+            newcomers: self.newcomers.gap(begun, Instant::now()),
             promised: match blow.then {
                 None => Some(blow.fault.promised(&self.promise, fresh)),
                 Some(_) => None,

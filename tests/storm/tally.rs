@@ -16,7 +16,9 @@ pub struct Struck {
     pub class: String,
     /// The longest time between two acknowledged writes.
     pub gap: Duration,
-    /// The longest that is promised; none: nothing is, for two faults at a time.
+    /// The longest time in which no new client was let in.
+    pub newcomers: Duration,
+    /// The longest that is promised of either; none: nothing is, for two faults at a time.
     pub promised: Option<Duration>,
     /// From the end of the fault until all was healthy and in sync again.
     pub healthy: Duration,
@@ -40,7 +42,8 @@ impl Tally {
 impl Struck {
     /// Writes stopped for longer than is promised.
     fn is_late(&self) -> bool {
-        self.promised.is_some_and(|promised| self.gap > promised)
+        let longest = self.gap.max(self.newcomers);
+        self.promised.is_some_and(|promised| longest > promised)
     }
 }
 
@@ -48,10 +51,11 @@ impl fmt::Display for Struck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:>3} {:<58} gap {:>9}, healthy after {:>9}, {:>5} acknowledged",
+            "{:>3} {:<58} gap {:>9}, newcomers {:>9}, healthy after {:>9}, {:>5} acknowledged",
             self.number,
             self.name,
             seconds(self.gap),
+            seconds(self.newcomers),
             seconds(self.healthy),
             self.acknowledged
         )?;
@@ -67,27 +71,29 @@ impl fmt::Display for Struck {
 /// The longest of each class, the worst first.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut classes: BTreeMap<&str, (usize, Duration, Duration, usize)> = BTreeMap::new();
+        let mut classes: BTreeMap<&str, Vec<&Struck>> = BTreeMap::new();
         for struck in &self.all {
-            let entry = classes.entry(&struck.class).or_default();
-            entry.0 += 1;
-            entry.1 = entry.1.max(struck.gap);
-            entry.2 = entry.2.max(struck.healthy);
-            entry.3 += usize::from(struck.is_late());
+            classes.entry(&struck.class).or_default().push(struck);
         }
         let mut rows: Vec<_> = classes.into_iter().collect();
-        rows.sort_by_key(|(_, (_, gap, ..))| std::cmp::Reverse(*gap));
+        let longest = |of: &[&Struck], what: fn(&Struck) -> Duration| {
+            of.iter().map(|s| what(s)).max().unwrap_or_default()
+        };
+        rows.sort_by_key(|(_, of)| std::cmp::Reverse(longest(of, |s| s.gap)));
         writeln!(
             f,
-            "{:<50} {:>5} {:>11} {:>15} {:>5}",
-            "class", "times", "longest gap", "longest healing", "late"
+            "{:<50} {:>5} {:>11} {:>11} {:>15} {:>5}",
+            "class", "times", "longest gap", "newcomers", "longest healing", "late"
         )?;
-        for (class, (times, gap, healthy, late)) in rows {
+        for (class, of) in rows {
             writeln!(
                 f,
-                "{class:<50} {times:>5} {:>11} {:>15} {late:>5}",
-                seconds(gap),
-                seconds(healthy)
+                "{class:<50} {:>5} {:>11} {:>11} {:>15} {:>5}",
+                of.len(),
+                seconds(longest(&of, |s| s.gap)),
+                seconds(longest(&of, |s| s.newcomers)),
+                seconds(longest(&of, |s| s.healthy)),
+                of.iter().filter(|s| s.is_late()).count()
             )?;
         }
         let late = self.all.iter().filter(|s| s.is_late()).count();

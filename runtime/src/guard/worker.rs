@@ -227,7 +227,8 @@ mod tests {
         assert_eq!(last_words("a\nb FATAL:  x\nc\n"), "b FATAL:  x");
         assert_eq!(last_words("a\nb\nc\nd\n"), "b / c / d");
         assert_eq!(last_words(""), "");
-        let killed = "a\n5 FATAL:  pg_hba.conf rejects connection\nb FATAL:  terminating connection\n";
+        let killed =
+            "a\n5 FATAL:  pg_hba.conf rejects connection\nb FATAL:  terminating connection\n";
         assert_eq!(last_words(killed), "a");
     }
 }
