@@ -129,7 +129,13 @@ async fn perform(
         if outcome.is_err() {
             break;
         }
-        let blow = draw.blow(number);
+        let blow = match draw.blow(number) {
+            Ok(blow) => blow,
+            Err(why) => {
+                outcome = Err(why);
+                break;
+            }
+        };
         let struck = tokio::select! {
             struck = play.strike(number, &blow) => struck,
             _ = tokio::signal::ctrl_c() => Err("the storm was ended by Ctrl-C".to_owned()),
