@@ -157,6 +157,29 @@ fn r19_waiting_for_a_standby_is_not_hanging() {
     cluster.over();
 }
 
+/// A checkpointer or a walsender that hangs: the database answers and writes, and nobody gets an acknowledgement.
+#[test]
+fn r19_a_lone_primary_whose_gate_cannot_be_proven_is_started_again() {
+    let mut cluster = Cluster::in_sync();
+    let no_gate = true;
+    cluster.trouble(
+        DATA1,
+        Trouble {
+            no_gate,
+            ..Trouble::default()
+        },
+    );
+    cluster.power_off(DATA2);
+    cluster.run_for(D.times(4));
+    assert!(!cluster.said(DATA1, "starts its database again"));
+    cluster.run_until("it is started again", secs(4), |c| {
+        c.said(DATA1, "starts its database again")
+    });
+    cluster.trouble(DATA1, Trouble::default());
+    cluster.run_until("data1 serves", secs(2), |c| c.served_by() == Some(DATA1));
+    cluster.over();
+}
+
 /// A postmaster that hangs, while its receiver streams on: the copy leaves `in_sync` first (R8), so that no write waits.
 #[test]
 fn r19_a_standby_that_hangs_leaves_in_sync_before_it_is_stopped() {

@@ -74,7 +74,7 @@ impl Draw {
             Whose::Monitor => Whose::Primary,
             other => other,
         };
-        match bits.below(if self.network { 17 } else { 15 }) {
+        match bits.below(if self.network { 18 } else { 16 }) {
             0..=3 if whose == Whose::Monitor => Fault::Kill(whose, Hit::Daemon),
             0..=3 => Fault::Kill(whose, bits.hit(whose)),
             4..=7 if whose == Whose::Monitor => Fault::Freeze(whose, Hit::Daemon, bits.length()),
@@ -82,6 +82,7 @@ impl Draw {
                 let hit = bits.hit(whose);
                 Fault::Freeze(whose, hit, bits.length())
             }
+            8 if whose != Whose::Monitor => Fault::Hang(whose, bits.hanging(whose)),
             8 => Fault::Stop(whose, bits.length()),
             9 => Fault::HandOver,
             10 => Fault::Upgrade(whose),
@@ -94,7 +95,8 @@ impl Draw {
                 *bits.one(&[Lost::State, Lost::Status, Lost::Data, Lost::Both]),
             ),
             14 => Fault::PowerLoss,
-            15 => Fault::Silence(whose, bits.length()),
+            15 => Fault::Stop(whose, bits.length()),
+            16 => Fault::Silence(whose, bits.length()),
             _ => Fault::Cut(bits.length()),
         }
     }
@@ -118,6 +120,15 @@ impl Bits {
     /// From well below the lease to well above `decision_timeout`.
     fn length(&mut self) -> Duration {
         Duration::from_millis(*self.one(&[200, 800, 1_500, 2_500, 4_000, 7_000, 12_000]))
+    }
+
+    /// What is noticed, and healed, although nobody thaws it. (A checkpointer shows only when the gate has to change.)
+    fn hanging(&mut self, whose: Whose) -> Hit {
+        let one = match whose {
+            Whose::Primary => *self.one(&[Kind::Backend, Kind::Walsender]),
+            _ => *self.one(&[Kind::Walreceiver, Kind::Startup]),
+        };
+        *self.one(&[Hit::Postmaster, Hit::Postgres, Hit::One(one)])
     }
 
     fn hit(&mut self, whose: Whose) -> Hit {

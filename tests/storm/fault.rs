@@ -68,6 +68,8 @@ pub enum Fault {
     Kill(Whose, Hit),
     /// SIGSTOP, and SIGCONT so much later.
     Freeze(Whose, Hit, Duration),
+    /// SIGSTOP of PostgreSQL or a part of it, and nobody ever thaws it.
+    Hang(Whose, Hit),
     /// SIGTERM to the daemon, which is started again so long after its end.
     Stop(Whose, Duration),
     /// Somebody shuts PostgreSQL down by hand.
@@ -122,6 +124,7 @@ impl Fault {
         let whose = match self {
             Fault::Kill(whose, _)
             | Fault::Freeze(whose, ..)
+            | Fault::Hang(whose, _)
             | Fault::Stop(whose, _)
             | Fault::ShutDown(whose)
             | Fault::Upgrade(whose)
@@ -143,6 +146,8 @@ impl Fault {
             (Whose::Primary, Fault::Kill(_, Hit::Postmaster | Hit::Postgres | Hit::One(_))) => {
                 dead_database
             }
+            // A walsender that hangs is in the gate's way.
+            (Whose::Primary, Fault::Hang(_, Hit::One(_))) => promise.decision * 5 + SECOND * 3,
             // One process that hangs is nobody's death; whatever needs it waits for it.
             (Whose::Primary, Fault::Freeze(_, Hit::One(_), time)) => *time + lost_standby,
             (Whose::Primary, _) => lost_host,
@@ -187,6 +192,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Kill(whose, hit) => write!(f, "kill {whose}'s {hit}"),
             Fault::Freeze(whose, hit, time) => write!(f, "freeze {whose}'s {hit} {}", timed(time)),
+            Fault::Hang(whose, hit) => write!(f, "{whose}'s {hit} hangs for good"),
             Fault::Stop(whose, time) => write!(f, "stop {whose} {}", timed(time)),
             Fault::ShutDown(whose) => write!(f, "shut {whose}'s PostgreSQL down by hand"),
             Fault::Upgrade(whose) => write!(f, "upgrade {whose}'s daemon"),

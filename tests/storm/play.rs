@@ -1,6 +1,6 @@
 //! A fault happens, and its return. What ended is started again as a service manager would, and that is all that is done.
 
-use super::fault::{Blow, Fault, Hit, Lost, Promise, Whose};
+use super::fault::{Blow, Fault, Hit, Kind, Lost, Promise, Whose};
 use super::newcomers::Newcomers;
 use super::processes::{self, Process};
 use super::tally::Struck;
@@ -42,6 +42,8 @@ pub struct Play<'a> {
     away: [Option<Instant>; 3],
     /// What is undone later.
     undo: Vec<(Instant, Undo)>,
+    /// What hangs for good, until somebody of Yoke ends it.
+    hanging: Vec<Process>,
     /// `yokeadm demote` under way.
     hand_over: Option<JoinHandle<Result<Response, String>>>,
 }
@@ -70,6 +72,7 @@ impl<'a> Play<'a> {
             due: [None; 3],
             away: [None; 3],
             undo: Vec::new(),
+            hanging: Vec::new(),
             hand_over: None,
         }
     }
@@ -97,6 +100,9 @@ impl<'a> Play<'a> {
         }
         while self.is_under_way() {
             self.pass(LOOK).await?;
+            if begun.elapsed() > PATIENCE * 2 {
+                return Err("what hangs was not ended".to_owned());
+            }
         }
         let over = Instant::now();
         self.enough_writes(over).await?;
@@ -134,6 +140,7 @@ impl<'a> Play<'a> {
     /// A fault has not ended yet.
     fn is_under_way(&self) -> bool {
         !self.undo.is_empty()
+            || processes::any_lives(&self.hanging)
             || self.away.iter().flatten().any(|at| !left(*at).is_zero())
             || self
                 .hand_over
@@ -144,6 +151,7 @@ impl<'a> Play<'a> {
     /// Ends every fault at once: what is frozen, or cut off, cannot be stopped in order.
     pub fn calm(&mut self) {
         self.away = [None; 3];
+        processes::send(&self.hanging, Signal::SIGCONT);
         for (at, _) in &mut self.undo {
             *at = Instant::now();
         }
@@ -228,6 +236,14 @@ impl<'a> Play<'a> {
                 let found = processes::find(self.stage.node(place(whose)), hit)?;
                 processes::send(&found, Signal::SIGSTOP);
                 self.undo.push((now + time, Undo::Thaw(found)));
+            }
+            Fault::Hang(whose, hit) => {
+                let found = processes::find(self.stage.node(place(whose)), hit)?;
+                processes::send(&found, Signal::SIGSTOP);
+                // A client's own process hangs for that client alone.
+                if hit != Hit::One(Kind::Backend) {
+                    self.hanging = found;
+                }
             }
             Fault::Stop(whose, time) => {
                 let node = place(whose);

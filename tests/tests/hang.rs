@@ -104,6 +104,24 @@ async fn the_standbys_hangs(scene: &mut Scene, hit: Hit) -> Said<()> {
     }
 }
 
+/// Its receiver ought to end by itself, and does not; PostgreSQL says that it streams.
+#[test]
+fn the_standbys_receiver_hangs() {
+    play(async |scene| {
+        let standby = Stage::other(scene.serving()?.node);
+        let found = processes::find(scene.stage.node(standby), Hit::One(Kind::Walreceiver))?;
+        let begun = Instant::now();
+        processes::send(&found, Signal::SIGSTOP);
+        scene
+            .until("the standby leaves", |p| {
+                p.serving().is_some_and(|s| !s.guarded)
+            })
+            .await?;
+        scene.healthy().await?;
+        no_longer_than(scene, "the standby's receiver hangs", begun, SYNC + SECOND)
+    });
+}
+
 /// Whoever waits for such a disk cannot be killed, so nobody sees the old primary's end: its promises have to run out.
 #[test]
 fn the_primarys_disk_hangs() {

@@ -28,6 +28,8 @@ fn everything_is_drawn() {
         "hand over",
         "power",
         "silence",
+        "the standby's walreceiver hangs",
+        "the primary's walsender hangs",
         "cut",
     ] {
         assert!(classes.iter().any(|c| c.starts_with(what)), "never: {what}");

@@ -29,6 +29,8 @@ pub(crate) struct Trouble {
     pub(crate) cannot_promote: bool,
     /// It answers nothing: no health write, no commit.
     pub(crate) hangs: bool,
+    /// It answers and writes, but no gate can be proven: a checkpointer that hangs.
+    pub(crate) no_gate: bool,
     /// It answers nothing since then, but streams on: a postmaster that hangs.
     pub(crate) deaf: Option<Instant>,
 }

@@ -160,6 +160,7 @@ impl Database {
                 self.look_soon();
                 self.say("is promoted");
             }
+            Process::Primary(p) if self.trouble.no_gate => p.proven = GateStatus::Unproven,
             Process::Primary(p) => {
                 if !self.proofs_fail || !matches!(gate, Gate::Open(names) if !names.is_empty()) {
                     p.pursue_gate(gate, now, &mut self.end);

@@ -189,13 +189,15 @@ fn read_from(path: &std::path::Path, from: u64) -> std::io::Result<String> {
 
 /// The lines that tell why it ended. Who was not let in, or was sent away because of the end, does not tell it.
 fn last_words(log: &str) -> String {
-    const TRIVIAL: [&str; 6] = [
+    const TRIVIAL: [&str; 8] = [
         "pg_hba.conf",
         "the database system is",
         "terminating connection",
         "terminating walreceiver",
         "connect to the primary server",
         "from WAL stream",
+        "could not receive data from client",
+        "If this has occurred more than once",
     ];
     const GRAVE: [&str; 8] = [
         "was terminated by signal",

@@ -1,7 +1,7 @@
 //! The daemon's steps: looking at the disk, and SQL. Everything has a deadline; every failure is a sentence.
 
 use crate::postgres::canary::CanaryCommit;
-use crate::postgres::observe::{self, Answer, FRESH_SQL};
+use crate::postgres::observe::{self, Answer, FRESH_SQL, Replay};
 use crate::postgres::processes::Processes;
 use crate::postgres::session::{self, APPLICATION, NoSession, Session, within};
 use crate::postgres::settings::Written;
@@ -31,6 +31,8 @@ pub struct Sessions {
     kept: Option<Session>,
     /// When a new connection was last answered.
     seen_at: Option<Instant>,
+    /// A replay that does not go on.
+    replay: Option<Replay>,
     canary: Option<CanaryCommit>,
     /// The generation that a fresh session saw.
     in_force: u64,
@@ -51,6 +53,7 @@ impl Sessions {
             run: None,
             kept: None,
             seen_at: None,
+            replay: None,
             canary: None,
             in_force: 0,
             timeline: None,
@@ -159,6 +162,7 @@ impl Sessions {
         let session = self.take().await?;
         let question = observe::sql(self.canary.as_ref().map(|c| c.pid));
         let answer = Answer::read(&self.context, &session.query(&question).await?)?;
+        Replay::note(&mut self.replay, &answer)?;
         self.look_after_roles(&session, &answer).await;
         self.kept = Some(session);
         let timeline = match answer.timeline {
