@@ -147,7 +147,9 @@ impl Fault {
                 dead_database
             }
             // A walsender that hangs is in the gate's way.
-            (Whose::Primary, Fault::Hang(_, Hit::One(_))) => promise.decision * 5 + lost_standby * 2,
+            (Whose::Primary, Fault::Hang(_, Hit::One(_))) => {
+                promise.decision * 5 + lost_standby * 2
+            }
             // One process that hangs is nobody's death; whatever needs it waits for it.
             (Whose::Primary, Fault::Freeze(_, Hit::One(_), time)) => *time + lost_standby,
             (Whose::Primary, _) => lost_host,
