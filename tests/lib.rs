@@ -6,18 +6,20 @@
 //! | `scene` | a cluster with clients, set up, judged and taken down around a test's body |
 //! | `faults` | a fault, its return, and what the clients saw of it |
 //! | `disk` | a node's directory on a disk that can hang |
-//! | `network` | three hosts in network namespaces, whose traffic can be dropped in silence |
 //! | `storm` | not a test, but a program: faults of all kinds, drawn from a seed, for as long as one likes |
+//!
+//! The cluster, its clients and its network are the demo's (`runtime/src/demo/`).
 //!
 //! Needs PostgreSQL 13 or newer and, for the network, root. Nothing sleeps and hopes: every wait is for a condition, with a
 //! deadline; how long things took is printed (`cargo test -p tests -- --nocapture`), not asserted.
 
 pub mod disk;
 pub mod faults;
-pub mod network;
 pub mod programs;
 pub mod scene;
 pub mod storm;
+
+pub use yoke::demo::network;
 
 /// A result whose error is for people.
 pub type Said<T> = Result<T, String>;

@@ -20,11 +20,13 @@ pub enum Mutant {
     R9PositionBeforeProof,
     /// R10: the lease counts from the acknowledgement's arrival.
     R10LeaseFromArrival,
+    /// R15: a rewind that says that it worked is taken at its word.
+    R15UnverifiedRewind,
 }
 
 impl Mutant {
     /// Every mutant, in the order of the rules.
-    pub const ALL: [Mutant; 7] = [
+    pub const ALL: [Mutant; 8] = [
         Mutant::R2AcceptsLowerTerm,
         Mutant::R4IgnoresInSync,
         Mutant::R6OwnRecordCommitted,
@@ -32,6 +34,7 @@ impl Mutant {
         Mutant::R8OpensWhenProposed,
         Mutant::R9PositionBeforeProof,
         Mutant::R10LeaseFromArrival,
+        Mutant::R15UnverifiedRewind,
     ];
 }
 
@@ -45,6 +48,7 @@ impl fmt::Display for Mutant {
             Mutant::R8OpensWhenProposed => "r8-opens-when-proposed",
             Mutant::R9PositionBeforeProof => "r9-position-before-proof",
             Mutant::R10LeaseFromArrival => "r10-lease-from-arrival",
+            Mutant::R15UnverifiedRewind => "r15-unverified-rewind",
         })
     }
 }

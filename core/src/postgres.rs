@@ -37,6 +37,9 @@ pub struct PgTarget {
     /// The directory with this copy's name ends below what that copy is known to have flushed: it is another copy, and
     /// gets a name of its own before it is used (R15).
     pub disowned: Option<CopyId>,
+    /// Nobody holds a record or a copy, and everybody has said so: the configured primary may make the cluster's first
+    /// database (R14).
+    pub genesis: bool,
     /// What the database should be.
     pub want: Want,
 }
@@ -132,6 +135,8 @@ pub struct PgStatus {
     pub end: Lsn,
     /// What keeps the steward from reaching the target, for people.
     pub fault: Option<Fault>,
+    /// What an operator should know of the database's configuration; keeps from nothing.
+    pub notes: Vec<String>,
 }
 
 /// How new a stamp is: what was durable in the state before it was written (R15).
@@ -152,6 +157,8 @@ pub enum PgState {
     NoData,
     /// The directory is being rewritten from another member's.
     Rewriting {
+        /// How.
+        how: Rewrite,
         /// Bytes copied.
         done: u64,
         /// Bytes to copy, as far as known.
@@ -188,6 +195,17 @@ pub enum PgState {
         /// Whether it was primary, or was being promoted.
         primary: bool,
     },
+}
+
+/// How a directory is being rewritten.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Rewrite {
+    /// Between two steps, or waiting for a source.
+    Pending,
+    /// All of it is copied.
+    Clone,
+    /// What differs is.
+    Rewind,
 }
 
 /// What was seen of a running primary.
@@ -252,6 +270,7 @@ impl PgStatus {
             state: PgState::Unknown,
             end: Lsn(0),
             fault: None,
+            notes: Vec::new(),
         }
     }
 

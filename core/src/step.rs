@@ -38,16 +38,30 @@ pub enum Step {
     /// Take the mark away: the contents are whole again.
     ClearMark,
     /// Rename the data directory; it is kept.
-    SetAside,
+    SetAside(Leaving),
     /// Copy the running primary of a member into a fresh directory and put that in the data directory's place, which
     /// must be free. Without a stamp. Nothing is left in place when it fails or is ended. May take hours.
     Clone {
         /// Whose primary.
         from: MemberId,
     },
+    /// Make the cluster's first database where there is no data directory: whole, or nothing is left in place (R14).
+    Initdb,
+    /// Make the data directory, stopped cleanly, one with what the running primary of a member holds, by fetching only
+    /// what differs. The first that it touches is the stamp: without it the contents are not whole unless it is `Done`,
+    /// and `Done` is to be seen, not believed. Nothing is touched while the source is not ready. May take hours.
+    Rewind {
+        /// Whose primary.
+        from: MemberId,
+        /// The timeline that the source has to have made a checkpoint on: before that it is not seen to be ahead.
+        timeline: Timeline,
+        /// What it drops: kept beforehand.
+        drops: Leaving,
+    },
 
     // The server. By the guard.
-    /// Write our settings and doors for the next start or reload (atomically, durable).
+    /// Write our settings and doors for the next start or reload (atomically, durable), over the user's files as they are
+    /// now; where PostgreSQL does not accept those, over the last ones that it did.
     WriteSettings(Settings),
     /// Start the postmaster, as a standby by `standby.signal`, with the settings written. `Done` once it is spawned.
     Start,
@@ -68,6 +82,23 @@ pub enum Step {
     Nudge,
     /// CHECKPOINT, immediate. May take long on a busy server.
     Checkpoint,
+    /// Begin the same, and do not wait for it: see `Server::checkpoint_timeline`.
+    BeginCheckpoint,
+}
+
+/// What leaves a host's data directory, and is kept: for an operator to find (`yokeadm lost`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Leaving {
+    /// Which copy it was; none: not this member's.
+    pub copy: Option<CopyId>,
+    /// The timeline that it ends on.
+    pub timeline: Timeline,
+    /// Where the primary's history goes another way; none: not known.
+    pub from: Option<Lsn>,
+    /// Where it ends.
+    pub to: Lsn,
+    /// Why it leaves, for people.
+    pub why: String,
 }
 
 /// Our settings. What PostgreSQL is told besides is fixed, and the runtime's.
@@ -116,6 +147,8 @@ pub struct Inspection {
     pub directory: Directory,
     /// The gate in our settings as last written: what a postmaster started now would read.
     pub written: Option<Settings>,
+    /// What PostgreSQL said last of why it ended, for people.
+    pub last_words: Option<String>,
 }
 
 /// A data directory.
@@ -142,6 +175,10 @@ pub struct DataDirectory {
     pub checkpoint_timeline: Timeline,
     /// The newest timeline that `pg_wal`'s history files or the control file show, and where it begins (0 for timeline 1).
     pub newest_timeline: (Timeline, Lsn),
+    /// `Minimum recovery ending location`, and its timeline: a standby's pages hold nothing beyond it. 0 for a primary.
+    pub recovered_to: (Timeline, Lsn),
+    /// Hint bits or checksums leave a trace in the WAL of every change of a page: pg_rewind needs that.
+    pub rewindable: bool,
     /// Shut down, timeline 1, NextOID below 16384: no user ever put anything in.
     pub never_used: bool,
     /// Our stamp, if it has one that is whole.
@@ -204,12 +241,23 @@ pub struct Server {
     pub streaming_from: Option<MemberId>,
     /// Primary: the timeline that it writes, and where that began.
     pub timeline: (Timeline, Lsn),
+    /// Primary: the timeline of the control file's checkpoint. Lags behind a promotion for long.
+    pub checkpoint_timeline: Timeline,
     /// Primary: every walsender with a copy's name; a name may come twice.
     pub walsenders: Vec<Walsender>,
     /// Walsenders under other names (clones, strangers), each at a priority above 0: none is expected.
     pub strangers_in_gate: u32,
     /// What became of the canary.
     pub canary: Canary,
+    /// What our settings were written over has changed (the user's files, `ALTER SYSTEM`): they are to be written again.
+    pub outdated: bool,
+    /// Why the settings written are not in force, in PostgreSQL's words.
+    pub refuses: Option<String>,
+    /// Standby: it has stopped replaying, because of a parameter that has to be as large as the primary's. A restart takes
+    /// the larger value.
+    pub too_small: Option<String>,
+    /// What an operator should know of the configuration; keeps from nothing.
+    pub notes: Vec<String>,
 }
 
 /// One connection that streams from a primary.
@@ -247,8 +295,10 @@ impl fmt::Display for Step {
             Step::WriteStamp(_) => f.write_str("write the stamp"),
             Step::MarkRewriting => f.write_str("mark the data directory as being rewritten"),
             Step::ClearMark => f.write_str("clear the mark"),
-            Step::SetAside => f.write_str("set the data directory aside"),
+            Step::SetAside(_) => f.write_str("set the data directory aside"),
             Step::Clone { from } => write!(f, "clone {from}"),
+            Step::Initdb => f.write_str("make a database"),
+            Step::Rewind { from, .. } => write!(f, "rewind to {from}"),
             Step::WriteSettings(_) => f.write_str("write settings"),
             Step::Start => f.write_str("start PostgreSQL"),
             Step::Reload => f.write_str("reload"),
@@ -259,7 +309,15 @@ impl fmt::Display for Step {
             Step::Canary => f.write_str("begin a canary commit"),
             Step::Nudge => f.write_str("write a little WAL"),
             Step::Checkpoint => f.write_str("checkpoint"),
+            Step::BeginCheckpoint => f.write_str("begin a checkpoint"),
         }
+    }
+}
+
+impl DataDirectory {
+    /// Where it ends, at least: how far its pages are known to reach, or its last checkpoint record.
+    pub fn end(&self) -> Lsn {
+        self.recovered_to.1.max(self.checkpoint)
     }
 }
 
@@ -274,6 +332,7 @@ impl Step {
                 | Step::Canary
                 | Step::Nudge
                 | Step::Checkpoint
+                | Step::BeginCheckpoint
         )
     }
 }

@@ -104,6 +104,20 @@ fn settings(gate: Option<Vec<Copy>>, doors: Doors) -> Settings {
     }
 }
 
+fn leaving() -> Leaving {
+    Leaving {
+        copy: None,
+        timeline: Timeline(1),
+        from: None,
+        to: Lsn(0),
+        why: String::new(),
+    }
+}
+
+fn aside() -> Step {
+    Step::SetAside(leaving())
+}
+
 fn answer(number: u64, outcome: Outcome) -> GuardAction {
     GuardAction::Answer { number, outcome }
 }
@@ -283,22 +297,16 @@ fn r16_one_order_at_a_time_of_a_term_not_older() {
     bench.order(5, Step::WriteStamp(stamp(A, 1, vec![])));
     let first = bench.number;
     assert_eq!(bench.view().order, Some(first));
-    assert!(refuses(&bench.order(5, Step::SetAside)));
+    assert!(refuses(&bench.order(5, aside())));
     bench.outcome(first, Outcome::Done);
-    assert!(refuses(&bench.order(4, Step::SetAside)), "an older term");
+    assert!(refuses(&bench.order(4, aside())), "an older term");
     bench.permit(6, Lasts::Unbounded);
-    assert!(
-        refuses(&bench.order(5, Step::SetAside)),
-        "a newer permission"
-    );
+    assert!(refuses(&bench.order(5, aside())), "a newer permission");
     bench.number = 1;
-    assert!(
-        refuses(&bench.order(6, Step::SetAside)),
-        "a number seen before"
-    );
+    assert!(refuses(&bench.order(6, aside())), "a number seen before");
     assert_eq!(bench.view().last_order, 4);
     bench.number = 10;
-    assert!(executes(&bench.order(6, Step::SetAside)));
+    assert!(executes(&bench.order(6, aside())));
     insta::assert_snapshot!(bench.log.join("\n"));
 }
 
@@ -365,8 +373,13 @@ fn directory_steps_need_the_database_down() {
     let (mut bench, run) = Bench::serving(Lasts::Unbounded);
     for step in [
         Step::Start,
-        Step::SetAside,
+        aside(),
         Step::Clone { from: A },
+        Step::Rewind {
+            from: A,
+            timeline: Timeline(2),
+            drops: leaving(),
+        },
         Step::MarkRewriting,
         Step::ClearMark,
     ] {

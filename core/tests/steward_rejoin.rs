@@ -1,4 +1,4 @@
-//! A copy that comes back: fits, or is set aside and cloned (R11, R14, R15, R20).
+//! A copy that comes back: fits, or is set aside and cloned (R11, R14, R15, R20). Rewinds: `steward_rewind`.
 #![allow(clippy::unwrap_used)]
 
 mod fake;
@@ -21,6 +21,14 @@ fn world() -> (World, Record) {
         world,
         record(5, A, &[copy(A, 1)], vec![promotion(2, 1000, 5, 1)]),
     )
+}
+
+/// B's copy, which nobody can rewind.
+fn rigid() -> Dir {
+    Dir {
+        rewindable: false,
+        ..stamped(B, 2)
+    }
 }
 
 fn of(member: MemberId, may_discard: bool) -> Want {
@@ -127,7 +135,7 @@ fn r15_two_promotions_of_one_number_and_place_are_two() {
 #[test]
 fn r11_the_mark_comes_first_and_gives_the_copy_up() {
     let (mut world, record) = world();
-    let mut dir = stamped(B, 2);
+    let mut dir = rigid();
     dir.end = Lsn(1001);
     world.dir = Some(dir);
     world.want(5, Some(&record), of(A, true));
@@ -314,7 +322,7 @@ fn crash_between_any_two_steps_of_a_clone() {
     for carried_out in [false, true] {
         for at in 1..60 {
             let (mut world, record) = world();
-            let mut dir = stamped(B, 2);
+            let mut dir = rigid();
             dir.end = Lsn(1001);
             world.dir = Some(dir);
             world.crash_at = Some((at, carried_out));

@@ -8,9 +8,9 @@ use crate::hands::{Hands, HandsError};
 use crate::peer::listen::Listen;
 use crate::peer::{Directory, Hello, Mailbox, link::Link};
 use crate::persister::Persister;
-use crate::postgres::Sessions;
 use crate::postgres::find::Binaries;
 use crate::postgres::user::PgUser;
+use crate::postgres::{Context, Sessions};
 use crate::state_file::{Lock, StateError, StatusDir};
 use crate::upgrade::Successor;
 use crate::{clock, log, signals};
@@ -19,6 +19,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -103,7 +104,8 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
     let listeners = listen(config.address(me)).await?;
 
     let (inputs, to_driver) = mpsc::channel(INPUTS);
-    signals::watch(inputs.clone(), successor.clone())
+    let reload = Arc::new(AtomicBool::new(false));
+    signals::watch(inputs.clone(), successor.clone(), Arc::clone(&reload))
         .map_err(system("signals cannot be watched"))?;
     let durable = inputs.clone();
     let persister = Persister::start(status_dir, move |seq| {
@@ -113,7 +115,7 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
     .map_err(system("no thread can be started"))?;
 
     let directory = Arc::new(Directory::new(config.addresses.clone()));
-    let (hands, view) = database(&config, &lock, &directory, &inputs).await?;
+    let (hands, view) = database(&config, &lock, &directory, &inputs, reload).await?;
     info!(
         "yoke {}: {} ({}) starts at {}, {}",
         env!("CARGO_PKG_VERSION"),
@@ -231,7 +233,8 @@ async fn database(
     lock: &Lock,
     directory: &Arc<Directory>,
     inputs: &mpsc::Sender<Input>,
-) -> Result<(Option<Hands>, GuardView), DaemonError> {
+    reload: Arc<AtomicBool>,
+) -> Result<(Option<(Hands, Context)>, GuardView), DaemonError> {
     let Some(context) = config.context() else {
         return Ok((None, GuardView::NEW));
     };
@@ -256,9 +259,9 @@ async fn database(
             }
         );
     }
-    let sessions = Sessions::new(context);
+    let sessions = Sessions::new(context.clone()).told_by(reload);
     let hands = Hands::new(guard, view, sessions, Arc::clone(directory), inputs.clone());
-    Ok((Some(hands), view))
+    Ok((Some((hands, context)), view))
 }
 
 fn entries(config: &Configuration) -> Vec<MemberEntry> {

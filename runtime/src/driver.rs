@@ -8,6 +8,7 @@ use crate::hands::{Hands, HandsError};
 use crate::log::named;
 use crate::peer::Mailbox;
 use crate::persister::Persister;
+use crate::postgres::{Context, lost};
 use crate::upgrade::{Replacement, Successor};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -81,6 +82,9 @@ pub struct Driver {
 struct Database {
     steward: Steward,
     hands: Hands,
+    context: Arc<Context>,
+    /// Since it last streamed or served, it was not seen rewritten: what was kept before is pruned.
+    pruned: bool,
 }
 
 /// What one machine, or this host's guard, has for another.
@@ -99,8 +103,8 @@ pub struct Parts {
     pub state: Option<HardState>,
     /// This run's beginning.
     pub boot: Boot,
-    /// Guard and sessions; none on a witness.
-    pub hands: Option<Hands>,
+    /// Guard and sessions, and what the database is; none on a witness.
+    pub hands: Option<(Hands, Context)>,
     /// To the other members.
     pub mailboxes: HashMap<MemberId, Arc<Mailbox>>,
     /// To the disk.
@@ -113,9 +117,11 @@ impl Driver {
     /// Node and steward at the daemon's start.
     pub fn new(parts: Parts) -> Self {
         let node = Node::new(parts.config.clone(), parts.state, parts.boot.clone());
-        let database = parts.hands.map(|hands| Database {
+        let database = parts.hands.map(|(hands, context)| Database {
             steward: Steward::new(parts.config.clone(), parts.boot),
             hands,
+            context: Arc::new(context),
+            pruned: false,
         });
         Driver {
             config: parts.config,
@@ -205,6 +211,21 @@ impl Driver {
             Request::List => {
                 // Whoever asked may be gone: then nobody misses the answer.
                 let _ = answer.send(Response::Report(Box::new(self.report())));
+                None
+            }
+            Request::Lost => {
+                match &self.database {
+                    Some(database) => {
+                        let context = Arc::clone(&database.context);
+                        tokio::task::spawn_blocking(move || {
+                            let list = lost::list(&context);
+                            let _ = answer.send(list.map_or_else(Response::Failed, Response::Lost));
+                        });
+                    }
+                    None => {
+                        let _ = answer.send(Response::Lost(Vec::new()));
+                    }
+                }
                 None
             }
             Request::Demote => {
@@ -359,6 +380,9 @@ impl Driver {
                     }
                 }
                 StewardAction::Status(status) => {
+                    if let Some(database) = &mut self.database {
+                        database.prune(&status.state);
+                    }
                     self.inner.push_back(Inner::Node(Event::Postgres(status)));
                 }
                 StewardAction::Explain(reason) => {
@@ -377,6 +401,31 @@ impl Driver {
     fn named<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
         let names: Vec<&str> = self.members.iter().map(|m| m.name.as_str()).collect();
         named(text, &names)
+    }
+}
+
+impl Database {
+    /// What was kept of earlier copies is pruned once the one that took their place streams, or serves.
+    fn prune(&mut self, state: &PgState) {
+        match state {
+            PgState::Rewriting { .. } => self.pruned = false,
+            PgState::Standby {
+                streaming: true, ..
+            }
+            | PgState::Primary(_)
+                if !self.pruned =>
+            {
+                self.pruned = true;
+                let context = Arc::clone(&self.context);
+                // A directory may be large: nobody waits for it.
+                tokio::task::spawn_blocking(move || {
+                    for text in lost::prune(&context) {
+                        info!("{text}");
+                    }
+                });
+            }
+            _ => {}
+        }
     }
 }
 

@@ -115,7 +115,7 @@ impl Hands {
 /// The member whose database the step names.
 fn source(step: &Step) -> Option<MemberId> {
     match step {
-        Step::Clone { from } => Some(*from),
+        Step::Clone { from } | Step::Rewind { from, .. } => Some(*from),
         Step::WriteSettings(settings) => settings.follow,
         _ => None,
     }

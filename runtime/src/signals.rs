@@ -3,6 +3,8 @@
 use crate::driver::Input;
 use crate::upgrade::Successor;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -16,19 +18,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ABORT: Duration = Duration::from_secs(10);
 
 /// SIGTERM and SIGINT: an orderly end; a second one, or 60 s without it: at once. SIGUSR2: the daemon replaces itself by
-/// its program's newest file. SIGHUP: nothing yet, but said.
+/// its program's newest file. SIGHUP: the user's PostgreSQL configuration is taken in at once.
 ///
 /// # Errors
 /// The operating system refuses.
-pub fn watch(inputs: mpsc::Sender<Input>, successor: Successor) -> io::Result<()> {
+pub fn watch(
+    inputs: mpsc::Sender<Input>,
+    successor: Successor,
+    reload: Arc<AtomicBool>,
+) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            warn!(
-                "SIGHUP: a configuration is read only at the start in this version; restart the daemon instead"
+            info!(
+                "SIGHUP: takes in PostgreSQL's configuration again; its own is read at the daemon's start (SIGUSR2 replaces the daemon)"
             );
+            reload.store(true, Ordering::SeqCst);
         }
     });
     let mut upgrade = signal(SignalKind::user_defined2())?;

@@ -150,7 +150,7 @@ async fn a_killed_postmaster_is_seen_gone_with_all_its_children() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_a_clone() {
     let mut a = Host::fresh(A).await;
-    a.done(1, Step::SetAside).await;
+    a.done(1, support::set_aside()).await;
     // Somebody who accepts and then says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let upstream = yoke::postgres::Upstream {

@@ -109,7 +109,7 @@ async fn a_guard_without_a_daemon_ends_its_database_by_sigterm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r16_an_order_under_way_goes_on_across_daemons() {
     let mut a = Host::fresh(A).await;
-    a.done(1, Step::SetAside).await;
+    a.done(1, support::set_aside()).await;
     // Somebody who accepts and then says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let upstream = Upstream {
@@ -121,7 +121,10 @@ async fn r16_an_order_under_way_goes_on_across_daemons() {
     a.hang_up().await;
     a.new_daemon().await;
     assert_eq!(a.view.order, Some(clone));
-    assert_eq!(a.guards(1, Step::SetAside, None).await, Outcome::Refused);
+    assert_eq!(
+        a.guards(1, support::set_aside(), None).await,
+        Outcome::Refused
+    );
     assert_eq!(
         a.guards(1, Step::Stop(StopMode::Now), None).await,
         Outcome::Done

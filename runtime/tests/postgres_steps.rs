@@ -2,30 +2,16 @@
 
 mod support;
 
-use support::{A, B, Host, copy, eventually, now};
+use support::{A, B, Host, copy, eventually, now, stamp_of};
 use yoke_core::Duration;
 use yoke_core::permission::Lasts;
 use yoke_core::postgres::{Doors, Lsn, StopMode, Timeline};
-use yoke_core::step::{Canary, ClusterState, DataDirectory, Directory, Outcome, Stamp, Step};
+use yoke_core::step::{Canary, ClusterState, DataDirectory, Directory, Leaving, Outcome, Step};
 
 fn data(directory: Directory) -> DataDirectory {
     match directory {
         Directory::Data(data) => *data,
         other => panic!("no data: {other:?}"),
-    }
-}
-
-fn stamp_of(data: &DataDirectory, member: yoke_core::member::MemberId, name: &str) -> Stamp {
-    Stamp {
-        cluster: "test".into(),
-        member: name.into(),
-        system_id: data.system_id,
-        copy: copy(member).id,
-        record: None,
-        history: Default::default(),
-        ordered: None,
-        ordered_on: Timeline(1),
-        follows: None,
     }
 }
 
@@ -195,15 +181,17 @@ async fn doors_let_nobody_in_until_they_open() {
     let (client, connection) = connect(&a).await.expect("the user's own rules");
     let connection = tokio::spawn(connection);
 
-    // What ALTER SYSTEM writes in the gate's way (17 and newer refuse it) is seen, and gone with the next start.
+    // What ALTER SYSTEM writes in the gate's way (17 and newer refuse it) is seen, and gone with the next settings.
     client
         .batch_execute("SELECT 1")
         .await
         .expect("the doors are open");
     a.append("postgresql.auto.conf", "synchronous_standby_names = ''");
-    a.apply(1, None, Doors::Closed).await;
+    a.done(1, Step::Reload).await;
     a.until("a gate that is not ours", |s| !s.gate_is_ours)
         .await;
+    a.apply(1, None, Doors::Closed).await;
+    a.until("our gate again", |s| s.gate_is_ours).await;
     assert!(connect(&a).await.is_err(), "the doors are closed");
     assert_eq!(a.daemons(Step::EndSessions).await, Outcome::Done);
     assert!(client.simple_query("SELECT 1").await.is_err());
@@ -336,21 +324,31 @@ async fn what_is_refused_says_why() {
     a.done(1, Step::ClearMark).await;
     assert!(!a.inspect().await.rewriting);
 
-    a.configure("fsync = off");
-    assert!(failed(a.guards(1, Step::Start, None).await).contains("fsync"));
-    a.configure("fsync = on");
-    a.configure("max_connections = 20");
-    a.configure("no such line");
-    // PostgreSQL itself does not take that: it ends, and its words are told.
-    let started = a.guards(1, Step::Start, None).await;
-    assert!(matches!(started, Outcome::Done | Outcome::Failed(_)));
-    a.until_view("the end", |view| view.run.is_none()).await;
-    while !a.explained.iter().any(|text| text.contains("syntax error")) {
-        a.hear().await;
+    // Nothing was accepted before: what is refused keeps it from starting.
+    let kept = a.context.kept_file();
+    let refused = async |a: &mut Host, line: &str| {
+        std::fs::remove_file(&kept).expect("the copy");
+        a.configure(line);
+        let said = failed(a.guards(1, Step::Start, None).await);
+        let conf = a.context.data_dir.join("postgresql.conf");
+        let text = std::fs::read_to_string(&conf).expect("the user's file");
+        std::fs::write(&conf, text.replace(line, "")).expect("the user's file");
+        said
+    };
+    for (line, words) in [
+        ("fsync = off", "fsync is off"),
+        ("recovery_min_apply_delay = 5min", "a delayed standby"),
+        ("recovery_target_lsn = '0/1'", "recovery_target_lsn is set"),
+        ("no such line", "syntax error"),
+        ("work_mem = many", "invalid value for parameter"),
+    ] {
+        let said = refused(&mut a, line).await;
+        assert!(said.contains(words), "{line}: {said}");
+        let place =
+            said.contains("postgresql.conf, line") || said.contains("postgresql.conf\" line");
+        assert!(place, "{line}: {said}");
     }
-    let conf = a.context.data_dir.join("postgresql.conf");
-    let text = std::fs::read_to_string(&conf).expect("the user's file");
-    std::fs::write(&conf, text.replace("no such line", "")).expect("the user's file");
+    a.configure("max_connections = 20");
 
     // max_connections is below what the control file wants: it starts all the same.
     a.done(1, Step::Start).await;
@@ -362,10 +360,18 @@ async fn what_is_refused_says_why() {
         .await
         .expect("an answer");
     assert_eq!(shown.get::<_, &str>(0), "100");
-    assert_eq!(a.guards(1, Step::SetAside, None).await, Outcome::Refused);
+    let aside = Step::SetAside(Leaving {
+        copy: None,
+        timeline: Timeline(1),
+        from: None,
+        to: Lsn(0),
+        why: "a test".into(),
+    });
+    let running = a.guards(1, aside.clone(), None).await;
+    assert_eq!(running, Outcome::Refused);
     a.done(1, Step::Stop(StopMode::Clean)).await;
 
-    a.done(1, Step::SetAside).await;
+    a.done(1, aside).await;
     assert_eq!(a.inspect().await.directory, Directory::Absent);
     let kept = std::fs::read_dir(a.path().join("pg"))
         .expect("a directory")

@@ -42,9 +42,11 @@ pub(crate) enum About {
     ClientHost,
     Nonce,
     Restart,
+    Edits,
+    RewindLies,
 }
 
-const KINDS: usize = About::Restart as usize + 1;
+const KINDS: usize = About::RewindLies as usize + 1;
 const PLACES: usize = 8;
 
 /// Where the bits come from.

@@ -19,7 +19,7 @@ pub(crate) struct Client {
 }
 
 /// What happens to a client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) enum ClientEv {
     /// It goes on.
     Wake,

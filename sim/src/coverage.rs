@@ -17,6 +17,10 @@ pub struct Coverage {
     pub orders_to_hand_over: u64,
     /// Clones that came to their end.
     pub clones: u64,
+    /// Rewinds that came to their end and worked.
+    pub rewinds: u64,
+    /// Rewinds that touched something.
+    pub rewinds_begun: u64,
     /// Acknowledged writes.
     pub acknowledged: u64,
     /// Daemons started again.
@@ -41,6 +45,8 @@ pub struct Coverage {
     pub losses: u64,
     /// What nodes said of state or a directory that went back in time.
     pub losses_noticed: u64,
+    /// Databases made at genesis.
+    pub made: u64,
     /// Members that joined again after the loss of their state.
     pub rejoined: u64,
     /// Runs in which more was lost than members can make good by themselves.
@@ -88,10 +94,13 @@ impl Coverage {
         self.hand_overs += run.hand_overs;
         self.orders_to_hand_over += run.orders_to_hand_over;
         self.clones += run.clones;
+        self.rewinds += run.rewinds;
+        self.rewinds_begun += run.rewinds_begun;
         self.acknowledged += run.acknowledged;
         self.restarts += run.restarts;
         self.fences += run.fences;
         self.actions += run.actions;
+        self.made += run.made;
         self.losses += run.losses;
         self.losses_noticed += run.losses_noticed;
         self.rejoined += run.rejoined;
@@ -116,9 +125,12 @@ impl fmt::Display for Coverage {
             ("hand-overs (of those ordered below)", self.hand_overs),
             ("hand-overs ordered", self.orders_to_hand_over),
             ("clones", self.clones),
+            ("rewinds that began", self.rewinds_begun),
+            ("  and worked", self.rewinds),
             ("acknowledged writes", self.acknowledged),
             ("daemons started again", self.restarts),
             ("fences", self.fences),
+            ("databases made at genesis", self.made),
             ("losses of state or data", self.losses),
             ("  noticed as gone back in time", self.losses_noticed),
             ("  joined again", self.rejoined),

@@ -124,11 +124,13 @@ impl World {
                 );
             }
         }
-        let view = alive.then(|| daemon.node.view());
+        let view = daemon.node.view();
+        self.note_daemon(&daemon, &view, due);
         self.hosts[h].daemon = Some(daemon);
-        match view {
-            Some(view) => self.on_view(h, &view),
-            None => self.armed_strikes(h),
+        if alive {
+            self.on_view(h, &view);
+        } else {
+            self.armed_strikes(h);
         }
     }
 

@@ -1,12 +1,21 @@
 //! A number that stands for everything that happened in a run: equal runs, equal digests.
+//!
+//! At each step it takes in the time, the event, every action, and the state of what the event met: of a daemon what it
+//! shows and when it is due again, and each eighth time all that it is; of a guard and a database what it holds and does,
+//! and where the log ends. What an event does not meet does not change.
 
+use crate::host::Daemon;
+use crate::world::World;
 use std::hash::{Hash, Hasher};
-
-use crate::choices::mix;
+use yoke_core::Instant;
+use yoke_core::view::ClusterView;
 
 /// Takes in what happened, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Digest(u64);
+
+/// An odd number without pattern.
+const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Digest {
     /// Nothing happened yet.
@@ -17,6 +26,12 @@ impl Digest {
     /// Something happened.
     pub(crate) fn note(&mut self, what: impl Hash) {
         what.hash(self);
+    }
+
+    /// Both halves of the product: each bit of the word moves about half of the result's.
+    fn word(&mut self, word: u64) {
+        let product = u128::from(self.0.rotate_left(29) ^ word) * u128::from(FACTOR);
+        self.0 = product as u64 ^ (product >> 64) as u64;
     }
 }
 
@@ -29,27 +44,88 @@ impl Hasher for Digest {
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
-            self.0 = mix(self.0, u64::from_le_bytes(word));
+            self.word(u64::from_le_bytes(word));
         }
     }
 
     fn write_u8(&mut self, n: u8) {
-        self.0 = mix(self.0, u64::from(n));
+        self.word(u64::from(n));
     }
 
     fn write_u32(&mut self, n: u32) {
-        self.0 = mix(self.0, u64::from(n));
+        self.word(u64::from(n));
     }
 
     fn write_u64(&mut self, n: u64) {
-        self.0 = mix(self.0, n);
+        self.word(n);
     }
 
     fn write_usize(&mut self, n: usize) {
-        self.0 = mix(self.0, n as u64);
+        self.word(n as u64);
     }
 
     fn write_isize(&mut self, n: isize) {
-        self.0 = mix(self.0, n as u64);
+        self.word(n as u64);
+    }
+}
+
+/// How often a daemon's whole state is taken in: as seldom as this keeps the digest cheap, and a difference that shows in
+/// nothing else is found a few steps late. [`crate::twin`] compares all of it at each step.
+const WHOLE: u64 = 8;
+
+impl World {
+    /// The state of a daemon after it handled something.
+    pub(crate) fn note_daemon(
+        &mut self,
+        daemon: &Daemon,
+        view: &ClusterView,
+        due: Option<Instant>,
+    ) {
+        let postgres = &view.postgres;
+        self.digest.note((
+            (view.me, view.role, view.term, view.leader, view.committed),
+            (view.record.as_ref().map(|record| record.key), due),
+            (postgres.target, postgres.run, postgres.copy, postgres.end),
+        ));
+        self.daemon_steps += 1;
+        if self.daemon_steps.is_multiple_of(WHOLE) {
+            self.digest.note((&daemon.node, &daemon.steward));
+        }
+    }
+
+    /// The state of the database that the step met, or of all.
+    pub(crate) fn note_databases(&mut self) {
+        let all = 0..self.hosts.len();
+        for h in self.met.map_or(all, |h| h..h + 1) {
+            let host = &self.hosts[h];
+            if let Some(server) = &host.server {
+                let names = server
+                    .walsenders
+                    .iter()
+                    .map(|w| (w.conn, w.flushed, w.priority));
+                self.digest.note((
+                    (
+                        server.run,
+                        server.phase,
+                        server.killed,
+                        server.serving,
+                        server.term,
+                    ),
+                    (
+                        server.flag,
+                        server.hung,
+                        server.stalled,
+                        server.sessions.len(),
+                    ),
+                    (server.waiting.len(), server.replayed, server.receiver.link),
+                ));
+                names.for_each(|walsender| self.digest.note(walsender));
+            }
+            if let Some(dir) = &host.storage.directory {
+                let log = &dir.wal.entries;
+                self.digest
+                    .note((dir.uid, log.len(), log.last(), dir.lineage.last()));
+            }
+        }
     }
 }

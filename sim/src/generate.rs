@@ -36,6 +36,7 @@ const SECOND: u64 = 1_000_000;
 pub fn scenario(seed: u64) -> Scenario {
     let mut bits = Bits(ChaCha8Rng::seed_from_u64(seed));
     let mut s = Scenario::calm(seed);
+    s.bare = seed.is_multiple_of(6);
     match bits.within(0, 15) {
         0..=3 => single(&mut bits, &mut s),
         4..=6 => {
@@ -62,6 +63,7 @@ pub fn scenario(seed: u64) -> Scenario {
             chaos(&mut bits, &mut s);
         }
     }
+    s.rewinds = !bits.one_in(4);
     s
 }
 

@@ -67,6 +67,7 @@ impl World {
         let Some(guard) = &self.hosts[h].guard else {
             return;
         };
+        self.digest.note((h, guard.view(), guard.next_timeout()));
         if let Some(due) = guard.next_timeout() {
             let at = self.hosts[h].clock.real(due).max(self.now + 1);
             if let Some(token) = self.hosts[h].guard_timer.set(at) {

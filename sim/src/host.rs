@@ -27,7 +27,8 @@ pub(crate) struct Host {
     pub(crate) excused_until: u64,
     /// What would have happened during a pause.
     pub(crate) backlog: VecDeque<Ev>,
-    pub(crate) daemon: Option<Daemon>,
+    /// Boxed: it is taken out and put back at each step.
+    pub(crate) daemon: Option<Box<Daemon>>,
     /// Counts the daemons; names the present one.
     pub(crate) daemon_runs: u64,
     pub(crate) guard: Option<Guard>,
@@ -67,7 +68,7 @@ pub(crate) struct Timer {
 }
 
 /// What a daemon's task takes in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Input {
     Timer(u64),
     Received(usize, Box<Message>),
@@ -80,7 +81,7 @@ pub(crate) enum Input {
 }
 
 /// What goes from daemon to guard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum ToGuard {
     Permission(Permission),
     Order(Order),
@@ -172,13 +173,13 @@ impl World {
         let boot = Boot { now, nonce, guard };
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
-        host.daemon = Some(Daemon {
+        host.daemon = Some(Box::new(Daemon {
             node: Node::new(host.config.clone(), state, boot.clone()),
             steward: Steward::new(host.config.clone(), boot),
             paused_until: 0,
             backlog: VecDeque::new(),
             timer: Timer::default(),
-        });
+        }));
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
         self.say(h, || format!("daemon: starts, run {runs}"));

@@ -1,11 +1,16 @@
 //! `cargo run -p sim -- --seed N`: runs seeds of the simulator and says what came of them.
 
+mod bench;
+mod failure;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod one;
+mod progress;
+mod seeds;
 
 use clap::{Parser, Subcommand};
-use sim::{Coverage, How, Report, Scenario};
-use std::collections::BTreeMap;
+use sim::How;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Runs the real node, steward and guard in a simulated world and checks every promise.
@@ -18,14 +23,32 @@ struct Cli {
     #[arg(long, value_parser = range, global = true)]
     seeds: Option<std::ops::Range<u64>>,
     /// Run the scenario in this file.
-    #[arg(long)]
-    scenario: Option<std::path::PathBuf>,
+    #[arg(long, conflicts_with = "seed")]
+    scenario: Option<PathBuf>,
     /// Print the scenario, and do not run it.
     #[arg(long)]
     print_scenario: bool,
-    /// Print what happens, one line an event.
+    /// Print the story in words, one line an event.
     #[arg(long)]
     trace: bool,
+    /// Go through the run step by step, by commands.
+    #[arg(long)]
+    step: bool,
+    /// Write the story as a page for a browser.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Make the failing scenario as small as it gets, and write it.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "shrunk.scenario")]
+    shrink: Option<PathBuf>,
+    /// Write the digest of each step.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Compare the digest of each step with those written by --record, maybe by another build.
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// Measure the speed, on one core.
+    #[arg(long)]
+    bench: bool,
     /// How many threads; the results do not depend on it.
     #[arg(long, global = true)]
     jobs: Option<usize>,
@@ -70,160 +93,21 @@ fn main() -> ExitCode {
     #[cfg(not(feature = "mutants"))]
     let mutant = None;
     let how = How {
-        trace: cli.trace,
+        trace: false,
         mutant,
     };
     #[cfg(feature = "mutants")]
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
     }
-    if let Some(seeds) = cli.seeds.clone() {
-        return many(&cli, seeds, jobs, how);
-    }
-    let (scenario, name) = match (&cli.scenario, cli.seed) {
-        (Some(file), _) => {
-            let text = std::fs::read_to_string(file).map_err(|e| e.to_string());
-            match text.and_then(|text| text.parse::<Scenario>()) {
-                Ok(scenario) => (scenario, format!("--scenario {}", file.display())),
-                Err(error) => {
-                    eprintln!("{}: {error}", file.display());
-                    return ExitCode::from(2);
-                }
-            }
-        }
-        (None, seed) => {
-            let seed = seed.unwrap_or(0);
-            (sim::scenario_of(seed), format!("--seed {seed}"))
-        }
+    let seeds = cli.seeds.clone();
+    let done = match seeds {
+        _ if cli.bench => bench::run(seeds.unwrap_or(0..300), how),
+        Some(seeds) => seeds::run(&cli, seeds, jobs, how),
+        None => one::run(&cli, how),
     };
-    if cli.print_scenario {
-        print!("{scenario}");
-        return ExitCode::SUCCESS;
-    }
-    let report = sim::run(&scenario, how);
-    for line in &report.trace {
-        println!("{line}");
-    }
-    println!(
-        "{name}: digest {:016x}, {} events in {} s",
-        report.digest,
-        report.events,
-        report.length / 1_000_000
-    );
-    if report.violation.is_some() {
-        if !cli.trace {
-            print_end(&sim::run(&scenario, How { trace: true, ..how }));
-        }
-        print_violation(&name, &report, how);
-        return ExitCode::FAILURE;
-    }
-    let mut coverage = Coverage::default();
-    coverage.add(&report.coverage);
-    print!("{coverage}");
-    ExitCode::SUCCESS
-}
-
-fn many(cli: &Cli, seeds: std::ops::Range<u64>, jobs: usize, how: How) -> ExitCode {
-    let began = std::time::Instant::now();
-    let mut coverage = Coverage::default();
-    let (mut events, mut length, mut failures) = (0, 0, vec![]);
-    let mut digests = BTreeMap::new();
-    let mut same = vec![];
-    sim::run_many(
-        seeds.clone(),
-        jobs,
-        How {
-            trace: false,
-            ..how
-        },
-        |seed, report| {
-            coverage.add(&report.coverage);
-            events += report.events;
-            length += report.length;
-            if cli.digests {
-                println!("{seed} {:016x}", report.digest);
-            }
-            if let Some(other) = digests.insert(report.digest, seed) {
-                same.push((other, seed));
-            }
-            if report.violation.is_some() {
-                failures.push((seed, report));
-            }
-        },
-    );
-    let seconds = began.elapsed().as_millis().max(1);
-    println!(
-        "seeds {}..{}: {} events, {} simulated hours, {} s, {} events/s",
-        seeds.start,
-        seeds.end,
-        events,
-        length / 3_600_000_000,
-        seconds / 1000,
-        u128::from(events) * 1000 / seconds
-    );
-    print!("{coverage}");
-    for (one, other) in &same {
-        println!("seeds {one} and {other} have the same digest");
-    }
-    if failures.is_empty() {
-        println!("no promise was broken");
-        return if same.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        };
-    }
-    let mut by_oracle: BTreeMap<&str, u64> = BTreeMap::new();
-    for (_, report) in &failures {
-        *by_oracle
-            .entry(report.violation.as_ref().map_or("", |v| v.oracle))
-            .or_default() += 1;
-    }
-    println!("{} seeds broke a promise: {by_oracle:?}", failures.len());
-    for (seed, report) in failures
-        .iter()
-        .skip(1)
-        .take(if cli.keep_going { 1000 } else { 9 })
-    {
-        print_violation(&format!("--seed {seed}"), report, how);
-    }
-    if let Some((seed, report)) = failures.first() {
-        if !cli.keep_going {
-            print_end(&sim::run(
-                &sim::scenario_of(*seed),
-                How { trace: true, ..how },
-            ));
-        }
-        print_violation(&format!("--seed {seed}"), report, how);
-    }
-    ExitCode::FAILURE
-}
-
-fn print_end(report: &Report) {
-    for line in &report.trace[report.trace.len().saturating_sub(40)..] {
-        println!("{line}");
-    }
-}
-
-/// The cause in one line, and the command that reproduces it.
-fn print_violation(name: &str, report: &Report, how: How) {
-    let Some(violation) = &report.violation else {
-        return;
-    };
-    println!(
-        "{name}: {} at {}.{:06}: {}",
-        violation.oracle,
-        violation.at / 1_000_000,
-        violation.at % 1_000_000,
-        violation.what
-    );
-    #[cfg(feature = "mutants")]
-    if let Some(mutant) = how.mutant {
-        println!(
-            "  cargo run --release -p sim --features mutants -- --mutant {mutant} {name} --trace"
-        );
-        return;
-    }
-    let _ = how;
-    println!("  cargo run --release -p sim -- {name} --trace");
+    done.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(2)
+    })
 }

@@ -98,6 +98,7 @@ impl World {
             if self.choices.chance(About::Loss, from, to, loss + extra) {
                 // Lost; or, as an old message, delivered when everybody has forgotten it.
                 if !self.choices.chance(About::Late, from, to, 300) {
+                    self.trace.lost(now, from, to, &message);
                     continue;
                 }
                 delay = self
@@ -123,6 +124,17 @@ impl World {
     /// Whether a daemon's message passes now.
     pub(crate) fn passes(&self, from: usize, to: usize) -> bool {
         self.net.daemons[from][to] <= self.now
+    }
+
+    /// Whether somebody is there to take in a message that comes now.
+    pub(crate) fn is_taken_in(&self, ev: &Ev) -> bool {
+        match ev {
+            Ev::Deliver { from, to, .. } => {
+                self.passes(*from, *to) && self.hosts[*to].up && self.hosts[*to].daemon.is_some()
+            }
+            Ev::Wire { to, .. } => self.hosts[*to].server.is_some(),
+            _ => true,
+        }
     }
 
     /// A database sends something over a connection.

@@ -1,13 +1,13 @@
-//! One run from its scenario to its report; many runs on several threads.
+//! One run from its scenario to its report, at once or step by step.
 
 use crate::choices::Choices;
 use crate::coverage::Coverage;
 use crate::scenario::Scenario;
+use crate::story::Story;
 use crate::world::{Violation, World};
 use std::cell::RefCell;
 use std::hash::Hasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use yoke_core::Config;
 
 /// What came of a run.
@@ -23,14 +23,16 @@ pub struct Report {
     pub events: u64,
     /// How long it took, in microseconds of simulated time.
     pub length: u64,
+    /// How often a node or steward handled something.
+    pub core_steps: u64,
     /// What happened, if it was asked for.
-    pub trace: Vec<String>,
+    pub story: Option<Box<Story>>,
 }
 
 /// How to run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct How {
-    /// Whether to keep a trace.
+    /// Whether to keep the story.
     pub trace: bool,
     /// The deliberate bug to run with: its place in the list of mutants.
     pub mutant: Option<usize>,
@@ -59,102 +61,95 @@ pub fn catch_panics() {
     }));
 }
 
-fn mutate(config: &mut Config, mutant: Option<usize>) {
-    #[cfg(feature = "mutants")]
-    {
-        config.mutant = mutant.map(|m| yoke_core::mutant::Mutant::ALL[m]);
-    }
-    let _ = (config, mutant);
-}
-
 /// Runs a scenario to its end or its first violation.
 pub fn run(scenario: &Scenario, how: How) -> Report {
-    run_with(scenario, Choices::from_seed(scenario.choices), how)
+    Session::begin(scenario, how).run()
 }
 
 /// The same, where a fuzzer's bytes make the small choices.
 pub fn run_bytes(scenario: &Scenario, bytes: Vec<u8>, how: How) -> Report {
-    run_with(scenario, Choices::from_bytes(bytes), how)
+    Session::with(scenario, Choices::from_bytes(bytes), how).run()
 }
 
-fn run_with(scenario: &Scenario, choices: Choices, how: How) -> Report {
-    let mut world = None;
-    let ended = catch_unwind(AssertUnwindSafe(|| {
-        let change = |config: &mut Config| mutate(config, how.mutant);
-        world
-            .insert(World::new(scenario.clone(), choices, how.trace, &change))
-            .run();
-    }));
-    let panicked = ended
-        .is_err()
-        .then(|| PANIC.with(|p| p.borrow_mut().take()).unwrap_or_default());
-    let Some(mut world) = world else {
-        let (what, _) = panicked.unwrap_or_default();
-        return Report {
-            digest: 0,
-            violation: Some(Violation {
-                oracle: "start",
-                what,
-                at: 0,
-            }),
-            coverage: Coverage::default(),
-            events: 0,
-            length: 0,
-            trace: vec![],
-        };
-    };
-    if let Some((what, core)) = panicked {
-        world.violation = None;
-        world.violated(if core { "core assertion" } else { "simulator" }, what);
-    }
-    Report {
-        digest: world.digest.finish(),
-        violation: world.violation.clone(),
-        coverage: world.coverage.clone(),
-        events: world.events,
-        length: world.now,
-        trace: world.trace.into_lines(),
-    }
+/// A run that goes on step by step.
+pub struct Session {
+    pub(crate) world: World,
+    ended: bool,
 }
 
-/// Runs many seeds on several threads, and hands over each report in the order of the seeds.
-pub fn run_many(
-    seeds: std::ops::Range<u64>,
-    jobs: usize,
-    how: How,
-    mut each: impl FnMut(u64, Report),
-) {
-    // A thread takes the next block of seeds; blocks are joined in order, so that nothing depends on the threads.
-    const BLOCK: u64 = 16;
-    let next = AtomicU64::new(seeds.start);
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            let (sender, next, end) = (sender.clone(), &next, seeds.end);
-            scope.spawn(move || {
-                loop {
-                    let first = next.fetch_add(BLOCK, Ordering::Relaxed);
-                    if first >= end {
-                        break;
-                    }
-                    for seed in first..(first + BLOCK).min(end) {
-                        let report = run(&crate::generate::scenario(seed), how);
-                        if sender.send((seed, report)).is_err() {
-                            return;
-                        }
-                    }
-                }
-            });
-        }
-        drop(sender);
-        let mut early = std::collections::BTreeMap::new();
-        let mut due = seeds.start;
-        for (seed, report) in receiver {
-            early.insert(seed, report);
-            while let Some(report) = early.remove(&due) {
-                each(due, report);
-                due += 1;
+impl Session {
+    /// Before the first step.
+    pub fn begin(scenario: &Scenario, how: How) -> Session {
+        Session::with(scenario, Choices::from_seed(scenario.choices), how)
+    }
+
+    fn with(scenario: &Scenario, choices: Choices, how: How) -> Session {
+        let mutate = |config: &mut Config| {
+            #[cfg(feature = "mutants")]
+            {
+                config.mutant = how.mutant.map(|m| yoke_core::mutant::Mutant::ALL[m]);
             }
+            let _ = config;
+        };
+        Session {
+            world: World::new(scenario.clone(), choices, how.trace, &mutate),
+            ended: false,
         }
-    });
+    }
+
+    /// The next step; false if the run is at its end. A panic is a violation.
+    pub fn step(&mut self) -> bool {
+        if self.ended {
+            return false;
+        }
+        let world = &mut self.world;
+        let more = catch_unwind(AssertUnwindSafe(|| {
+            let stepped = world.step();
+            let goes_on = stepped && !world.finished && world.violation.is_none();
+            if !goes_on && world.violation.is_none() {
+                world.at_the_end();
+            }
+            goes_on
+        }));
+        self.ended = !*more.as_ref().unwrap_or(&false);
+        if more.is_err() {
+            let (what, core) = PANIC.with(|p| p.borrow_mut().take()).unwrap_or_default();
+            world.violation = None;
+            world.violated(if core { "core assertion" } else { "simulator" }, what);
+        }
+        if self.ended {
+            world.digest.note(("end", world.now, world.events));
+        }
+        true
+    }
+
+    /// How many steps were done, and when it is.
+    pub fn now(&self) -> (u64, u64) {
+        (self.world.events, self.world.now)
+    }
+
+    /// Stands for everything that happened so far.
+    pub fn digest(&self) -> u64 {
+        self.world.digest.finish()
+    }
+
+    /// To its end.
+    pub fn run(mut self) -> Report {
+        while self.step() {}
+        self.report()
+    }
+
+    /// What came of it.
+    pub fn report(self) -> Report {
+        let world = self.world;
+        Report {
+            digest: world.digest.finish(),
+            violation: world.violation,
+            coverage: world.coverage,
+            events: world.events,
+            length: world.now,
+            core_steps: world.daemon_steps,
+            story: world.trace.into_story(),
+        }
+    }
 }

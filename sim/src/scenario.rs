@@ -22,6 +22,8 @@ pub struct Scenario {
     pub rates: Vec<u64>,
     /// Whether the other data hosts begin with a fresh database of their own, instead of nothing.
     pub own_database: bool,
+    /// Whether the configured primary begins with nothing, too: its database is made at genesis.
+    pub bare: bool,
     /// How long a message between daemons takes.
     pub delay: (u64, u64),
     /// Of a thousand messages: lost, doubled, delivered seconds later.
@@ -30,6 +32,8 @@ pub struct Scenario {
     pub clients: (u64, u64),
     /// How long a clone takes.
     pub clone_time: (u64, u64),
+    /// Whether a data directory can be rewound.
+    pub rewinds: bool,
     /// How many steps of a thousand fail.
     pub failures: u64,
     /// When everything heals, after the cluster was ready.
@@ -353,6 +357,9 @@ impl fmt::Display for Scenario {
             self.decision_timeout, self.sync_timeout, self.health_timeout
         )?;
         writeln!(f, "own-database {}", self.own_database)?;
+        if self.bare {
+            writeln!(f, "bare {}", self.bare)?;
+        }
         writeln!(f, "delay {} {}", self.delay.0, self.delay.1)?;
         writeln!(
             f,
@@ -361,6 +368,7 @@ impl fmt::Display for Scenario {
         )?;
         writeln!(f, "clients {} {}", self.clients.0, self.clients.1)?;
         writeln!(f, "clone-time {} {}", self.clone_time.0, self.clone_time.1)?;
+        writeln!(f, "rewinds {}", self.rewinds)?;
         writeln!(f, "failures {}", self.failures)?;
         writeln!(f, "heal-after {}", self.heal_after)?;
         for fault in &self.faults {
@@ -409,10 +417,12 @@ impl Scenario {
             health_timeout: 3_000_000,
             rates: vec![1000, 1000, 1000],
             own_database: false,
+            bare: false,
             delay: (100, 800),
             network: (0, 0, 0),
             clients: (2, 200_000),
             clone_time: (500_000, 2_000_000),
+            rewinds: true,
             failures: 0,
             heal_after: 10_000_000,
             faults: vec![],
@@ -446,10 +456,12 @@ impl Scenario {
                 self.health_timeout = w.next()?;
             }
             "own-database" => self.own_database = w.next()?,
+            "bare" => self.bare = w.next()?,
             "delay" => self.delay = w.pair()?,
             "network" => self.network = (w.next()?, w.next()?, w.next()?),
             "clients" => self.clients = w.pair()?,
             "clone-time" => self.clone_time = w.pair()?,
+            "rewinds" => self.rewinds = w.next()?,
             "failures" => self.failures = w.next()?,
             "heal-after" => self.heal_after = w.next()?,
             "early" | "at" => self.faults.push(Fault {

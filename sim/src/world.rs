@@ -16,6 +16,7 @@ use crate::scenario::{Kind, Scenario};
 use crate::trace::Trace;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::fmt;
 use std::sync::Arc;
 use yoke_core::guard::GuardEvent;
 use yoke_core::member::{Member, MemberId, MemberKind};
@@ -24,7 +25,7 @@ use yoke_core::step::Order;
 use yoke_core::{Config, Duration, Message};
 
 /// Something that will happen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Ev {
     Fault(usize),
     /// For this fault, everything is copied aside.
@@ -132,13 +133,22 @@ impl Ev {
             _ => None,
         }
     }
+
+    /// The host whose database it may change; none: any.
+    fn place(&self) -> Option<usize> {
+        match self {
+            Ev::Wire { to, .. } | Ev::WireLands { to, .. } | Ev::LinkWhole { to, .. } => Some(*to),
+            other => other.host(),
+        }
+    }
 }
 
-/// Its place in the queue.
+/// Its place in the queue; small, because a heap moves its entries about.
 struct Scheduled {
     at: u64,
     seq: u64,
-    ev: Ev,
+    /// Where the event itself lies.
+    slot: u32,
 }
 
 impl PartialEq for Scheduled {
@@ -169,11 +179,21 @@ pub struct Violation {
     pub at: u64,
 }
 
+/// In one line.
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, micros) = (self.at / 1_000_000, self.at % 1_000_000);
+        write!(f, "{} at {seconds}.{micros:06}: {}", self.oracle, self.what)
+    }
+}
+
 /// Everything that there is.
 pub(crate) struct World {
     pub(crate) now: u64,
     seq: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
+    due: Vec<Option<Ev>>,
+    free: Vec<u32>,
     pub(crate) scenario: Scenario,
     pub(crate) choices: Choices,
     pub(crate) hosts: Vec<Host>,
@@ -186,6 +206,10 @@ pub(crate) struct World {
     pub(crate) losses: Losses,
     pub(crate) violation: Option<Violation>,
     pub(crate) events: u64,
+    /// The host that the newest step met; none: any.
+    pub(crate) met: Option<usize>,
+    /// How often a daemon handled something.
+    pub(crate) daemon_steps: u64,
     /// When the cluster was ready: a primary that acknowledges, every copy in sync.
     pub(crate) ready: Option<u64>,
     pub(crate) healed: bool,
@@ -203,9 +227,10 @@ impl World {
     pub(crate) fn new(
         scenario: Scenario,
         mut choices: Choices,
-        trace: bool,
+        story: bool,
         mutate: &dyn Fn(&mut Config),
     ) -> Self {
+        let trace = Trace::new(story, &scenario.members);
         choices.tails = !matches!(scenario.kind, Kind::Single(_));
         let members: Arc<[Member]> = scenario
             .members
@@ -236,10 +261,15 @@ impl World {
                 };
                 mutate(&mut config);
                 let mut storage = Storage::default();
-                if h == 0 || (scenario.own_database && scenario.members[h]) {
+                if (h == 0 && !scenario.bare)
+                    || (h > 0 && scenario.own_database && scenario.members[h])
+                {
                     next_uid += 1;
                     let system = SystemId(choices.bits(About::Nonce, h, 2));
-                    storage.directory = Some(DataDir::fresh(next_uid, system));
+                    storage.directory = Some(DataDir {
+                        rewindable: scenario.rewinds,
+                        ..DataDir::fresh(next_uid, system)
+                    });
                 }
                 let offset = choices.within(About::Nonce, h, 3, 0, 1_000_000_000);
                 Host::new(config, Clock::new(offset, scenario.rates[h]), storage)
@@ -252,6 +282,8 @@ impl World {
             now: 0,
             seq: 0,
             queue: BinaryHeap::new(),
+            due: vec![],
+            free: vec![],
             oracles: Oracles::new(scenario.members.len()),
             scenario,
             choices,
@@ -259,11 +291,13 @@ impl World {
             net: Network::new(),
             clients,
             digest: Digest::new(),
-            trace: Trace::new(trace),
+            trace,
             coverage: Coverage::default(),
             losses: Losses::default(),
             violation: None,
             events: 0,
+            met: None,
+            daemon_steps: 0,
             ready: None,
             healed: false,
             heal_at: None,
@@ -331,10 +365,17 @@ impl World {
     /// Something will happen after so many microseconds.
     pub(crate) fn after(&mut self, delay: u64, ev: Ev) {
         self.seq += 1;
+        self.trace
+            .is_sent(self.now, self.now + delay, self.seq, &ev);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.due.push(None);
+            self.due.len() as u32 - 1
+        });
+        self.due[slot as usize] = Some(ev);
         self.queue.push(Reverse(Scheduled {
             at: self.now + delay,
             seq: self.seq,
-            ev,
+            slot,
         }));
     }
 
@@ -362,31 +403,31 @@ impl World {
         }
     }
 
-    /// Everything, until the end or the first violation.
-    pub(crate) fn run(&mut self) {
-        while !self.finished && self.violation.is_none() {
-            if !self.step() {
-                break;
-            }
-        }
-        if self.violation.is_none() {
-            self.at_the_end();
-        }
-        self.digest.note(("end", self.now, self.events));
-    }
-
     /// The next event; false if there is none.
     pub(crate) fn step(&mut self) -> bool {
         let Some(Reverse(next)) = self.queue.pop() else {
             return false;
         };
+        let Some(ev) = self.due[next.slot as usize].take() else {
+            return false;
+        };
+        self.free.push(next.slot);
         self.now = next.at;
         self.events += 1;
+        self.trace.step = self.events;
         if self.events > MOST_EVENTS {
             self.violated("liveness", "the run does not come to an end".into());
         }
-        self.happens(next.ev);
+        self.digest.note((self.now, &ev));
+        self.met = ev.place();
+        if self.trace.is_on() {
+            let taken_in = self.is_taken_in(&ev);
+            self.trace.is_due(next.seq, taken_in);
+        }
+        self.happens(ev);
         self.check_liveness();
+        self.note_databases();
+        self.look();
         true
     }
 

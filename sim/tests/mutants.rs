@@ -39,3 +39,40 @@ fn without_a_bug_nothing_is_found() {
         assert_eq!(report.violation, None, "seed {seed}")
     });
 }
+
+#[test]
+fn a_failure_shrinks_and_the_page_shows_it() {
+    let how = How {
+        trace: true,
+        mutant: Mutant::ALL
+            .iter()
+            .position(|m| *m == Mutant::R8OpensWhenProposed),
+    };
+    let failing = (0..400).map(sim::scenario_of).find(|scenario| {
+        let report = sim::run(
+            scenario,
+            How {
+                trace: false,
+                ..how
+            },
+        );
+        report.violation.is_some_and(|v| v.oracle == "gate") && scenario.faults.len() > 4
+    });
+    let failing = failing.expect("a seed with many faults finds it");
+    let shrunk = sim::shrink(&failing, how).expect("it fails");
+    let text = shrunk.scenario.to_string();
+    assert!(shrunk.scenario.faults.len() <= 2, "{text}");
+    assert_eq!(shrunk.scenario.members.len(), 3, "{text}");
+    // What is written is what fails, and only with the bug.
+    let read = text.parse().expect("it is a scenario");
+    let report = sim::run(&read, how);
+    assert_eq!(report.violation.as_ref(), Some(&shrunk.violation));
+    assert_eq!(sim::run(&read, How::default()).violation, None, "{text}");
+
+    let story = report.story.expect("it was asked for");
+    let page = sim::page(&story, &read, "it", report.violation.as_ref(), "command");
+    assert!(page.contains(&format!("\"what\":\"{}\"", shrunk.violation.what)));
+    for outside in ["http://", "https://", "src=", "href=", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside} in the page");
+    }
+}

@@ -174,7 +174,7 @@ fn diary(path: &Path) -> Said<yoke::demo::watch::Say> {
         let _ = writeln!(
             file,
             "{} {line}",
-            yoke::demo::print::time_of_day(std::time::SystemTime::now())
+            yoke::demo::print::clock(std::time::SystemTime::now())
         );
     }))
 }

@@ -73,8 +73,10 @@ impl Guard {
             }
             Step::Reload if run.is_none() => Some(Refusal::NotRunning),
             Step::Start
-            | Step::SetAside
+            | Step::SetAside(_)
             | Step::Clone { .. }
+            | Step::Initdb
+            | Step::Rewind { .. }
             | Step::MarkRewriting
             | Step::ClearMark => run.map(|run| Refusal::Running { run }),
             _ => None,

@@ -132,6 +132,20 @@ impl Node {
         })
     }
 
+    /// Whether the cluster has nothing yet: no record and no stamped data anywhere, and everybody has joined. Only then,
+    /// and only at the configured primary, is a database made (R14).
+    pub(super) fn is_genesis(&self) -> bool {
+        self.config.me == self.config.configured_primary
+            && self
+                .state
+                .as_ref()
+                .is_some_and(|s| s.record.is_none() && !s.stamped)
+            && self.config.peers().all(|peer| {
+                self.answer_of(peer)
+                    .is_some_and(|a| a.has_state && a.record.is_none() && !a.stamped)
+            })
+    }
+
     pub(super) fn answer_of(&self, member: MemberId) -> Option<&Answered> {
         self.asking.answers[usize::from(member.0)].as_ref()
     }

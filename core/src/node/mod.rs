@@ -475,6 +475,7 @@ impl Node {
             record,
             first_stamp,
             disowned: self.disowned,
+            genesis: self.is_genesis(),
             want,
         };
         if let Some(last) = &self.target
@@ -482,6 +483,7 @@ impl Node {
             && last.want == target.want
             && last.first_stamp == target.first_stamp
             && last.disowned == target.disowned
+            && last.genesis == target.genesis
             && last.record == target.record
         {
             return;

@@ -25,11 +25,15 @@ pub(super) struct Facts {
     pub(super) run: RunFacts,
     /// The highest position, the end of a whole record, that this copy is known to have flushed.
     pub(super) end: Lsn,
-    /// This copy was judged not to fit: it is to be given up for a clone.
+    /// This copy was judged not to fit: it is to be given up.
     pub(super) discard: Option<Discard>,
-    /// What the clone under way, or just made, is of.
+    /// What the clone or rewind under way, or just made, is of.
     pub(super) clone: Option<Cloned>,
-    /// Bytes of the clone under way: copied, to copy.
+    /// Why the mark was set, as long as nothing else was begun.
+    pub(super) given_up: Option<String>,
+    /// How often a rewind failed before it touched anything.
+    pub(super) rewinds_failed: u32,
+    /// Bytes of the clone or rewind under way: copied, to copy.
     pub(super) progress: (u64, u64),
     /// The last stop was a clean one of ours.
     pub(super) stopped_cleanly: bool,
@@ -62,6 +66,8 @@ pub(super) struct RunFacts {
     pub(super) promote_again: bool,
     /// The checkpoint of a hand-over was made, or tried.
     pub(super) checkpointed: bool,
+    /// When a checkpoint on this timeline was last begun.
+    pub(super) checkpoint_begun: Option<Instant>,
     /// A position taken after the promotion (R18).
     pub(super) recovery_end: Option<Lsn>,
     /// The last health write: where it ended.
@@ -85,13 +91,13 @@ pub(super) struct RunFacts {
 pub(super) struct Discard {
     /// Which.
     pub(super) copy: CopyId,
-    /// For a clone of whose primary.
+    /// For a clone of, or a rewind to, whose primary.
     pub(super) source: Cloned,
     /// Why, for people.
     pub(super) why: String,
 }
 
-/// What a clone is of.
+/// What a clone or a rewind is of.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Cloned {
     /// Whose primary.
@@ -100,7 +106,9 @@ pub(super) struct Cloned {
     pub(super) source: Option<Copy>,
     /// Its history.
     pub(super) promotions: History,
-    /// The clone has ended well.
+    /// By a rewind: it was never empty, so it has to be seen that it is another now.
+    pub(super) rewound: bool,
+    /// It has ended well, as it says.
     pub(super) done: bool,
 }
 

@@ -12,7 +12,8 @@
 //! | `settings` | written, reloaded, seen in force |
 //! | `promotion` | from a standby to a primary, and what became of a promotion that was ordered (R10, R15, R18) |
 //! | `primary`, `proof` | a running primary: gate, doors, health (R7, R9, R18) |
-//! | `rejoin` | fits or not; set aside, clone (R11, R14, R15) |
+//! | `rejoin` | fits or not: the ladder; set aside, clone (R11, R14, R15) |
+//! | `rewind` | whether a copy can be rewound, and whether it was (R11, R15) |
 //! | `status` | what the node is told |
 
 mod facts;
@@ -24,6 +25,7 @@ mod promotion;
 mod proof;
 mod reason;
 mod rejoin;
+mod rewind;
 mod settings;
 mod status;
 
@@ -56,7 +58,7 @@ pub enum StewardEvent {
         /// What came of it.
         outcome: Outcome,
     },
-    /// How far a clone is, in bytes.
+    /// How far a clone or a rewind is, in bytes.
     Progress {
         /// The order's.
         number: u64,
@@ -266,15 +268,20 @@ impl Steward {
             self.stuck = plan.stuck;
         }
         match plan.next {
-            Next::Do(step, why) => self.order_unless_held(now, step, why),
+            Next::Do(step, why) => self.order_unless_held(now, step, why.map(|why| *why)),
             Next::GiveUp(discard) => {
                 let from = self.config.name(discard.source.from).to_owned();
                 let why = discard.why.clone();
+                // A rewind needs a clean stop.
+                let (mode, way) = match self.divergence(&discard) {
+                    Ok(_) => (StopMode::Clean, Ok(())),
+                    Err(because) => (StopMode::Now, Err(because)),
+                };
                 self.facts.discard = Some(*discard);
                 self.order_unless_held(
                     now,
-                    Step::Stop(StopMode::Now),
-                    Some(StewardReason::GivesUp { from, why }),
+                    Step::Stop(mode),
+                    Some(StewardReason::GivesUp { from, why, way }),
                 );
             }
             Next::Look(pace) => self.look(now, pace),
@@ -291,7 +298,10 @@ impl Steward {
             let of_others =
                 self.guard.order.is_some() && self.guard.order != flight.map(|o| o.number);
             let runs = self.guard.run.is_some() && !self.guard.fencing;
-            let begins = matches!(step, Some(Step::Start | Step::Clone { .. }));
+            let begins = matches!(
+                step,
+                Some(Step::Start | Step::Clone { .. } | Step::Rewind { .. } | Step::Initdb)
+            );
             return match step {
                 Some(Step::Stop(under_way))
                     if *under_way == StopMode::Now || mode == StopMode::Clean =>
@@ -302,13 +312,13 @@ impl Steward {
                 _ => None,
             };
         }
-        // A clone of what is no longer the primary, or of another history, is of no use.
-        if let Some(Step::Clone { .. }) = step
+        // A copy of what is no longer the primary, or of another history, is of no use.
+        if let Some(Step::Clone { .. } | Step::Rewind { .. }) = step
             && !self.clone_is_wanted()
         {
             return Some((
                 StopMode::Now,
-                "the clone under way is not of the present primary".to_owned(),
+                "the clone or rewind under way is not of the present primary".to_owned(),
             ));
         }
         None

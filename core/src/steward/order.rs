@@ -1,6 +1,6 @@
 //! Gives an order: one at a time, never one that a rule forbids, and not at once again what has just failed.
 
-use super::facts::Cloned;
+use super::facts::{Cloned, Holding};
 use super::plan::Pace;
 use super::{Steward, StewardAction, StewardReason};
 use crate::record::Term;
@@ -23,7 +23,7 @@ pub(super) struct Hold {
 pub(super) const REFUSED: Duration = Duration::millis(50);
 /// How soon after its failure a step is tried again; doubles up to the second.
 pub(super) const FAILED: (Duration, Duration) = (Duration::millis(100), Duration::secs(5));
-/// The same for a clone.
+/// The same for a clone or a rewind.
 pub(super) const CLONE_FAILED: (Duration, Duration) = (Duration::secs(1), Duration::secs(30));
 
 impl Steward {
@@ -65,18 +65,23 @@ impl Steward {
 
     pub(super) fn order(&mut self, now: Instant, step: Step, why: Option<StewardReason>) {
         self.assert_allowed(&step);
+        if let (Step::MarkRewriting, Some(StewardReason::GivesUp { why, .. })) = (&step, &why) {
+            self.facts.given_up = Some(why.clone());
+        }
         if let Some(why) = why {
             self.explain(why);
         }
         match &step {
-            Step::Clone { from } => {
+            Step::Clone { from } | Step::Rewind { from, .. } => {
                 let record = self.target.as_ref().and_then(|t| t.record.as_deref());
                 self.facts.clone = record.map(|r| Cloned {
                     from: *from,
                     source: r.copy_of(*from),
                     promotions: r.promotions.clone(),
+                    rewound: matches!(step, Step::Rewind { .. }),
                     done: false,
                 });
+                self.facts.given_up = None;
                 self.facts.progress = (0, 0);
             }
             Step::WriteSettings(settings) => self.facts.generation = settings.generation,
@@ -104,6 +109,21 @@ impl Steward {
         match step {
             Step::Promote => self.assert_may_promote(),
             Step::MarkRewriting => self.assert_may_discard(),
+            Step::Initdb => rule!(
+                self.config,
+                "R14",
+                self.may_make_database(),
+                "a new database where the cluster may have one"
+            ),
+            Step::Rewind { .. } => {
+                self.assert_may_discard();
+                rule!(
+                    self.config,
+                    "R11",
+                    self.holding() == Holding::Rewriting,
+                    "a rewind of a copy that is not given up"
+                );
+            }
             Step::Start => {
                 let written = self.facts.written.as_ref();
                 rule!(

@@ -69,6 +69,7 @@ impl Steward {
 
     fn inspected(&mut self, now: Instant, number: u64, inspection: Inspection) {
         self.facts.written.clone_from(&inspection.written);
+        self.start_failed_because(inspection.last_words.as_deref());
         let generation = inspection.written.as_ref().map_or(0, |w| w.generation);
         self.facts.generation = self.facts.generation.max(generation);
         // Judged anew, unless nothing has come of the judgement yet.
@@ -192,19 +193,23 @@ impl Steward {
                     inspection.rewriting = false;
                 }
                 self.facts.discard = None;
-                self.facts.clone = None;
+                let rewound = self.facts.clone.take().is_some_and(|c| c.rewound);
+                self.facts.rewinds_failed = 0;
                 if let Some(copy) = self.own_copy() {
-                    self.explain(StewardReason::Cloned { copy: copy.id });
+                    self.explain(StewardReason::Cloned {
+                        copy: copy.id,
+                        rewound,
+                    });
                 }
             }
-            Step::SetAside => {
+            Step::SetAside(_) => {
                 if let Some(inspection) = &mut self.facts.inspection {
                     inspection.directory = Directory::Absent;
                 }
                 self.facts.clone = None;
                 self.facts.look = true;
             }
-            Step::Clone { .. } => {
+            Step::Clone { .. } | Step::Rewind { .. } => {
                 if let Some(clone) = &mut self.facts.clone {
                     clone.done = true;
                 }
@@ -212,8 +217,14 @@ impl Steward {
                 self.ids += 1;
                 self.facts.look = true;
             }
+            Step::Initdb => self.facts.look = true,
             Step::WriteSettings(settings) => {
                 run.proof.written(&settings, run.wrote);
+                if let Some((server, _)) = &mut run.seen {
+                    // What it said of the settings before.
+                    server.outdated = false;
+                    server.refuses = None;
+                }
                 self.facts.written = Some(settings);
             }
             Step::Start => self.facts.stopped_cleanly = false,
@@ -250,6 +261,7 @@ impl Steward {
                 run.proof.canary_begun();
             }
             Step::Checkpoint => run.checkpointed = true,
+            Step::BeginCheckpoint => run.checkpoint_begun = Some(now),
         }
     }
 
@@ -312,13 +324,18 @@ impl Steward {
                 return;
             }
             Step::Checkpoint => self.facts.run.checkpointed = true,
+            Step::BeginCheckpoint => self.facts.run.checkpoint_begun = Some(now),
             Step::Inspect | Step::EndSessions | Step::Canary => {}
             Step::Start => self.facts.run.start_failed = true,
+            Step::Rewind { .. } => {
+                self.facts.rewinds_failed += 1;
+                self.facts.doubt_disk();
+            }
             _ => self.facts.doubt_disk(),
         }
         self.undone(now, number, step);
         let (first, longest) = match step {
-            Step::Clone { .. } => CLONE_FAILED,
+            Step::Clone { .. } | Step::Rewind { .. } | Step::Initdb => CLONE_FAILED,
             _ => FAILED,
         };
         self.hold_back(now, step, first, longest);
@@ -340,7 +357,7 @@ impl Steward {
                     inspection.rewriting = true;
                 }
             }
-            Step::Clone { .. } => self.facts.clone = None,
+            Step::Clone { .. } | Step::Rewind { .. } => self.facts.clone = None,
             // The name in it may be on disk.
             Step::WriteStamp(_) => self.ids += 1,
             Step::Promote => self.facts.run.promote_again = true,

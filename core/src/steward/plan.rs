@@ -20,8 +20,8 @@ pub(super) struct Plan {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Next {
     /// Order this.
-    Do(Step, Option<StewardReason>),
-    /// Stop, and give this copy up for a clone.
+    Do(Step, Option<Box<StewardReason>>),
+    /// Stop, and give this copy up for a rewind or a clone.
     GiveUp(Box<Discard>),
     /// Observe, as often as this.
     Look(Pace),
@@ -81,6 +81,9 @@ impl Steward {
                 Plan::wait(Some(A_SECOND)).but(why)
             }
             Holding::Rewriting => self.plan_rewrite(),
+            Holding::Absent if self.may_make_database() => {
+                Plan::because(Step::Initdb, StewardReason::MakesDatabase)
+            }
             Holding::Absent => self.plan_rejoin("there is no data directory".to_owned()),
             Holding::Replaceable(why) => self.plan_rejoin(why),
             Holding::Own {
@@ -167,6 +170,14 @@ impl Steward {
         if !self.is_fresh() {
             return Plan::look(Pace::Fast).in_passing();
         }
+        if let (false, Some(why)) = (serving, &server.too_small) {
+            return Plan::stop(StopMode::Clean, why);
+        }
+        self.with_user_files(server, self.plan_running(now, server, want))
+    }
+
+    /// A server that answered.
+    fn plan_running(&self, now: Instant, server: &Server, want: &Want) -> Plan {
         match want {
             Want::Nothing | Want::Stopped(_) => Plan::wait(Some(A_SECOND)),
             Want::Draining => self.plan_drain(server),
@@ -174,7 +185,7 @@ impl Steward {
             Want::Primary { gate, doors } => {
                 if !server.in_recovery {
                     self.plan_primary(now, server, gate, *doors)
-                } else if serving && !self.facts.run.promote_again {
+                } else if self.guard.serving.is_some() && !self.facts.run.promote_again {
                     // Promoting: it happens some time after the order.
                     Plan::look(Pace::Fast)
                 } else {
@@ -227,6 +238,16 @@ impl Steward {
             Upstream::Nobody => self.follow_nobody(now, server).unwrap_or(keep),
             Upstream::Member(member) => self.plan_follow(now, server, member),
         }
+    }
+
+    /// R14: a database is made at genesis only, by the configured primary only, and only where nothing is.
+    pub(super) fn may_make_database(&self) -> bool {
+        self.config.me == self.config.configured_primary
+            && self
+                .target
+                .as_ref()
+                .is_some_and(|t| t.genesis && t.record.is_none())
+            && self.holding() == Holding::Absent
     }
 
     /// The first stamp of the cluster's first directory, once the record names it (R15: the state is written first, R20).
@@ -315,7 +336,7 @@ impl Plan {
 
     pub(super) fn because(step: Step, why: StewardReason) -> Plan {
         Plan {
-            next: Next::Do(step, Some(why)),
+            next: Next::Do(step, Some(Box::new(why))),
             stuck: None,
             in_passing: false,
         }

@@ -7,7 +7,10 @@ use crate::mutant;
 use crate::postgres::{Doors, Gate};
 use crate::record::Copy;
 use crate::step::{Canary, Server, Step};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+
+/// How long the checkpoint after a promotion may take before another is begun.
+const CHECKPOINT_AGAIN: Duration = Duration::secs(300);
 
 impl Steward {
     pub(super) fn plan_primary(
@@ -44,6 +47,14 @@ impl Steward {
         {
             return plan;
         }
+        // It serves. Who comes back and does not fit is rewound to what the control file says: that lags behind.
+        let again = |at: Instant| now >= at + CHECKPOINT_AGAIN;
+        if doors == Doors::Open
+            && server.checkpoint_timeline < server.timeline.0
+            && run.checkpoint_begun.is_none_or(again)
+        {
+            return Plan::step(Step::BeginCheckpoint).in_passing();
+        }
         idle
     }
 
@@ -76,9 +87,11 @@ impl Steward {
             Gate::Open(names) => Some(sorted(names)),
         };
         if !server.gate_is_ours {
-            return Some(Plan::look(Pace::Slow).but(
-                "synchronous_standby_names does not come from Yoke's file: remove it with ALTER SYSTEM RESET synchronous_standby_names, and from the command line".to_owned(),
-            ));
+            let plan = self.reload(now, server).unwrap_or(Plan::look(Pace::Slow));
+            return Some(match plan.stuck {
+                Some(_) => plan,
+                None => plan.but("synchronous_standby_names does not come from Yoke's file, so nothing is known of what commits wait for; it is taken out of postgresql.auto.conf again".to_owned()),
+            });
         }
         match (names, &self.facts.run.proof) {
             (None, Proof::Closed { .. }) => None,

@@ -220,7 +220,7 @@ impl Steward {
 }
 
 /// The promotion that the stamp orders and of which it does not say that it happened.
-fn unsettled(stamp: &Stamp) -> Option<(Term, u32)> {
+pub(super) fn unsettled(stamp: &Stamp) -> Option<(Term, u32)> {
     stamp.ordered.filter(|&(term, n)| {
         !stamp
             .history

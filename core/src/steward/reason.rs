@@ -69,27 +69,42 @@ pub enum StewardReason {
         /// Which.
         open: bool,
     },
-    /// This copy is given up for a clone (R11).
+    /// The user's configuration has changed, and is taken in.
+    TakesFiles,
+    /// This copy is given up (R11).
     GivesUp {
-        /// A clone of whose primary.
+        /// Whose primary's data take its place.
         from: String,
         /// Why.
         why: String,
+        /// By a rewind; or by a clone, because of what.
+        way: Result<(), String>,
     },
     /// The directory is renamed and kept.
     SetsAside {
         /// Why.
         why: String,
     },
+    /// The cluster's first database is made.
+    MakesDatabase,
     /// A clone begins.
     Clones {
         /// Of whose primary.
         from: String,
     },
-    /// A clone is whole.
+    /// A rewind begins.
+    Rewinds {
+        /// To whose primary.
+        from: String,
+        /// From where on what is here is dropped, and kept elsewhere.
+        beyond: Lsn,
+    },
+    /// What was cloned or rewound is whole.
     Cloned {
         /// Its new name.
         copy: CopyId,
+        /// By a rewind.
+        rewound: bool,
     },
     /// The database is stopped.
     Stops {
@@ -165,15 +180,47 @@ impl fmt::Display for StewardReason {
             ),
             StewardReason::Doors { open: true } => f.write_str("opens the doors: clients may come in"),
             StewardReason::Doors { open: false } => f.write_str("closes the doors to clients"),
-            StewardReason::GivesUp { from, why } => write!(
+            StewardReason::TakesFiles => {
+                f.write_str("takes in the user's configuration, which has changed")
+            }
+            StewardReason::GivesUp {
+                from,
+                why,
+                way: Ok(()),
+            } => write!(
                 f,
-                "gives this directory up for a clone of the primary at {from} (it is kept): {why}"
+                "gives this copy up, to have it rewound to the primary at {from}: {why}"
+            ),
+            StewardReason::GivesUp {
+                from,
+                why,
+                way: Err(because),
+            } => write!(
+                f,
+                "gives this directory up for a clone of the primary at {from} (it is kept): {why}; no rewind: {because}"
             ),
             StewardReason::SetsAside { why } => {
                 write!(f, "sets the data directory aside (it is kept): {why}")
             }
+            StewardReason::MakesDatabase => f.write_str(
+                "makes the cluster's database: there is no data directory, and no member knows of a record or a copy",
+            ),
             StewardReason::Clones { from } => write!(f, "clones the primary at {from}"),
-            StewardReason::Cloned { copy } => write!(f, "the clone is whole: it is the copy {copy}"),
+            StewardReason::Rewinds { from, beyond } => write!(
+                f,
+                "rewinds to the primary at {from}; what is here beyond {beyond} is kept elsewhere"
+            ),
+            StewardReason::Cloned {
+                copy,
+                rewound: false,
+            } => write!(f, "the clone is whole: it is the copy {copy}"),
+            StewardReason::Cloned {
+                copy,
+                rewound: true,
+            } => write!(
+                f,
+                "the rewind was seen to have worked: it is the copy {copy}"
+            ),
             StewardReason::Stops { mode, why } => write!(
                 f,
                 "stops PostgreSQL {}: {why}",

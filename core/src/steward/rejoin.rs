@@ -1,14 +1,14 @@
-//! A copy that is to follow a primary: does it fit? If not: set aside, and cloned.
+//! A copy that is to follow a primary: does it fit? If not: rewound, and if that cannot be, set aside and cloned.
 
 use super::facts::{Cloned, Discard, Holding};
 use super::plan::{Next, Pace, Plan};
 use super::promotion::entered;
 use super::{Steward, StewardReason};
 use crate::member::MemberId;
-use crate::postgres::{Doors, Lsn, Upstream, Want};
+use crate::postgres::{Doors, Lsn, Timeline, Upstream, Want};
 use crate::record::{CopyId, History, Record};
 use crate::rule;
-use crate::step::{DataDirectory, Directory, Server, Stamp, Step};
+use crate::step::{DataDirectory, Directory, Leaving, Server, Stamp, Step};
 use crate::time::{Duration, Instant};
 
 impl Steward {
@@ -83,7 +83,7 @@ impl Steward {
         }
     }
 
-    /// This copy does not fit: a clone, where it may be discarded (R11); else it stays as it is.
+    /// This copy does not fit: a rewind or a clone, where it may be discarded (R11); else it stays as it is.
     fn give_up(&self, why: String) -> Plan {
         let Holding::Own { copy, .. } = self.holding() else {
             return Plan::look(Pace::Slow);
@@ -105,7 +105,7 @@ impl Steward {
         discard.copy == copy && self.clone_source().as_ref() == Some(&discard.source)
     }
 
-    /// What a clone may be made of: only while the record, known committed, leaves this copy out (R11).
+    /// What a clone or a rewind may be made of: only while the record, known committed, leaves this copy out (R11).
     fn clone_source(&self) -> Option<Cloned> {
         let Want::Standby {
             of: Upstream::Member(from),
@@ -124,6 +124,7 @@ impl Steward {
             from,
             source: record.copy_of(from),
             promotions: record.promotions.clone(),
+            rewound: false,
             done: false,
         })
     }
@@ -168,28 +169,24 @@ impl Steward {
     /// Nothing runs, and what is here is no copy to go on with: the mark first (R11).
     pub(super) fn plan_rejoin(&self, why: String) -> Plan {
         match self.clone_source() {
-            Some(source) => Plan::because(
-                Step::MarkRewriting,
-                StewardReason::GivesUp {
-                    from: self.config.name(source.from).to_owned(),
-                    why,
-                },
-            ),
+            Some(source) => {
+                let way = match self.facts.data() {
+                    Some(data) => self.rewind_of(data, &source).map(|_| ()),
+                    None => Err("there is nothing to rewind".to_owned()),
+                };
+                let from = self.config.name(source.from).to_owned();
+                let why = StewardReason::GivesUp { from, why, way };
+                Plan::because(Step::MarkRewriting, why)
+            }
             None => self.wait_for_source(&why),
         }
     }
 
-    /// The mark is set: the directory is not whole. Begun anew after every interruption.
+    /// The mark is set: the directory is not whole, or given up at least. Begun anew after every interruption: what a
+    /// rewind has not touched yet is rewound, all else is cloned.
     pub(super) fn plan_rewrite(&self) -> Plan {
         let Some(inspection) = &self.facts.inspection else {
             return Plan::step(Step::Inspect);
-        };
-        let aside = |why: &str| {
-            if self.clone_source().is_none() {
-                return self.wait_for_source(why);
-            }
-            let why = why.to_owned();
-            Plan::because(Step::SetAside, StewardReason::SetsAside { why })
         };
         match (&inspection.directory, &self.facts.clone) {
             (Directory::Absent, _) => match self.clone_source() {
@@ -200,14 +197,46 @@ impl Steward {
                 None => self.wait_for_source("there is no data directory"),
             },
             (Directory::Data(data), Some(clone)) if clone.done => match self.record() {
-                Some(record) => match flaw(data, clone, record) {
+                Some(record) => match self.flaw(data, clone, record) {
                     None => self.plan_name_clone(data, record),
-                    Some(why) => aside(&why),
+                    Some(why) => self.plan_aside(data, &why),
                 },
-                None => self.wait_for_source("a clone was made"),
+                None => self.wait_for_source("a copy was made"),
             },
-            _ => aside("its rewriting was begun and is not known to be whole"),
+            (Directory::Data(data), _) => match self.clone_source() {
+                Some(source) => match self.rewind_of(data, &source) {
+                    Ok(step) => {
+                        let why = self.rewinds(&source, &step);
+                        Plan::because(step, why)
+                    }
+                    Err(why) => self.plan_aside(data, &why),
+                },
+                None => self.wait_for_source("its data are to be replaced"),
+            },
+            (Directory::Unusable(why), _) => match self.clone_source() {
+                // Torn in its midst: what it was cannot even be read.
+                Some(_) => self.plan_aside_of(Leaving {
+                    copy: None,
+                    timeline: Timeline(0),
+                    from: None,
+                    to: Lsn(0),
+                    why: why.clone(),
+                }),
+                None => self.wait_for_source(why),
+            },
         }
+    }
+
+    fn plan_aside(&self, data: &DataDirectory, why: &str) -> Plan {
+        if self.clone_source().is_none() {
+            return self.wait_for_source(why);
+        }
+        self.plan_aside_of(self.leaving(data, why.to_owned()))
+    }
+
+    fn plan_aside_of(&self, leaving: Leaving) -> Plan {
+        let why = leaving.why.clone();
+        Plan::because(Step::SetAside(leaving), StewardReason::SetsAside { why })
     }
 
     /// A whole clone: a name of its own, durable before it may be started.
@@ -222,6 +251,32 @@ impl Steward {
         }
         let stamp = self.new_stamp(data, copy, record);
         Plan::step(Step::WriteStamp(follower_of(&stamp, record)))
+    }
+
+    /// Why a finished clone or rewind is not what is wanted; None: it is.
+    fn flaw(&self, data: &DataDirectory, clone: &Cloned, record: &Record) -> Option<String> {
+        if data.system_id != record.system_id {
+            return Some(format!(
+                "the copy is of database {}, the cluster's is {}",
+                data.system_id, record.system_id
+            ));
+        }
+        if !is_of(clone, record) {
+            return Some(
+                "the primary, or its history, has changed since the copy was begun".to_owned(),
+            );
+        }
+        if clone.rewound {
+            return self.flaw_of_rewind(data, record);
+        }
+        let timeline = data.newest_timeline.0;
+        match record.promotions.last() {
+            Some(last) if last.timeline != timeline => Some(format!(
+                "the clone is on timeline {timeline}, the primary's history ends on {}",
+                last.timeline
+            )),
+            _ => None,
+        }
     }
 
     fn wait_for_source(&self, found: &str) -> Plan {
@@ -259,7 +314,7 @@ fn is_of(clone: &Cloned, record: &Record) -> bool {
 }
 
 /// Why a copy with this history, flushed up to `end`, does not fit (R15); None: it does.
-fn misfit(own: &History, end: Lsn, primary: &History) -> Option<String> {
+pub(super) fn misfit(own: &History, end: Lsn, primary: &History) -> Option<String> {
     let own = entered(own, end);
     // All later promotions, not the next alone: a later one can have begun earlier.
     let later = primary.promotions().iter().skip(own.promotions().len());
@@ -271,25 +326,4 @@ fn misfit(own: &History, end: Lsn, primary: &History) -> Option<String> {
     } else {
         format!("its history {own} is not how the primary's began: {primary}")
     })
-}
-
-/// Why a finished clone is not what is wanted; None: it is.
-fn flaw(data: &DataDirectory, clone: &Cloned, record: &Record) -> Option<String> {
-    let timeline = data.newest_timeline.0;
-    if data.system_id != record.system_id {
-        return Some(format!(
-            "the clone is of database {}, the cluster's is {}",
-            data.system_id, record.system_id
-        ));
-    }
-    if !is_of(clone, record) {
-        return Some("the primary, or its history, has changed since the clone began".to_owned());
-    }
-    match record.promotions.last() {
-        Some(last) if last.timeline != timeline => Some(format!(
-            "the clone is on timeline {timeline}, the primary's history ends on {}",
-            last.timeline
-        )),
-        _ => None,
-    }
 }

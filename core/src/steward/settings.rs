@@ -1,10 +1,10 @@
 //! Our settings: written, reloaded, seen in force.
 
-use super::plan::{Pace, Plan};
+use super::plan::{Next, Pace, Plan};
 use super::{Steward, StewardReason};
 use crate::member::MemberId;
 use crate::mutant;
-use crate::postgres::Doors;
+use crate::postgres::{Doors, Upstream, Want};
 use crate::record::Copy;
 use crate::step::{Server, Settings, Step};
 use crate::time::{Duration, Instant};
@@ -40,19 +40,50 @@ impl Steward {
         if generation == server.settings {
             return None;
         }
+        let why = match (&server.refuses, self.facts.run.reloaded) {
+            (Some(why), _) => Some(why.as_str()),
+            // One bad line in any file, and PostgreSQL takes nothing of all.
+            (None, Some((of, _, count))) if of == generation && count > 1 => {
+                Some("it has not read them for a second; its log may say why")
+            }
+            _ => None,
+        };
         let plan = match self.facts.run.reloaded {
             Some((of, at, _)) if of == generation && now < at + RELOAD_AGAIN => {
                 Plan::look(Pace::Fast)
             }
             _ => Plan::step(Step::Reload),
         };
-        Some(match self.facts.run.reloaded {
-            // One bad line in any file, and PostgreSQL takes nothing of all.
-            Some((of, _, count)) if of == generation && count > 2 => plan.but(
-                "PostgreSQL does not take the new settings: a line in postgresql.conf or pg_hba.conf is wrong, its log says which".to_owned(),
-            ),
-            _ => plan,
+        Some(match why {
+            Some(why) => plan.but(format!("PostgreSQL does not take the new settings: {why}")),
+            None => plan,
         })
+    }
+
+    /// With nothing else to do, what was written over files that have changed since is written again.
+    pub(super) fn with_user_files(&self, server: &Server, plan: Plan) -> Plan {
+        let is_settled = match self.want() {
+            Want::Standby { of, .. } => *of != Upstream::AsFound,
+            // On the way to a promotion, what was brought into force for it stays.
+            Want::Primary { .. } => *self.want() != Want::AS_FOUND && !server.in_recovery,
+            _ => false,
+        };
+        match (&plan.next, &self.facts.written) {
+            (Next::Look(_), Some(written)) if server.outdated && is_settled => {
+                let again = Settings {
+                    generation: self.facts.generation + 1,
+                    ..written.clone()
+                };
+                Plan {
+                    next: Next::Do(
+                        Step::WriteSettings(again),
+                        Some(Box::new(StewardReason::TakesFiles)),
+                    ),
+                    ..plan
+                }
+            }
+            _ => plan,
+        }
     }
 
     /// The settings for the next start or reload.

@@ -5,7 +5,8 @@ use super::facts::Holding;
 use super::order::FAILED;
 use crate::mutant;
 use crate::postgres::{
-    Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, StampAge, StandbyStatus, Want,
+    Doors, Fault, Gate, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, Rewrite, StampAge,
+    StandbyStatus, Want,
 };
 use crate::record::Term;
 use crate::step::{ClusterState, Server, Stamp, Step};
@@ -13,6 +14,8 @@ use crate::time::{Duration, Instant};
 
 /// Without an answer for longer than this, a server is silent.
 const SILENT: Duration = Duration::secs(1);
+
+const ENDED: &str = "PostgreSQL ended before it answered anything";
 
 impl Steward {
     pub(super) fn report(&self, now: Instant) -> PgStatus {
@@ -46,6 +49,10 @@ impl Steward {
                 .stuck
                 .clone()
                 .or_else(|| self.trouble.as_ref().map(|(_, fault)| fault.clone())),
+            notes: match (self.guard.run, self.facts.server()) {
+                (Some(_), Some(server)) => server.notes.clone(),
+                _ => Vec::new(),
+            },
         }
     }
 
@@ -67,8 +74,13 @@ impl Steward {
         match holding {
             Holding::Unseen => PgState::Unknown,
             Holding::Rewriting => {
+                let how = match self.flight.as_ref().map(|o| &o.step) {
+                    Some(Step::Clone { .. }) => Rewrite::Clone,
+                    Some(Step::Rewind { .. }) => Rewrite::Rewind,
+                    _ => Rewrite::Pending,
+                };
                 let (done, total) = self.facts.progress;
-                PgState::Rewriting { done, total }
+                PgState::Rewriting { how, done, total }
             }
             // Where its shutdown checkpoint is, is being read.
             _ if self.facts.look && self.facts.stopped_cleanly => PgState::Stopping,
@@ -145,10 +157,17 @@ impl Steward {
         self.hold_back(now, &Step::Start, FAILED.0, FAILED.1);
         self.trouble = Some((
             std::mem::discriminant(&Step::Start),
-            crate::postgres::Fault(
-                "PostgreSQL ended before it answered anything; its log says why".to_owned(),
-            ),
+            Fault(format!("{ENDED}; its log says why")),
         ));
+    }
+
+    /// What it said, where that has been read since.
+    pub(super) fn start_failed_because(&mut self, words: Option<&str>) {
+        if let (Some((_, fault)), Some(words)) = (&mut self.trouble, words)
+            && fault.0.starts_with(ENDED)
+        {
+            fault.0 = format!("{ENDED}: {words}");
+        }
     }
 }
 

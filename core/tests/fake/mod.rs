@@ -48,7 +48,24 @@ pub struct Dir {
     pub end: Lsn,
     pub cluster: ClusterState,
     pub never_used: bool,
+    /// Hint bits leave a trace.
+    pub rewindable: bool,
+    /// The control file tells of the newest timeline.
+    pub checkpointed: bool,
+    /// A rewind broke off in it.
+    pub torn: bool,
     pub stamp: Option<Stamp>,
+}
+
+/// What a rewind does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rewinding {
+    /// What it should.
+    Works,
+    /// Nothing, and says that it worked.
+    Nothing,
+    /// It breaks off.
+    Tears,
 }
 
 impl Dir {
@@ -59,12 +76,22 @@ impl Dir {
             end: Lsn(1000),
             cluster: ClusterState::ShutDown,
             never_used: false,
+            rewindable: true,
+            checkpointed: true,
+            torn: false,
             stamp: None,
         }
     }
 
     pub fn newest(&self) -> (Timeline, Lsn) {
         *self.timelines.last().unwrap()
+    }
+
+    pub fn control_timeline(&self) -> Timeline {
+        match self.checkpointed {
+            true => self.newest().0,
+            false => self.timelines[0].0,
+        }
     }
 }
 
@@ -107,6 +134,14 @@ pub struct World {
     pub replay_paused: bool,
     /// The server says that it takes no questions now.
     pub recovers: bool,
+    /// The user's files have changed since the settings were written.
+    pub edited: bool,
+    /// What PostgreSQL says of settings that it does not take.
+    pub refuses: Option<String>,
+    /// The parameter that keeps a standby from replaying, until its next start.
+    pub too_small: Option<String>,
+    pub genesis: bool,
+    pub rewinding: Rewinding,
     pub target: Option<PgTarget>,
     pub status: PgStatus,
     pub log: Vec<String>,
@@ -142,8 +177,10 @@ pub fn name(step: &Step) -> &'static str {
         Step::WriteStamp(_) => "stamp",
         Step::MarkRewriting => "mark",
         Step::ClearMark => "unmark",
-        Step::SetAside => "aside",
+        Step::SetAside(_) => "aside",
         Step::Clone { .. } => "clone",
+        Step::Initdb => "initdb",
+        Step::Rewind { .. } => "rewind",
         Step::WriteSettings(_) => "settings",
         Step::Start => "start",
         Step::Reload => "reload",
@@ -153,6 +190,7 @@ pub fn name(step: &Step) -> &'static str {
         Step::Canary => "canary",
         Step::Nudge => "nudge",
         Step::Checkpoint => "checkpoint",
+        Step::BeginCheckpoint => "begin checkpoint",
     }
 }
 
@@ -175,6 +213,16 @@ fn show(step: &Step) -> String {
         ),
         Step::Stop(mode) => format!("stop {mode:?}"),
         Step::Clone { from } => format!("clone {from}"),
+        Step::Rewind {
+            from,
+            timeline,
+            drops,
+        } => format!(
+            "rewind to {from} once on {timeline}, drops {}..{} of {}",
+            drops.from.unwrap(),
+            drops.to,
+            drops.timeline
+        ),
         step => name(step).to_owned(),
     }
 }
@@ -212,6 +260,11 @@ impl World {
             gate_is_ours: true,
             replay_paused: false,
             recovers: false,
+            edited: false,
+            refuses: None,
+            too_small: None,
+            genesis: false,
+            rewinding: Rewinding::Works,
             target: None,
             status: PgStatus::unknown(),
             log: Vec::new(),
@@ -239,8 +292,8 @@ impl World {
             term: Term(term),
             record: record.cloned().map(Arc::new),
             disowned: None,
-            first_stamp: self.config.me == A
-                && self.dir.as_ref().is_some_and(|d| d.stamp.is_none()),
+            genesis: self.genesis,
+            first_stamp: self.config.me == A && self.dir.as_ref().is_none_or(|d| d.stamp.is_none()),
             want,
         });
         self.send_target();
@@ -481,13 +534,19 @@ impl World {
                             system_id: dir.system_id,
                             cluster: dir.cluster,
                             checkpoint: Lsn(dir.end.0.saturating_sub(10)),
-                            checkpoint_timeline: dir.timelines[0].0,
+                            checkpoint_timeline: dir.control_timeline(),
                             newest_timeline: dir.newest(),
+                            recovered_to: match dir.cluster {
+                                ClusterState::ShutDown => (Timeline(0), Lsn(0)),
+                                _ => (dir.control_timeline(), dir.end),
+                            },
+                            rewindable: dir.rewindable,
                             never_used: dir.never_used,
                             stamp: dir.stamp.clone(),
                         })),
                     },
                     written: self.written.clone(),
+                    last_words: Some("FATAL: no".to_owned()),
                 });
             }
             Step::Observe if self.recovers => return Outcome::NotNow,
@@ -500,7 +559,7 @@ impl World {
             Step::WriteStamp(stamp) => self.dir.as_mut().unwrap().stamp = Some(stamp.clone()),
             Step::MarkRewriting => self.mark = true,
             Step::ClearMark => self.mark = false,
-            Step::SetAside => self.aside.extend(self.dir.take()),
+            Step::SetAside(_) => self.aside.extend(self.dir.take()),
             Step::Clone { from } => {
                 assert!(self.dir.is_none(), "cloned over a directory");
                 let Some(source) = self.primaries.get(from) else {
@@ -511,9 +570,42 @@ impl World {
                     ..source.clone()
                 });
             }
-            Step::WriteSettings(settings) => self.written = Some(settings.clone()),
+            Step::Initdb => {
+                assert!(self.dir.is_none(), "made a database over a directory");
+                self.dir = Some(Dir::fresh());
+            }
+            Step::WriteSettings(settings) => {
+                self.written = Some(settings.clone());
+                self.edited = false;
+            }
+            Step::Rewind { from, timeline, .. } => {
+                assert!(self.mark, "rewound a copy that is not given up");
+                let Some(source) = self.primaries.get(from) else {
+                    return Outcome::Failed("no primary there".to_owned());
+                };
+                assert_eq!(*timeline, source.newest().0);
+                let dir = self.dir.as_mut().unwrap();
+                assert_ne!(dir.cluster, ClusterState::Other, "not stopped cleanly");
+                dir.stamp = None;
+                match self.rewinding {
+                    Rewinding::Works => {
+                        *dir = Dir {
+                            stamp: None,
+                            cluster: ClusterState::Other,
+                            ..source.clone()
+                        }
+                    }
+                    Rewinding::Nothing => {}
+                    Rewinding::Tears => {
+                        dir.torn = true;
+                        return Outcome::Failed("it broke off".to_owned());
+                    }
+                }
+            }
             Step::Start => {
+                self.too_small = None;
                 assert!(!self.mark, "started a directory that is being rewritten");
+                assert!(!self.dir.as_ref().unwrap().torn, "started half of a copy");
                 let loaded = self.written.clone().unwrap();
                 self.dir.as_mut().unwrap().cluster = ClusterState::Other;
                 self.pg = Some(Pg {
@@ -534,8 +626,10 @@ impl World {
                 let Some(pg) = self.pg.as_mut() else {
                     return Outcome::Failed("it does not run".to_owned());
                 };
-                pg.loaded = self.written.clone().unwrap();
-                pg.streaming = false;
+                if self.refuses.is_none() {
+                    pg.loaded = self.written.clone().unwrap();
+                    pg.streaming = false;
+                }
                 (pg.gate_lags, pg.senders_lag) = self.lags;
             }
             Step::Promote => match self.pg.as_mut() {
@@ -554,7 +648,11 @@ impl World {
                         .push_back(Pending::Guard(GuardEvent::Gone { run: pg.run }));
                 }
             }
-            Step::EndSessions | Step::Canary | Step::Nudge | Step::Checkpoint => {
+            Step::EndSessions
+            | Step::Canary
+            | Step::Nudge
+            | Step::Checkpoint
+            | Step::BeginCheckpoint => {
                 let Some(pg) = self.pg.as_mut() else {
                     return Outcome::Failed("no connection".to_owned());
                 };
@@ -571,7 +669,7 @@ impl World {
                         dir.end.0 += 100;
                         return Outcome::Wrote(dir.end);
                     }
-                    _ => {}
+                    _ => self.dir.as_mut().unwrap().checkpointed = true,
                 }
             }
         }
@@ -587,6 +685,7 @@ impl World {
             pg.streaming = false;
             let next = Timeline(dir.newest().0.0 + 1);
             dir.timelines.push((next, dir.end));
+            dir.checkpointed = false;
             dir.end.0 += 50;
         }
         if pg.in_recovery
@@ -620,6 +719,7 @@ impl World {
             replay_paused: self.replay_paused,
             streaming_from: pg.loaded.follow.filter(|_| pg.streaming),
             timeline: dir.newest(),
+            checkpoint_timeline: dir.control_timeline(),
             walsenders: self
                 .standbys
                 .iter()
@@ -633,6 +733,14 @@ impl World {
                 .collect(),
             strangers_in_gate: 0,
             canary: pg.canary,
+            outdated: self.edited,
+            refuses: self.refuses.clone(),
+            too_small: self.too_small.clone(),
+            notes: self
+                .edited
+                .then(|| "edited".to_owned())
+                .into_iter()
+                .collect(),
         };
         pg.gate_lags = pg.gate_lags.saturating_sub(1);
         if pg.gate_lags == 0 {

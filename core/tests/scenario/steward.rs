@@ -4,8 +4,8 @@ use super::database::{
     CHECKPOINT, Database, LOOK, PROMOTE, PROVE, Primary, Process, REWRITE, Receiver, STAMP, Steward,
 };
 use yoke_core::postgres::{
-    Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PgTarget, PrimaryStatus, RunId, StampAge,
-    StopMode, Upstream, Want,
+    Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PgTarget, PrimaryStatus, Rewrite, RunId,
+    StampAge, StopMode, Upstream, Want,
 };
 use yoke_core::record::{CopyId, Term};
 use yoke_core::{Duration, Instant};
@@ -209,7 +209,11 @@ impl Database {
         let target = self.steward.as_ref().and_then(|s| s.target.as_ref());
         let state = match &self.process {
             Process::Gone => match (self.rewriting, self.copy) {
-                (Some(_), _) => PgState::Rewriting { done: 0, total: 1 },
+                (Some(_), _) => PgState::Rewriting {
+                    how: Rewrite::Clone,
+                    done: 0,
+                    total: 1,
+                },
                 (None, None) => PgState::NoData,
                 (None, Some(_)) => PgState::Stopped {
                     shutdown_checkpoint: self.shutdown_checkpoint,
@@ -254,6 +258,7 @@ impl Database {
             state,
             end,
             fault: None,
+            notes: Vec::new(),
         }
     }
 }

@@ -97,7 +97,7 @@ pub async fn ask(
 pub async fn report(address: &str, patience: Duration) -> Result<Report, ClientError> {
     match ask(address, &Request::List, patience).await? {
         Response::Report(report) => Ok(*report),
-        Response::Demote(_) => Err(ClientError::Failed {
+        Response::Demote(_) | Response::Lost(_) => Err(ClientError::Failed {
             address: address.to_owned(),
             why: "an answer to another question".to_owned(),
         }),

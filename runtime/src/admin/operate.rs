@@ -6,7 +6,7 @@ use crate::show::cluster::{Answers, merge};
 use crate::show::table;
 use serde::Serialize;
 use std::time::{Duration, Instant};
-use yoke_core::member::MemberId;
+use yoke_core::member::{MemberId, MemberKind};
 use yoke_core::operator::CommandOutcome;
 use yoke_core::postgres::Doors;
 
@@ -138,10 +138,50 @@ pub fn demote(to: &Where) -> Result<String, OperateError> {
             }
             Response::Demote(outcome) => Err(OperateError::Outcome(why_not(&before, &outcome))),
             Response::Failed(why) => Err(OperateError::Outcome(format!("{from} says: {why}"))),
-            Response::Report(_) => Err(OperateError::Outcome(format!(
+            Response::Report(_) | Response::Lost(_) => Err(OperateError::Outcome(format!(
                 "{from} gave an answer to another question"
             ))),
         }
+    })
+}
+
+/// `lost`: what has left the data directories of all members and is kept.
+///
+/// # Errors
+/// A member with data does not answer.
+pub fn lost(to: &Where) -> Result<String, OperateError> {
+    block_on(async {
+        let first = client::report(&to.address, FIRST).await?;
+        let mut all = Vec::new();
+        for (place, member) in first.members.iter().enumerate() {
+            if member.kind != MemberKind::Data {
+                continue;
+            }
+            let own = place == usize::from(first.view.me.0);
+            let address = match own {
+                true => to.address.clone(),
+                false => member.address.to_string(),
+            };
+            match client::ask(&address, &Request::Lost, FIRST).await? {
+                Response::Lost(lost) => all.extend(lost),
+                Response::Failed(why) => {
+                    return Err(OperateError::Outcome(format!(
+                        "{} says: {why}",
+                        member.name
+                    )));
+                }
+                _ => {
+                    return Err(OperateError::Outcome(format!(
+                        "{} gave an answer to another question",
+                        member.name
+                    )));
+                }
+            }
+        }
+        Ok(match to.json {
+            true => serde_json::to_string_pretty(&all)? + "\n",
+            false => crate::show::lost::render(&all),
+        })
     })
 }
 

@@ -1,5 +1,6 @@
 //! One question, one answer, one connection each. It begins as every connection does: see `peer::handshake`.
 
+use crate::postgres::lost::Lost;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use yoke_core::Instant;
@@ -14,6 +15,8 @@ pub enum Request {
     List,
     /// Hand the primary's role over, away from this member.
     Demote,
+    /// What has left this host's data directory and is kept?
+    Lost,
 }
 
 /// What is answered.
@@ -25,6 +28,8 @@ pub enum Response {
     Demote(CommandOutcome),
     /// The daemon cannot answer: why.
     Failed(String),
+    /// To `Lost`, the newest first.
+    Lost(Vec<Lost>),
 }
 
 /// One member's own truth, and where to ask the others for theirs.

@@ -27,6 +27,8 @@ enum Command {
     List,
     /// Hand the primary's role over, away from the daemon that is asked
     Demote,
+    /// What rewinds dropped and clones set aside, and where it lies
+    Lost,
     /// The whole cluster
     #[command(subcommand)]
     Cluster(Cluster),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     let to = Where::new(&arguments.host, arguments.port, arguments.json);
     let result = match arguments.command {
         Command::List | Command::Cluster(Cluster::List) => operate::list(&to),
+        Command::Lost => operate::lost(&to),
         Command::Demote | Command::Member(Member::Demote) => operate::demote(&to),
     };
     match result {

@@ -207,6 +207,19 @@ impl Cluster {
         self.nodes.iter().filter(|n| n.holds_data())
     }
 
+    /// The command that finds the primary.
+    pub fn psql(&self) -> String {
+        let of = |value: fn(&Node) -> String| {
+            let values: Vec<String> = self.data_nodes().map(value).collect();
+            values.join(",")
+        };
+        format!(
+            "psql 'host={} port={} user={CLIENT} dbname=postgres target_session_attrs=read-write'",
+            of(|n| n.ip().to_string()),
+            of(|n| n.pg_port.to_string()),
+        )
+    }
+
     /// Starts every daemon that does not run.
     ///
     /// # Errors

@@ -5,6 +5,9 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Two clients that are told something note it in the other order only if it came within this.
+const ORDER: Duration = Duration::from_secs(1);
+
 /// One primary's time in office: the node's place, and the timeline that its promotion began.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Reign {
@@ -89,6 +92,28 @@ impl Ledger {
         self.lock().acks.iter().filter(|a| a.acked >= then).count()
     }
 
+    /// When the last acknowledgement was noted.
+    pub fn last_ack(&self) -> Option<Instant> {
+        self.lock().acks.last().map(|a| a.acked)
+    }
+
+    /// How many were acknowledged in each of the last whole seconds since `begun`, at most `seconds` of them, oldest
+    /// first.
+    pub fn per_second(&self, begun: Instant, now: Instant, seconds: usize) -> Vec<usize> {
+        let whole = now.duration_since(begun).as_secs();
+        let first = whole.saturating_sub(seconds as u64);
+        let mut counts = vec![0; (whole - first) as usize];
+        for ack in self.lock().acks.iter().rev() {
+            // The seconds before `begun` and before the first one asked for end the search; the present one is not over.
+            match ack.acked.checked_duration_since(begun).map(|d| d.as_secs()) {
+                Some(second) if second >= whole => {}
+                Some(second) if second >= first => counts[(second - first) as usize] += 1,
+                _ => break,
+            }
+        }
+        counts
+    }
+
     /// All acknowledged writes, in the order of their acknowledgement.
     pub fn acks(&self) -> Vec<Ack> {
         let mut acks = self.lock().acks.clone();
@@ -103,7 +128,14 @@ impl Ledger {
 
     /// The longest time without an acknowledgement that ended in `from..=to`, or lasts at `to`.
     pub fn gap(&self, from: Instant, to: Instant) -> Gap {
-        longest_gap(&self.acks(), from, to)
+        // Noted nearly in order: a second is far more than two clients differ by. What is older is left alone.
+        let mut recent = {
+            let acks = &self.lock().acks;
+            let older = acks.iter().rposition(|a| a.acked + ORDER < from);
+            acks[older.unwrap_or(0)..].to_vec()
+        };
+        recent.sort_by_key(|a| a.acked);
+        longest_gap(&recent, from, to)
     }
 
     /// Two nodes that acknowledged at once, if there were any.
@@ -231,6 +263,46 @@ mod tests {
         let (_, list) = acks(&[(0, 1, 0, 5), (1, 2, 6, 20), (0, 1, 21, 22)]);
         let found = overlap(&list).map(|o| (o.late.id, o.successor.node));
         assert_eq!(found, Some((3, 1)));
+    }
+
+    #[test]
+    fn a_gap_is_found_however_long_ago_the_last_write_was() {
+        let ledger = Ledger::default();
+        let (zero, list) = acks(&[
+            (0, 1, 0, 10),
+            (0, 1, 0, 20),
+            (0, 1, 0, 9000),
+            (0, 1, 0, 9100),
+        ]);
+        // Two clients may note theirs in the other order.
+        for i in [0, 1, 3, 2] {
+            ledger.acknowledged(list[i]);
+        }
+        let at = |ms| zero + Duration::from_millis(ms);
+        let gap = |from, to| ledger.gap(at(from), at(to)).length.as_millis();
+        assert_eq!(
+            (gap(8000, 9200), gap(9050, 9200), gap(0, 30)),
+            (8980, 100, 10)
+        );
+        assert_eq!((gap(9150, 20_000), gap(8000, 8500)), (10_900, 8480));
+    }
+
+    #[test]
+    fn only_whole_seconds_are_counted() {
+        let ledger = Ledger::default();
+        let (zero, list) = acks(&[
+            (0, 1, 0, 10),
+            (0, 1, 0, 1500),
+            (0, 1, 0, 1600),
+            (0, 1, 0, 3100),
+        ]);
+        list.into_iter().for_each(|ack| ledger.acknowledged(ack));
+        let at = |ms| zero + Duration::from_millis(ms);
+        assert_eq!(ledger.per_second(zero, at(3500), 60), [1, 2, 0]);
+        assert_eq!(ledger.per_second(zero, at(3500), 2), [2, 0]);
+        assert_eq!(ledger.per_second(at(1000), at(3500), 60), [2, 0]);
+        assert_eq!(ledger.per_second(zero, at(500), 60), [0; 0]);
+        assert_eq!(ledger.last_ack(), Some(at(3100)));
     }
 
     #[test]

@@ -278,6 +278,25 @@ fn is_alive(pid: Pid) -> bool {
     stat(pid).is_some_and(|(state, _)| state != 'Z')
 }
 
+/// Whether it is stopped by a signal, as SIGSTOP does.
+pub(super) fn is_frozen(pid: Pid) -> bool {
+    stat(pid).is_some_and(|(state, _)| state == 'T')
+}
+
+/// Whether it waits for something to happen.
+pub(super) fn is_asleep(pid: Pid) -> bool {
+    stat(pid).is_some_and(|(state, _)| state == 'S')
+}
+
+/// Its children that live.
+pub(super) fn children(of: Pid) -> Vec<Pid> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|e| e.file_name().to_str()?.parse().ok().map(Pid::from_raw))
+        .filter(|pid| parent(*pid) == Some(of) && is_alive(*pid))
+        .collect()
+}
+
 fn parent(pid: Pid) -> Option<Pid> {
     stat(pid).map(|(_, parent)| parent)
 }

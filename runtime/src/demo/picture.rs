@@ -190,7 +190,9 @@ impl Picture {
     }
 }
 
-/// Puts `…` for counters that change with every look: percentages, lengths of silence, bytes behind.
+const SIZES: [&str; 3] = ["kB", "MB", "GB"];
+
+/// Puts `…` for counters that change with every look: percentages, bytes copied, lengths of silence, bytes behind.
 fn without_numbers(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let mut out: Vec<&str> = Vec::new();
@@ -201,11 +203,18 @@ fn without_numbers(text: &str) -> String {
             .trim_end_matches(['.', ',', ';', ')']);
         let number = word.trim_start_matches('(');
         let counts = number.starts_with(|c: char| c.is_ascii_digit());
-        out.push(match counts && ["%", "s", "bytes"].contains(&unit) {
-            true if word.starts_with('(') => "(…",
-            true => "…",
-            false => word,
-        });
+        // `1.2 of 3.4 GB`
+        let of = |at: usize| {
+            words.get(at) == Some(&"of") && words.get(at + 2).is_some_and(|w| SIZES.contains(w))
+        };
+        let copied = of(i + 1) || i > 0 && of(i - 1);
+        out.push(
+            match counts && (copied || ["%", "s", "bytes"].contains(&unit)) {
+                true if word.starts_with('(') => "(…",
+                true => "…",
+                false => word,
+            },
+        );
     }
     out.join(" ")
 }
@@ -217,7 +226,10 @@ mod tests {
     #[test]
     fn counters_are_left_out() {
         let cases = [
-            ("being made anew, 43 %", "being made anew, … %"),
+            (
+                "being copied, 1.2 of 3.4 GB (35 %)",
+                "being copied, … of … GB (… %)",
+            ),
             ("silent for 1.230 s", "silent for … s"),
             (
                 "data2 is catching up (1024 bytes behind).",

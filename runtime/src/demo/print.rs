@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn say(line: &str) {
     match line.is_empty() {
         true => plain(""),
-        false => plain(&format!("{} {line}", time_of_day(SystemTime::now()))),
+        false => plain(&format!("{} {line}", clock(SystemTime::now()))),
     }
 }
 
@@ -17,8 +17,16 @@ pub fn plain(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// Hours to milliseconds, UTC.
-pub fn time_of_day(now: SystemTime) -> String {
+/// The time of day in whole seconds.
+pub fn time_of_day() -> String {
+    clock(SystemTime::now())
+        .chars()
+        .take("01:02:03".len())
+        .collect()
+}
+
+/// The time of day in milliseconds, UTC.
+pub fn clock(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs() % 86_400;
     format!(
@@ -38,6 +46,6 @@ mod tests {
     #[test]
     fn the_time_of_day_is_utc() {
         let at = UNIX_EPOCH + Duration::from_millis(86_400_000 * 3 + 3_723_004);
-        assert_eq!(time_of_day(at), "01:02:03.004");
+        assert_eq!(clock(at), "01:02:03.004");
     }
 }

@@ -92,18 +92,23 @@ impl Stage {
     ///
     /// # Errors
     /// It did not happen: why.
-    pub async fn demote(&mut self, node: usize) -> Said<String> {
-        let name = self.node(node).name;
-        let address = self.node(node).address.to_string();
-        let name_of = |m: MemberId| self.cluster.nodes[usize::from(m.0)].name;
-        match client::ask(&address, &Request::Demote, PATIENCE).await {
-            Ok(Response::Demote(CommandOutcome::HandedOver { to })) => {
-                Ok(format!("{name} handed over to {}", name_of(to)))
+    pub fn demote(&self, node: usize) -> impl Future<Output = Said<String>> + use<> {
+        let names: Vec<&'static str> = self.cluster.nodes.iter().map(|n| n.name).collect();
+        let address = self.cluster.nodes[node].address.to_string();
+        async move {
+            let name = names[node];
+            let name_of = |m: MemberId| names[usize::from(m.0)];
+            match client::ask(&address, &Request::Demote, PATIENCE).await {
+                Ok(Response::Demote(CommandOutcome::HandedOver { to })) => {
+                    Ok(format!("{name} handed over to {}", name_of(to)))
+                }
+                Ok(Response::Demote(outcome)) => {
+                    Err(format!("{name} did not hand over: {outcome:?}"))
+                }
+                Ok(Response::Failed(why)) => Err(format!("{name} did not hand over: {why}")),
+                Ok(_) => Err(format!("{name} answered another question")),
+                Err(error) => Err(error.to_string()),
             }
-            Ok(Response::Demote(outcome)) => Err(format!("{name} did not hand over: {outcome:?}")),
-            Ok(Response::Failed(why)) => Err(format!("{name} did not hand over: {why}")),
-            Ok(Response::Report(_)) => Err(format!("{name} answered another question")),
-            Err(error) => Err(error.to_string()),
         }
     }
 

@@ -99,9 +99,9 @@ impl Frames {
 mod tests {
     use super::*;
     use yoke_core::member::MemberId;
-    use yoke_core::postgres::{Doors, StopMode, SystemId, Timeline};
+    use yoke_core::postgres::{Doors, Lsn, StopMode, SystemId, Timeline};
     use yoke_core::record::{Copy, CopyId, History, Term};
-    use yoke_core::step::{Settings, Stamp, Step};
+    use yoke_core::step::{Leaving, Settings, Stamp, Step};
 
     #[test]
     fn frames_come_through_in_any_pieces() {
@@ -176,11 +176,25 @@ mod tests {
             order(1, Step::WriteStamp(stamp)),
             order(2, Step::WriteSettings(settings)),
             order(3, Step::Clone { from: MemberId(1) }),
+            order(
+                7,
+                Step::Rewind {
+                    from: MemberId(1),
+                    timeline: Timeline(5),
+                    drops: Leaving {
+                        copy: Some(copy.id),
+                        timeline: Timeline(4),
+                        from: Some(Lsn(8)),
+                        to: Lsn(9),
+                        why: "w".into(),
+                    },
+                },
+            ),
             order(4, Step::Promote),
             order(5, Step::Stop(StopMode::Now)),
             GuardRequest::Leave,
         ];
-        insta::assert_snapshot!(hex(&requests), @"0000000400000002 00000014010301020163016d010200000103040501010200 0000001001030207060101010201010101020200 00000006010303060100 000000050103040a00 000000060103050b0100 0000000102");
+        insta::assert_snapshot!(hex(&requests), @"0000000400000002 00000014010301020163016d010200000103040501010200 0000001001030208060101010201010101020200 00000006010303060100 0000000f010307070105010204010809017700 000000050103040b00 000000060103050c0100 0000000102");
         let replies = [
             GuardReply::View(GuardView::NEW),
             GuardReply::Answer {

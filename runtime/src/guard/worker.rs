@@ -5,10 +5,8 @@
 
 use crate::postgres::execute::{Ending, execute};
 use crate::postgres::start::{Spawned, start};
-use crate::postgres::{Context, Said, Upstream};
+use crate::postgres::{Context, Said, Upstream, log};
 use nix::sys::eventfd::EventFd;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -166,71 +164,11 @@ fn carry_out(context: &Context, job: Job, tell: &dyn Fn(Report)) {
         Job::Context(_) => {}
         Job::ReadLog { from } => {
             let file = context.log_file();
-            let text = read_from(&file, from)
-                .map(|text| last_words(&text))
-                .unwrap_or_default();
+            let text = log::last_words(&file, from).unwrap_or_default();
             tell(Report::Log(format!(
                 "PostgreSQL's last words in {}: {text}",
                 file.display()
             )));
         }
-    }
-}
-
-fn read_from(path: &std::path::Path, from: u64) -> std::io::Result<String> {
-    const MOST: u64 = 256 << 10;
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(from.max(length.saturating_sub(MOST))))?;
-    let mut bytes = Vec::new();
-    file.take(MOST).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The lines that tell why it ended. Who was not let in, or was sent away because of the end, does not tell it.
-fn last_words(log: &str) -> String {
-    const TRIVIAL: [&str; 8] = [
-        "pg_hba.conf",
-        "the database system is",
-        "terminating connection",
-        "terminating walreceiver",
-        "connect to the primary server",
-        "from WAL stream",
-        "could not receive data from client",
-        "If this has occurred more than once",
-    ];
-    const GRAVE: [&str; 8] = [
-        "was terminated by signal",
-        "FATAL:",
-        "PANIC:",
-        "HINT:",
-        " error ",
-        "unrecognized",
-        "invalid",
-        "could not",
-    ];
-    let says = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
-    let serious: Vec<&str> = log.lines().filter(|line| !says(line, &TRIVIAL)).collect();
-    let grave: Vec<&str> = serious
-        .iter()
-        .copied()
-        .filter(|line| says(line, &GRAVE))
-        .collect();
-    let lines = if grave.is_empty() { serious } else { grave };
-    lines[lines.len().saturating_sub(3)..].join(" / ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_grave_lines_are_told() {
-        assert_eq!(last_words("a\nb FATAL:  x\nc\n"), "b FATAL:  x");
-        assert_eq!(last_words("a\nb\nc\nd\n"), "b / c / d");
-        assert_eq!(last_words(""), "");
-        let killed =
-            "a\n5 FATAL:  pg_hba.conf rejects connection\nb FATAL:  terminating connection\n";
-        assert_eq!(last_words(killed), "a");
     }
 }

@@ -13,28 +13,38 @@ const DEEPEST_INCLUDE: u32 = 10;
 /// What the user's files set: names in lower case.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Conf {
-    values: BTreeMap<String, String>,
+    values: BTreeMap<String, Value>,
+}
+
+/// What a name is set to, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Value {
+    text: String,
+    place: String,
 }
 
 impl Conf {
-    /// The user's settings for a data directory: its `postgresql.conf`, and then what `ALTER SYSTEM` wrote.
+    /// The settings of a flat text (see [`flat`]), and then what `ALTER SYSTEM` wrote.
     ///
     /// # Errors
-    /// A file that is named cannot be read.
-    pub fn of_data(data: &Path) -> Said<Conf> {
+    /// That file cannot be read.
+    pub fn of(flat: &str, data: &Path) -> Said<Conf> {
         let mut conf = Conf::default();
-        if let Some(file) = user_file(data) {
-            conf.take_in(&file, 0)?;
-        }
+        conf.take_in(flat);
         if let Some(text) = files::read_optional(&auto_file(data))? {
-            conf.take_in_text(&text, data, 0)?;
+            conf.take_in(&format!("{}\n{text}", marker(&auto_file(data), 1)));
         }
         Ok(conf)
     }
 
     /// What a name is set to.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str)
+        self.values.get(name).map(|value| value.text.as_str())
+    }
+
+    /// The file and the line that set a name.
+    pub fn place(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|value| value.place.as_str())
     }
 
     /// Every name that is set.
@@ -63,44 +73,93 @@ impl Conf {
         }
     }
 
-    fn take_in(&mut self, file: &Path, depth: u32) -> Said<()> {
-        let text = files::read_optional(file)?
-            .ok_or_else(|| format!("the configuration file {} is missing", file.display()))?;
-        self.take_in_text(&text, file.parent().unwrap_or(Path::new("/")), depth)
-    }
-
-    fn take_in_text(&mut self, text: &str, folder: &Path, depth: u32) -> Said<()> {
-        if depth > DEEPEST_INCLUDE {
-            return Err(format!(
-                "configuration files in {} include each other too deeply",
-                folder.display()
-            ));
-        }
-        for (name, value) in text.lines().filter_map(setting) {
-            match name.as_str() {
-                "include" => self.take_in(&folder.join(value), depth + 1)?,
-                "include_if_exists" => {
-                    let file = folder.join(value);
-                    if file.exists() {
-                        self.take_in(&file, depth + 1)?;
-                    }
-                }
-                "include_dir" => {
-                    for file in conf_files(&folder.join(value))? {
-                        self.take_in(&file, depth + 1)?;
-                    }
-                }
-                _ => {
-                    self.values.insert(name, value);
-                }
+    fn take_in(&mut self, flat: &str) {
+        for (line, place) in placed(flat) {
+            if let Some((name, text)) = setting(line) {
+                self.values.insert(name, Value { text, place });
             }
         }
-        Ok(())
     }
 }
 
+/// A line that says where the lines after it come from.
+const MARKER: &str = "# yoke: from ";
+
+/// Says that what follows is from this line of this file on.
+pub(crate) fn marker(file: &Path, line: usize) -> String {
+    format!("{MARKER}{line} of {}", file.display())
+}
+
+/// Every line of a text with markers, and where it comes from, for people.
+pub(crate) fn placed(text: &str) -> impl Iterator<Item = (&str, String)> {
+    let mut from = None;
+    text.lines().enumerate().map(move |(at, line)| {
+        let marked = line.strip_prefix(MARKER).and_then(|m| m.split_once(" of "));
+        if let Some((first, file)) = marked
+            && let Ok(first) = first.parse::<usize>()
+        {
+            from = Some((file, first, at + 1));
+        }
+        let place = match from {
+            Some((file, first, begin)) => {
+                format!("{file}, line {}", (first + at).saturating_sub(begin))
+            }
+            None => format!("line {}", at + 1),
+        };
+        (line, place)
+    })
+}
+
+/// The user's settings as one text that says the same: what the file includes is put in the directive's place.
+///
+/// # Errors
+/// A file that is named cannot be read.
+pub fn flat(data: &Path) -> Said<String> {
+    let mut out = String::new();
+    if let Some(file) = user_file(data) {
+        flatten(&mut out, &file, 0)?;
+    }
+    Ok(out)
+}
+
+fn flatten(out: &mut String, file: &Path, depth: u32) -> Said<()> {
+    if depth > DEEPEST_INCLUDE {
+        return Err(format!(
+            "configuration files include each other too deeply at {}",
+            file.display()
+        ));
+    }
+    let text = files::read_optional(file)?
+        .ok_or_else(|| format!("the configuration file {} is missing", file.display()))?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    out.push_str(&marker(file, 1));
+    out.push('\n');
+    for (at, line) in text.lines().enumerate() {
+        let directive = setting(line).filter(|(name, _)| name.starts_with("include"));
+        let included = match &directive {
+            Some((name, value)) if name == "include" => vec![folder.join(value)],
+            Some((name, value)) if name == "include_if_exists" => {
+                let file = folder.join(value);
+                file.exists().then_some(file).into_iter().collect()
+            }
+            Some((name, value)) if name == "include_dir" => conf_files(&folder.join(value))?,
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+                continue;
+            }
+        };
+        for file in included {
+            flatten(out, &file, depth + 1)?;
+        }
+        out.push_str(&marker(file, at + 2));
+        out.push('\n');
+    }
+    Ok(())
+}
+
 /// The files that `include_dir` takes in, in its order.
-fn conf_files(folder: &Path) -> Said<Vec<PathBuf>> {
+pub(crate) fn conf_files(folder: &Path) -> Said<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder)
         .map_err(|e| format!("cannot read the included folder {}: {e}", folder.display()))?;
     let mut found: Vec<PathBuf> = entries
@@ -143,7 +202,7 @@ pub fn user_file(data: &Path) -> Option<PathBuf> {
 }
 
 /// What `ALTER SYSTEM` writes.
-fn auto_file(data: &Path) -> PathBuf {
+pub(crate) fn auto_file(data: &Path) -> PathBuf {
     data.join("postgresql.auto.conf")
 }
 
@@ -162,7 +221,17 @@ pub fn clean_auto_conf(data: &Path, user: &PgUser) -> Said<()> {
     }
 }
 
-/// Whether our file sets this key, and nobody else may.
+/// Our keys that `ALTER SYSTEM` has set.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn our_keys_in_auto_conf(data: &Path) -> Said<Vec<String>> {
+    let text = files::read_optional(&auto_file(data))?.unwrap_or_default();
+    let names = text.lines().filter_map(setting).map(|(name, _)| name);
+    Ok(names.filter(|name| is_ours(name)).collect())
+}
+
+/// Whether Yoke sets this key, and nobody else may.
 fn is_ours(name: &str) -> bool {
     matches!(
         name,
@@ -170,6 +239,9 @@ fn is_ours(name: &str) -> bool {
             | "primary_conninfo"
             | "primary_slot_name"
             | "promote_trigger_file"
+            | "recovery_min_apply_delay"
+            | "fsync"
+            | "full_page_writes"
     ) || name.starts_with("recovery_target")
         || name.starts_with("yoke.")
 }
@@ -182,7 +254,7 @@ fn without_our_keys(text: &str) -> Option<String> {
 }
 
 /// The setting in one line: `name = 'value' # comment`, the equals sign and the quotes optional.
-fn setting(line: &str) -> Option<(String, String)> {
+pub(crate) fn setting(line: &str) -> Option<(String, String)> {
     let line = line.trim();
     let end = line
         .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '$'))
@@ -251,21 +323,23 @@ pub fn bytes(value: &str, unit: u64) -> Option<u64> {
     number.checked_mul(unit)
 }
 
-/// Refuses what cannot be kept available: each with what to do.
+/// Refuses what cannot be kept available: each with its place and what to do.
 ///
 /// # Errors
 /// The first setting that is refused.
 pub fn refuse(conf: &Conf) -> Said<()> {
+    let at = |name: &str| conf.place(name).unwrap_or("its file").to_owned();
     if conf.switch("fsync") == Some(false) {
-        return Err(
-            "fsync is off: a crash would lose acknowledged writes; set fsync = on in postgresql.conf"
-                .into(),
-        );
+        return Err(format!(
+            "fsync is off ({}): a crash would lose acknowledged writes; set it to on",
+            at("fsync")
+        ));
     }
     let delay = conf.get("recovery_min_apply_delay").unwrap_or("0");
     if delay.starts_with(|c: char| ('1'..='9').contains(&c)) {
         return Err(format!(
-            "recovery_min_apply_delay is {delay}: a delayed standby cannot take over; remove it from postgresql.conf"
+            "recovery_min_apply_delay is {delay} ({}): a delayed standby cannot take over; remove it",
+            at("recovery_min_apply_delay")
         ));
     }
     let is_target = |name: &&str| {
@@ -280,10 +354,62 @@ pub fn refuse(conf: &Conf) -> Said<()> {
         .find(|name| is_target(name) && conf.get(name).is_some_and(|v| !v.is_empty()))
     {
         Some(name) => Err(format!(
-            "{name} is set: a standby would stop replaying there; remove it from postgresql.conf"
+            "{name} is set ({}): a standby would stop replaying there; remove it",
+            at(name)
         )),
         None => Ok(()),
     }
+}
+
+/// What the user sets and what has no effect or needs care: each in one sentence.
+pub fn notes(conf: &Conf, port: u16) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut without_effect = |name: &str, is_so: bool| {
+        if let (true, Some(value), Some(place)) = (is_so, conf.get(name), conf.place(name)) {
+            notes.push(format!(
+                "{name} = '{value}' ({place}) has no effect: Yoke sets it itself"
+            ));
+        }
+    };
+    for name in [
+        "synchronous_standby_names",
+        "primary_conninfo",
+        "primary_slot_name",
+    ] {
+        without_effect(name, conf.get(name).is_some_and(|v| !v.is_empty()));
+    }
+    let weak = ["off", "false", "no", "0", "local", "remote_write"];
+    let commit = conf.get("synchronous_commit").map(str::to_ascii_lowercase);
+    without_effect(
+        "synchronous_commit",
+        commit.is_some_and(|c| weak.contains(&c.as_str())),
+    );
+    for name in ["full_page_writes", "hot_standby", "wal_log_hints"] {
+        without_effect(name, conf.switch(name) == Some(false));
+    }
+    without_effect(
+        "restart_after_crash",
+        conf.switch("restart_after_crash") == Some(true),
+    );
+    without_effect("wal_level", conf.get("wal_level") == Some("minimal"));
+    without_effect(
+        "port",
+        conf.get("port").is_some_and(|p| p != port.to_string()),
+    );
+    let archives = matches!(
+        conf.get("archive_mode"),
+        Some("on" | "always" | "true" | "yes" | "1")
+    );
+    let with = ["archive_library", "archive_command"]
+        .into_iter()
+        .find(|name| conf.get(name).is_some_and(|v| !v.is_empty()));
+    if let (true, Some(name)) = (archives, with) {
+        notes.push(format!(
+            "{name} is set ({}): whoever is primary archives; if both hosts write into one archive, the command must refuse to replace a file by another's",
+            conf.place(name).unwrap_or_default()
+        ));
+    }
+    notes
 }
 
 #[cfg(test)]
@@ -303,6 +429,41 @@ mod tests {
         assert_eq!(read("# a = b"), None);
         assert_eq!(read(""), None);
         assert_eq!(read("a = 'torn"), None);
+    }
+
+    #[test]
+    fn included_files_are_put_in_their_place() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            std::fs::write(path, text).expect("written");
+        };
+        write(
+            "postgresql.conf",
+            "a = 1\ninclude 'sub/one.conf'\ninclude_if_exists = 'none.conf'\ninclude_dir 'd'\nb = 5\n",
+        );
+        write("sub/one.conf", "\na = 2\ninclude 'two.conf'\nc = 2\n");
+        write("sub/two.conf", "e = 3\n");
+        write("d/20.conf", "a = 4\n");
+        write("d/10.conf", "a = 3\n");
+        write("d/.hidden.conf", "a = 9\n");
+        write("d/other", "a = 9\n");
+        let text = flat(dir.path()).expect("all are there");
+        let conf = Conf::of(&text, dir.path()).expect("readable");
+        let is = |name: &str, value: &str, place: &str| {
+            assert_eq!(conf.get(name), Some(value));
+            assert!(conf.place(name).expect("set").ends_with(place), "{conf:?}");
+        };
+        is("a", "4", "/d/20.conf, line 1");
+        is("b", "5", "/postgresql.conf, line 5");
+        is("c", "2", "/sub/one.conf, line 4");
+        is("e", "3", "/sub/two.conf, line 1");
+        // A flat text says the same, wherever it lies.
+        assert_eq!(Conf::of(&text, Path::new("/nowhere")), Ok(conf));
+        write("sub/two.conf", "include 'missing.conf'\n");
+        let why = flat(dir.path()).expect_err("missing");
+        assert!(why.contains("sub/missing.conf is missing"), "{why}");
     }
 
     #[test]
@@ -330,9 +491,13 @@ mod tests {
             ("recovery_target_timeline = 'latest'", false),
         ] {
             let mut conf = Conf::default();
-            conf.take_in_text(text, Path::new("/"), 0)
-                .expect("no includes");
-            assert_eq!(refuse(&conf).is_err(), refused, "{text}");
+            conf.take_in(&format!("{}\n\n{text}", marker(Path::new("/x.conf"), 1)));
+            match refuse(&conf) {
+                Ok(()) => assert!(!refused, "{text}"),
+                Err(why) => {
+                    assert!(refused && why.contains("/x.conf, line 2"), "{text}: {why}");
+                }
+            }
         }
     }
 }

@@ -141,6 +141,16 @@ impl Context {
         self.status_dir.join("pg_ident.conf")
     }
 
+    /// The last copies of the user's files that PostgreSQL accepted.
+    pub fn kept_file(&self) -> PathBuf {
+        self.status_dir.join("accepted.json")
+    }
+
+    /// Our configuration file while PostgreSQL is asked whether it accepts it.
+    pub fn trial_file(&self) -> PathBuf {
+        self.status_dir.join("postgresql.conf.trial")
+    }
+
     /// What the server says on its standard error.
     pub fn log_file(&self) -> PathBuf {
         self.status_dir.join("postgresql.log")

@@ -34,6 +34,12 @@ pub struct Control {
     pub checkpoint_timeline: Timeline,
     /// `Min recovery ending loc's timeline`.
     pub recovery_timeline: Timeline,
+    /// `Minimum recovery ending location`: a standby's.
+    pub recovered_to: Lsn,
+    /// Every change of a page leaves a trace in the WAL: `wal_log_hints setting`, or data checksums.
+    pub rewindable: bool,
+    /// `Bytes per WAL segment`.
+    pub segment_size: u64,
     /// `Latest checkpoint's NextOID`.
     pub next_oid: u64,
     /// `wal_level setting`.
@@ -110,6 +116,11 @@ impl Control {
                 .ok_or("Latest checkpoint location")?,
             checkpoint_timeline: timeline("Latest checkpoint's TimeLineID")?,
             recovery_timeline: timeline("Min recovery ending loc's timeline")?,
+            recovered_to: parse_lsn(field("Minimum recovery ending location")?)
+                .ok_or("Minimum recovery ending location")?,
+            rewindable: field("wal_log_hints setting")? == "on"
+                || number("Data page checksum version")? > 0,
+            segment_size: number("Bytes per WAL segment")?.max(1),
             next_oid: number("Latest checkpoint's NextOID")?,
             wal_level: field("wal_level setting")?.to_owned(),
             start_up,
@@ -200,7 +211,11 @@ Latest checkpoint's REDO location:    0/1500718
 Latest checkpoint's TimeLineID:       1
 Latest checkpoint's NextXID:          0:724
 Latest checkpoint's NextOID:          13572
+Minimum recovery ending location:     0/1500790
 Min recovery ending loc's timeline:   0
+wal_log_hints setting:                off
+Bytes per WAL segment:                16777216
+Data page checksum version:           0
 wal_level setting:                    replica
 max_connections setting:              100
 max_worker_processes setting:         8
@@ -215,6 +230,18 @@ max_locks_per_xact setting:           64
         assert_eq!(control.system_id, SystemId(7711385549909950194));
         assert_eq!(control.checkpoint, Lsn(0x150_0718));
         assert_eq!(control.start_up, [100, 8, 10, 0, 64]);
+        assert_eq!(control.recovered_to, Lsn(0x150_0790));
+        assert_eq!(
+            (control.rewindable, control.segment_size),
+            (false, 16 << 20)
+        );
+        for (off, on) in [
+            ("hints setting:                off", "hints setting: on"),
+            ("checksum version:           0", "checksum version: 1"),
+        ] {
+            let control = Control::parse(&TEXT.replace(off, on)).expect("whole");
+            assert!(control.rewindable, "{on}");
+        }
         assert!(control.never_used(Timeline(1)));
         assert!(!control.never_used(Timeline(2)));
         let used = Control::parse(&TEXT.replace("13572", "16384")).expect("whole");

@@ -2,12 +2,16 @@
 
 use crate::postgres::settings::Written;
 use crate::postgres::user::PgUser;
-use crate::postgres::{Context, Said, Upstream, clone, files, inspect, settings, stamp};
+use crate::postgres::user_files::Moment;
+use crate::postgres::{
+    Context, Said, Upstream, clone, files, initdb, inspect, lost, own_files, rewind, settings,
+    stamp,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-use yoke_core::step::{Outcome, Step};
+use yoke_core::member::MemberId;
+use yoke_core::step::{Leaving, Outcome, Step};
 
 /// Says to who carries out a step that it shall end.
 #[derive(Clone, Default, Debug)]
@@ -69,12 +73,26 @@ fn carry_out(
             &user,
         ),
         Step::ClearMark => files::remove(&context.mark_file()),
-        Step::SetAside => set_aside(&data),
+        Step::SetAside(leaving) => set_aside(context, &user, &data, leaving),
         Step::Clone { from } => {
-            let upstream = upstream.ok_or_else(|| {
-                format!("the address of {}'s database is not known yet: it is learned once that member is connected", context.name(*from))
-            })?;
+            let upstream = upstream.ok_or_else(|| unknown(context, *from))?;
             clone::clone(context, &user, &data, &upstream, ending, progress)
+        }
+        Step::Initdb => initdb::initdb(context, &user, &data, ending),
+        Step::Rewind {
+            from,
+            timeline,
+            drops,
+        } => {
+            let upstream = upstream.ok_or_else(|| unknown(context, *from))?;
+            rewind::Rewind {
+                context,
+                user: &user,
+                data: &data,
+                from: &upstream,
+                ending,
+            }
+            .carry_out(*timeline, drops, progress)
         }
         Step::WriteSettings(wanted) => settings::write(
             context,
@@ -83,7 +101,9 @@ fn carry_out(
                 settings: wanted.clone(),
                 upstream: upstream.filter(|_| wanted.follow.is_some()),
             },
-        ),
+            Moment::Reload,
+        )
+        .map(|_| ()),
         Step::Promote => files::replace(&data.join("promote"), b"", &user),
         Step::Start | Step::Reload | Step::Stop(_) => {
             Err("this step is the guard process's own".into())
@@ -93,12 +113,20 @@ fn carry_out(
         | Step::EndSessions
         | Step::Canary
         | Step::Nudge
-        | Step::Checkpoint => Err("this step is the daemon's".into()),
+        | Step::Checkpoint
+        | Step::BeginCheckpoint => Err("this step is the daemon's".into()),
     }
 }
 
+fn unknown(context: &Context, member: MemberId) -> String {
+    format!(
+        "the address of {}'s database is not known yet: it is learned once that member is connected",
+        context.name(member)
+    )
+}
+
 /// Renames the data directory; it is kept next to its place.
-fn set_aside(data: &Path) -> Said<()> {
+fn set_aside(context: &Context, user: &PgUser, data: &Path, leaving: &Leaving) -> Said<()> {
     if inspect::is_free(data)? {
         return Err(format!(
             "there is no data at {} to set aside",
@@ -106,15 +134,16 @@ fn set_aside(data: &Path) -> Said<()> {
         ));
     }
     refuse_mount_point(data)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let base = files::beside(data, &format!(".aside-{}", timestamp(now.as_secs())));
+    // What a rewind that broke off has left next to it.
+    own_files::put_back(data)?;
+    clone::remove_tree(&files::beside(data, ".wal"))?;
+    let base = files::beside(data, &format!(".aside-{}", lost::now()));
     let free = |path: &PathBuf| !path.exists();
     let target = std::iter::once(base.clone())
         .chain((2..1000).map(|n| files::beside(&base, &format!("-{n}"))))
         .find(free)
         .ok_or_else(|| format!("no free name like {} is left", base.display()))?;
+    lost::note_aside(context, user, leaving, &target)?;
     files::rename(data, &target)
 }
 
@@ -129,44 +158,5 @@ pub(crate) fn refuse_mount_point(data: &Path) -> Said<()> {
             data.display()
         )),
         _ => Ok(()),
-    }
-}
-
-/// `YYYYMMDDhhmmss` in UTC, of seconds since 1970.
-fn timestamp(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days to a civil date, in years that begin with March so that the leap day is the last.
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}{month:02}{day:02}{:02}{:02}{:02}",
-        rest / 3_600,
-        rest / 60 % 60,
-        rest % 60
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timestamps_are_civil() {
-        assert_eq!(timestamp(0), "19700101000000");
-        assert_eq!(timestamp(951_782_399), "20000228235959");
-        assert_eq!(timestamp(951_782_400), "20000229000000");
-        assert_eq!(timestamp(1_795_446_061), "20261123150101");
     }
 }

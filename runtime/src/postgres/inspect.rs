@@ -3,7 +3,7 @@
 use crate::postgres::control::{self, Control};
 use crate::postgres::find::Binaries;
 use crate::postgres::user::PgUser;
-use crate::postgres::{Context, Said, settings, stamp};
+use crate::postgres::{Context, Said, log, settings, stamp};
 use std::io::ErrorKind;
 use std::path::Path;
 use yoke_core::step::{DataDirectory, Directory, Inspection};
@@ -21,6 +21,7 @@ pub fn inspect(context: &Context) -> Said<Inspection> {
         rewriting,
         directory: directory(context),
         written: settings::read(context)?.map(|written| written.settings),
+        last_words: log::last_words_of_run(&context.log_file()),
     })
 }
 
@@ -69,6 +70,8 @@ fn read(context: &Context, data: &Path) -> Said<DataDirectory> {
         checkpoint: control.checkpoint,
         checkpoint_timeline: control.checkpoint_timeline,
         newest_timeline,
+        recovered_to: (control.recovery_timeline, control.recovered_to),
+        rewindable: control.rewindable,
         never_used: control.never_used(newest_timeline.0),
         stamp: stamp::read(data)?,
     })

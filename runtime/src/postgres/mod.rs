@@ -10,11 +10,19 @@
 //! | `stamp` | the stamp file |
 //! | `names` | a copy's name in connections and in the gate |
 //! | `conf` | reading the user's `postgresql.conf`, cleaning `postgresql.auto.conf` |
+//! | `user_files` | the user's files, and the last copies that PostgreSQL accepted |
 //! | `settings`, `hba` | our files in the status directory |
+//! | `initdb` | the step `Initdb` |
 //! | `inspect` | the step `Inspect` |
-//! | `execute`, `clone`, `start` | the guard's steps |
+//! | `log` | what PostgreSQL said of its end |
+//! | `execute`, `clone`, `rewind`, `start` | the guard's steps |
+//! | `helper` | a program that takes long, run to its end |
+//! | `own_files` | what in a data directory is this host's user's, kept out of a rewind's way |
+//! | `wal` | WAL segments as files |
+//! | `lost` | what left the data directory and is kept |
 //! | `processes` | finding and killing every process of a database |
 //! | `sessions` | the daemon's steps |
+//! | `watch` | what has changed in the configuration, and what is to be said of it |
 //! | `session`, `observe`, `canary`, `roles` | a connection, one question to the server, the canary, our roles |
 
 mod canary;
@@ -26,10 +34,16 @@ pub mod execute;
 pub mod files;
 pub mod find;
 pub mod hba;
+mod helper;
+mod initdb;
 pub mod inspect;
+pub(crate) mod log;
+pub mod lost;
 pub mod names;
 mod observe;
+mod own_files;
 pub mod processes;
+mod rewind;
 mod roles;
 mod session;
 pub mod sessions;
@@ -37,6 +51,9 @@ pub mod settings;
 pub mod stamp;
 pub mod start;
 pub mod user;
+pub mod user_files;
+mod wal;
+mod watch;
 
 pub use context::{Context, Upstream};
 pub use sessions::Sessions;

@@ -12,8 +12,11 @@ pub const NOBODY: &str = "yoke_nobody";
 /// The daemon's own role: superuser, over the private socket only.
 pub const ROLE: &str = "yoke";
 
-/// The role that standbys and clones stream as.
+/// The role that standbys and clones stream as, and a rewind reads as.
 pub const REPLICATION_ROLE: &str = "yoke_replica";
+
+/// The databases that our roles connect to: the second where there is no first.
+pub const DATABASES: [&str; 2] = ["postgres", "template1"];
 
 /// The copy's name.
 pub fn of_copy(context: &Context, copy: Copy) -> String {

@@ -26,6 +26,7 @@ pub(crate) fn sql(canary: Option<i32>) -> String {
            r.status, r.sender_host, r.sender_port,
            (SELECT wait_event FROM pg_stat_activity WHERE pid = {}),
            ({}),
+           CASE WHEN NOT s.recovering THEN (SELECT timeline_id FROM pg_control_checkpoint()) END,
            r.last_msg_receipt_time < clock_timestamp() - interval '10 s',
            r.flushed_lsn
          FROM (SELECT pg_is_in_recovery() AS recovering OFFSET 0) s
@@ -37,13 +38,17 @@ pub(crate) fn sql(canary: Option<i32>) -> String {
     )
 }
 
-/// The question of a fresh session: which settings the postmaster has read; and what of the access rules and of the
-/// settings it cannot read.
+/// The questions of a fresh session: which settings the postmaster has read; what of the access rules and of the settings
+/// it cannot read; and whether it can be asked the same of the user map.
 pub(crate) const FRESH_SQL: &str = "
     SELECT current_setting('yoke.generation', true),
-      (SELECT min('the access rules, line ' || line_number || ': ' || error) FROM pg_hba_file_rules WHERE error IS NOT NULL),
       (SELECT min(sourcefile || ', line ' || sourceline || ': ' || error) FROM pg_file_settings
-       WHERE error IS NOT NULL AND error <> 'setting could not be applied')";
+       WHERE error IS NOT NULL AND error <> 'setting could not be applied'),
+      to_regclass('pg_catalog.pg_ident_file_mappings') IS NOT NULL;
+    SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL ORDER BY 1 LIMIT 1";
+
+/// The question whether the server can read the user map (from PostgreSQL 15 on).
+pub(crate) const MAP_SQL: &str = "SELECT line_number, error FROM pg_ident_file_mappings WHERE error IS NOT NULL ORDER BY 1 LIMIT 1";
 
 /// The answer, not yet judged.
 #[derive(Debug)]
@@ -60,6 +65,8 @@ pub(crate) struct Answer {
     pub(crate) received: Option<Lsn>,
     pub(crate) canary_waits_for: Option<String>,
     pub(crate) has_roles: bool,
+    /// Primary: of the control file's checkpoint.
+    pub(crate) checkpoint_timeline: Timeline,
     pub(crate) walsenders: Vec<Walsender>,
     pub(crate) strangers_in_gate: u32,
 }
@@ -99,7 +106,7 @@ impl Answer {
             _ => None,
         };
         // It ends by itself after half of that without a word (`wal_receiver_timeout`), and is begun anew.
-        if receiver.is_some() && column(12) == Some("t") {
+        if receiver.is_some() && column(13) == Some("t") {
             return Err(
                 "the walreceiver has heard nothing for 10 s and does not end: it hangs".into(),
             );
@@ -116,12 +123,15 @@ impl Answer {
             replay_paused: column(4) == Some("t"),
             position,
             timeline,
-            received: column(13)
+            received: column(14)
                 .and_then(parse_lsn)
                 .filter(|_| receiver.is_some()),
             receiver,
             canary_waits_for: column(10).map(str::to_owned),
             has_roles: column(11) == Some("2"),
+            checkpoint_timeline: column(12)
+                .and_then(|t| t.parse().ok())
+                .map_or(Timeline(0), Timeline),
             walsenders: Vec::new(),
             strangers_in_gate: 0,
         };

@@ -1,6 +1,6 @@
 //! Connections to our own server, over the private socket.
 
-use crate::postgres::names::ROLE;
+use crate::postgres::names::{DATABASES, ROLE};
 use crate::postgres::user::PgUser;
 use crate::postgres::{Context, Said};
 use std::future::Future;
@@ -80,9 +80,9 @@ impl Session {
     }
 
     async fn open_as(context: &Context, role: &str) -> Result<Session, Error> {
-        match Session::connect(context, role, "postgres").await {
+        match Session::connect(context, role, DATABASES[0]).await {
             Err(e) if e.code() == Some(&SqlState::INVALID_CATALOG_NAME) => {
-                Session::connect(context, role, "template1").await
+                Session::connect(context, role, DATABASES[1]).await
             }
             other => other,
         }

@@ -1,12 +1,17 @@
 //! The daemon's steps: looking at the disk, and SQL. Everything has a deadline; every failure is a sentence.
 
 use crate::postgres::canary::CanaryCommit;
-use crate::postgres::observe::{self, Answer, FRESH_SQL, Replay};
+use crate::postgres::control::Control;
+use crate::postgres::find::Binaries;
+use crate::postgres::observe::{self, Answer, FRESH_SQL, MAP_SQL, Replay};
 use crate::postgres::processes::Processes;
-use crate::postgres::session::{self, APPLICATION, NoSession, Session, within};
+use crate::postgres::session::{self, APPLICATION, NoSession, Rows, Session, within};
 use crate::postgres::settings::Written;
 use crate::postgres::user::PgUser;
-use crate::postgres::{Context, Said, control, inspect, names, roles, settings};
+use crate::postgres::watch::{self, Watch};
+use crate::postgres::{Context, Said, conf, control, inspect, names, roles, settings, user_files};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use yoke_core::postgres::{Lsn, RunId, Timeline};
@@ -39,8 +44,11 @@ pub struct Sessions {
     /// Where the timeline begins that this run writes.
     timeline: Option<(Timeline, Lsn)>,
     roles_noted: bool,
-    /// What the server could not read, told of already.
-    told: Option<String>,
+    watch: Watch,
+    /// What is written over is known to have to change.
+    look_at_once: bool,
+    /// Somebody told the daemon to read the configuration again.
+    told: Arc<AtomicBool>,
     disk: Option<JoinHandle<()>>,
 }
 
@@ -58,9 +66,17 @@ impl Sessions {
             in_force: 0,
             timeline: None,
             roles_noted: false,
-            told: None,
+            watch: Watch::default(),
+            look_at_once: false,
+            told: Arc::default(),
             disk: None,
         }
+    }
+
+    /// Whoever sets this has the user's configuration taken in at once.
+    #[must_use]
+    pub fn told_by(self, told: Arc<AtomicBool>) -> Sessions {
+        Sessions { told, ..self }
     }
 
     /// Carries out one of the daemon's steps on this run of the server. May be dropped at any await: what it was doing
@@ -69,7 +85,8 @@ impl Sessions {
         if self.run != run {
             // Nothing that was seen of an older run counts for this one.
             let (disk, user) = (self.disk.take(), self.user.take());
-            *self = Sessions::new(self.context.clone());
+            let told = Arc::clone(&self.told);
+            *self = Sessions::new(self.context.clone()).told_by(told);
             (self.disk, self.user, self.run) = (disk, user, run);
         }
         let health = Duration::from_micros(self.context.health_timeout.0);
@@ -98,6 +115,11 @@ impl Sessions {
             Step::Checkpoint => within(CHECKPOINT, "the checkpoint", self.checkpoint())
                 .await
                 .map(|()| Outcome::Done),
+            Step::BeginCheckpoint => {
+                within(health, "beginning a checkpoint", self.begin_checkpoint())
+                    .await
+                    .map(|()| Outcome::Done)
+            }
             _ => Err("this step is the guard's".into()),
         };
         outcome.unwrap_or_else(Outcome::Failed)
@@ -155,15 +177,23 @@ impl Sessions {
     async fn observe(&mut self) -> Result<Server, NoSession> {
         let run = self.run.ok_or("the database is not running")?;
         self.see_postmaster().await?;
-        let written = self.off_thread(settings::read).await?;
+        let (written, keys) = self
+            .off_thread(|context| {
+                let keys = conf::our_keys_in_auto_conf(&context.real_data_dir())?;
+                Ok((settings::read(context)?, keys))
+            })
+            .await?;
+        // The gate hangs on it: no time is lost.
+        self.look_at_once |= !keys.is_empty();
         // Before the kept session is asked: the postmaster has told it to read the files again before it forked the fresh
         // one. The other way about, an old gate would be taken for somebody else's.
-        self.see_generation(written.as_ref()).await?;
+        let refuses = self.see_generation(written.as_ref()).await?;
         let session = self.take().await?;
         let question = observe::sql(self.canary.as_ref().map(|c| c.pid));
         let answer = Answer::read(&self.context, &session.query(&question).await?)?;
         Replay::note(&mut self.replay, &answer)?;
         self.look_after_roles(&session, &answer).await;
+        let outdated = self.watch(&session, &answer).await?;
         self.kept = Some(session);
         let timeline = match answer.timeline {
             Some(timeline) => (timeline, self.timeline_start(timeline).await?),
@@ -182,9 +212,14 @@ impl Sessions {
             replay_paused: answer.replay_paused,
             streaming_from: answer.streaming_from(written.as_ref()),
             timeline,
+            checkpoint_timeline: answer.checkpoint_timeline,
             walsenders: answer.walsenders,
             strangers_in_gate: answer.strangers_in_gate,
             canary,
+            outdated,
+            refuses,
+            too_small: self.watch.too_small.clone(),
+            notes: self.watch.notes.clone(),
         })
     }
 
@@ -206,35 +241,73 @@ impl Sessions {
     }
 
     /// Asks a fresh session which settings are in force, if they may be older than what was written: only a process that
-    /// the postmaster forked after it had read them shows that it has (research/postgres.md 3).
-    async fn see_generation(&mut self, written: Option<&Written>) -> Said<()> {
-        if written.is_none_or(|w| w.settings.generation <= self.in_force) {
-            return Ok(());
+    /// the postmaster forked after it had read them shows that it has (research/postgres.md 3). Says why they are not.
+    async fn see_generation(&mut self, written: Option<&Written>) -> Said<Option<String>> {
+        let wanted = written.map_or(0, |w| w.settings.generation);
+        if wanted <= self.in_force {
+            return Ok(None);
         }
         // No fresh session to be had (all connections are taken): nothing new is known, but the server does answer.
         let Ok(fresh) = self.open().await else {
-            return Ok(());
+            return Ok(None);
         };
         let answers = fresh.query(FRESH_SQL).await?;
-        let row = answers.first().and_then(|rows| rows.first());
-        let column = |i: usize| row.and_then(|r| r.get(i)?.clone());
+        let column = |i: usize| answers.first()?.first()?.get(i)?.clone();
         let generation = column(0).and_then(|g| g.parse().ok()).unwrap_or(0);
-        let rules = column(1);
+        let map = match column(2).as_deref() {
+            Some("t") => fresh.query(MAP_SQL).await?,
+            _ => Vec::new(),
+        };
+        let is_read = generation >= wanted;
+        let errors = [wrong_line(answers.get(1)), wrong_line(map.first())];
+        let refused = self
+            .off_thread(move |context| user_files::judged(context, errors, is_read))
+            .await?;
         // With a rule that it cannot read the postmaster keeps the old doors, whatever the settings say.
+        let (rules, map) = refused;
         if rules.is_none() {
             self.in_force = generation;
         }
-        let wanted = written.map_or(0, |w| w.settings.generation);
-        if self.in_force < wanted
-            && let Some(error) = rules.or(column(2))
-            && self.told.as_ref() != Some(&error)
-        {
-            tracing::warn!(
-                "the newest settings are not in force, because PostgreSQL cannot read {error}; correct your pg_hba.conf or postgresql.conf"
-            );
-            self.told = Some(error);
+        if rules.is_some() || map.is_some() {
+            self.look_at_once = true;
         }
-        Ok(())
+        Ok(match rules {
+            None if self.in_force >= wanted => None,
+            None => column(1),
+            rules => rules,
+        })
+    }
+
+    /// Looks at the files that our settings were written over: whether they are to be written again.
+    async fn watch(&mut self, session: &Session, answer: &Answer) -> Said<bool> {
+        let asked = self.told.swap(false, Ordering::SeqCst);
+        let at_once = std::mem::take(&mut self.look_at_once);
+        if !(asked || at_once || self.watch.is_due()) {
+            return Ok(false);
+        }
+        let user = self.user().await?;
+        let look = self.off_thread(move |context| watch::look(context, &user));
+        let look = match look.await {
+            Ok(look) => look,
+            Err(why) => {
+                self.watch.notes = vec![why];
+                return Ok(asked);
+            }
+        };
+        let rows = session.query(&watch::start_up_sql()).await?;
+        let in_force = rows.first().map(watch::start_up).unwrap_or_default();
+        self.watch.too_small = None;
+        if answer.in_recovery && answer.replay_paused {
+            let needed = self.off_thread(|context| {
+                let data = context.real_data_dir();
+                let binaries = Binaries::of_data(context, &data)?;
+                Control::read(&binaries, &PgUser::of(context)?, &data)
+            });
+            self.watch.too_small = watch::too_small(&in_force, needed.await?.start_up);
+        }
+        let mut notes = look.lowered(&in_force);
+        notes.extend(watch::ask(session, answer.in_recovery).await);
+        Ok(self.watch.take(look, asked || at_once, notes))
     }
 
     async fn timeline_start(&mut self, timeline: Timeline) -> Said<Lsn> {
@@ -330,10 +403,28 @@ impl Sessions {
             .ok_or_else(|| "the database names no position for what it wrote".into())
     }
 
+    /// The server goes on with it, whatever becomes of us.
+    async fn begin_checkpoint(&mut self) -> Said<()> {
+        let session = self.open().await?;
+        session.query("SET statement_timeout = 0").await?;
+        tokio::spawn(async move {
+            // What came of it shows in the control file.
+            let _ = tokio::time::timeout(CHECKPOINT, session.query("CHECKPOINT")).await;
+        });
+        Ok(())
+    }
+
     async fn checkpoint(&mut self) -> Said<()> {
         // On a connection of its own, without the others' time limit.
         let session = self.open().await?;
         session.query("SET statement_timeout = 0").await?;
         session.query("CHECKPOINT").await.map(|_| ())
     }
+}
+
+/// The line of ours that the server cannot read, and its words.
+fn wrong_line(rows: Option<&Rows>) -> Option<(usize, String)> {
+    let row = rows?.first()?;
+    let text = |i: usize| row.get(i)?.as_deref();
+    Some((text(0)?.parse().ok()?, text(1)?.to_owned()))
 }

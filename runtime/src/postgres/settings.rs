@@ -5,15 +5,21 @@
 use crate::postgres::conf::{self, Conf, quote};
 use crate::postgres::find::Binaries;
 use crate::postgres::user::PgUser;
+use crate::postgres::user_files::{self, Kept, Moment, UserFiles};
 use crate::postgres::{Context, Said, Upstream, files, hba, names};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use yoke_core::postgres::Doors;
 use yoke_core::step::Settings;
 
 /// Without slots, a primary keeps at least this much WAL for a standby that was away.
 const WAL_KEPT: (&str, u64) = ("1GB", 1 << 30);
 
 const HEAD: &str = "# yoke: ";
+
+/// Goes before the copy that stands in for the user's file, and after it.
+const COPY: &str = "# The last settings of yours that PostgreSQL accepted.";
+const OURS: &str = "# End of the copy.";
 
 /// What our files say.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -24,11 +30,13 @@ pub struct Written {
     pub upstream: Option<Upstream>,
 }
 
-/// Writes our configuration, access rules and user map for the next start or reload; durable.
+/// Writes our configuration, access rules and user map for the next start or reload, over the user's; durable. Says what
+/// the user's settings are that it goes by.
 ///
 /// # Errors
-/// The address of the member to follow is not known, or which file could not be read or written.
-pub fn write(context: &Context, user: &PgUser, written: &Written) -> Said<()> {
+/// The address of the member to follow is not known, PostgreSQL accepts no settings, or which file could not be read or
+/// written.
+pub fn write(context: &Context, user: &PgUser, written: &Written, moment: Moment) -> Said<Conf> {
     let settings = &written.settings;
     if let (Some(member), None) = (settings.follow, &written.upstream) {
         return Err(format!(
@@ -37,22 +45,54 @@ pub fn write(context: &Context, user: &PgUser, written: &Written) -> Said<()> {
         ));
     }
     let data = context.real_data_dir();
-    let conf = Conf::of_data(&data)?;
-    let major = Binaries::of_data(context, &data).ok().map(|b| b.major);
+    conf::clean_auto_conf(&data, user)?;
+    let binaries = Binaries::of_data(context, &data).ok();
+    let major = binaries.as_ref().map(|b| b.major);
+    let mut kept = Kept::read(context)?;
+    let before = kept.clone();
+    let now = conf::flat(&data);
+    let accepted = kept.conf.settings(&now, |flat| {
+        let conf = Conf::of(flat, &data)?;
+        conf::refuse(&conf)?;
+        // Without data there is nothing to ask yet: the start writes them again.
+        let Some(binaries) = &binaries else {
+            return Ok(());
+        };
+        let candidate = text(context, &conf, &data, written, None, major)?;
+        user_files::try_out(context, user, binaries, &data, &candidate, &conf)
+    });
+    let choose = || -> Said<(Option<String>, Conf, String, Option<String>)> {
+        let accepted = accepted?;
+        let flat = accepted
+            .as_ref()
+            .map_or(now, |accepted| Ok(accepted.clone()))?;
+        let conf = Conf::of(&flat, &data)?;
+        let users = UserFiles::read(user, &data, &conf);
+        let map = kept.map.rules(&users.map, moment)?;
+        let rules = match settings.doors == Doors::Open && binaries.is_some() {
+            true => Some(kept.rules.rules(&users.rules, moment)?),
+            false => None,
+        };
+        Ok((accepted, conf, map, rules))
+    };
+    let chosen = choose();
+    // Told even where nothing can be written: it says why.
+    if kept != before {
+        kept.write(context, user)?;
+    }
+    let (accepted, conf, map, rules) = chosen?;
     // The main file last: it is what `read` goes by, and it names the generation that the access rules have to carry.
     let replace = |path: &Path, text: String| files::replace(path, text.as_bytes(), user);
-    replace(
-        &context.ident_file(),
-        hba::ident_text(context, user, &conf, &data)?,
-    )?;
+    replace(&context.ident_file(), hba::ident_text(context, user, &map))?;
     replace(
         &context.hba_file(),
-        hba::text(context, user, &conf, &data, settings, major)?,
+        hba::text(context, user, &data, settings, rules.as_deref()),
     )?;
     replace(
         &context.conf_file(),
-        text(context, &conf, &data, written, major)?,
-    )
+        text(context, &conf, &data, written, accepted.as_deref(), major)?,
+    )?;
+    Ok(conf)
 }
 
 /// What was written last; none: nothing yet, or a crash came between our files, so that nobody can tell.
@@ -71,11 +111,18 @@ pub fn read(context: &Context) -> Said<Option<Written>> {
     Ok(written.filter(|w| rules.lines().next() == Some(&hba::first_line(&w.settings))))
 }
 
+/// Whether our file goes by the copy, and not by the user's own file.
+pub(crate) fn goes_by_copy(context: &Context) -> Said<bool> {
+    let text = files::read_optional(&context.conf_file())?.unwrap_or_default();
+    Ok(text.lines().any(|line| line == COPY))
+}
+
 fn text(
     context: &Context,
     conf: &Conf,
     data: &Path,
     written: &Written,
+    accepted: Option<&str>,
     major: Option<u32>,
 ) -> Said<String> {
     let settings = &written.settings;
@@ -84,12 +131,16 @@ fn text(
     let mut out = format!(
         "# Written by yoke; it will be overwritten. Your own settings belong into the file that is included here.\n{HEAD}{json}\n"
     );
+    match (accepted, conf::user_file(data)) {
+        (Some(copy), _) => out.push_str(&format!("{COPY}\n{copy}{OURS}\n")),
+        (None, Some(file)) => {
+            out.push_str(&format!("include = {}\n", quote(&file.to_string_lossy())));
+        }
+        (None, None) => {}
+    }
     let mut line = |name: &str, value: &str| {
         out.push_str(&format!("{name} = {}\n", quote(value)));
     };
-    if let Some(file) = conf::user_file(data) {
-        line("include", &file.to_string_lossy());
-    }
     line("yoke.generation", &settings.generation.to_string());
     line(
         "synchronous_standby_names",

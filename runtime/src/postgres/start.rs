@@ -1,12 +1,14 @@
 //! The step `Start`: makes the directory ready and spawns the postmaster as a standby.
 
-use crate::postgres::conf::{self, Conf};
+use crate::postgres::conf::Conf;
 use crate::postgres::control::{Control, START_UP_PARAMETERS};
 use crate::postgres::execute::Ending;
 use crate::postgres::find::Binaries;
+use crate::postgres::helper::Helper;
 use crate::postgres::processes::{Processes, foreign_postmaster};
 use crate::postgres::user::{Child, PgUser};
-use crate::postgres::{Context, Said, files, settings};
+use crate::postgres::user_files::Moment;
+use crate::postgres::{Context, Said, files, settings, stamp};
 use nix::unistd::Pid;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -52,16 +54,7 @@ pub fn start(context: &Context, cgroup: Option<i32>, ending: &Ending) -> Said<Sp
     }
     let binaries = Binaries::of_data(context, &data)?;
     clear_field(context, &data, &user, ending)?;
-    conf::clean_auto_conf(&data, &user)?;
-    let conf = Conf::of_data(&data)?;
-    conf::refuse(&conf)?;
     let control = Control::read(&binaries, &user, &data)?;
-    if control.wal_level == "minimal" {
-        return Err(format!(
-            "{} was last run with wal_level = minimal, and no standby can start from that: set wal_level = replica, start and stop it once by hand, then start yoke again",
-            data.display()
-        ));
-    }
     let written = settings::read(context)?.ok_or_else(|| {
         format!(
             "no whole settings are at {}: they have to be written before a start",
@@ -69,19 +62,23 @@ pub fn start(context: &Context, cgroup: Option<i32>, ending: &Ending) -> Said<Sp
         )
     })?;
     // Again, with what the user's files say by now.
-    settings::write(context, &user, &written)?;
+    let conf = settings::write(context, &user, &written, Moment::Start)?;
     make_socket_dir(context, &user)?;
     let sockets = socket_dirs(context, &user, &conf);
     drop_stale_locks(&data, &sockets, context.pg_port)?;
     for name in ["promote", "recovery.signal"] {
         files::remove(&data.join(name))?;
     }
+    let arguments = arguments(context, &data, &conf, &control, &sockets, binaries.major)?;
+    if control.wal_level == "minimal" {
+        raise_wal_level(&binaries, &user, &data, &arguments, ending)?;
+    }
     files::replace(&data.join("standby.signal"), b"", &user)?;
     let (log, log_from) = open_log(context, &user)?;
     let program = binaries.program("postgres");
     let mut command = user.command(&program, Child::Postmaster { cgroup });
     command.arg("-D").arg(&data);
-    for (name, value) in arguments(context, &data, &conf, &control, &sockets, binaries.major)? {
+    for (name, value) in arguments {
         command.arg("-c").arg(format!("{name}={value}"));
     }
     let clone = log
@@ -102,6 +99,47 @@ pub fn start(context: &Context, cgroup: Option<i32>, ending: &Ending) -> Said<Sp
         pid: Pid::from_raw(child.id().cast_signed()),
         log_from,
     })
+}
+
+/// No standby starts from data that were last run with `wal_level = minimal`. So PostgreSQL runs on them once by itself
+/// (`--single`), with the level that it will have: it serves nobody, and notes the level in the control file. It adds to the
+/// log, so this is for adopted data only, which nobody has a copy of yet: those have no stamp.
+fn raise_wal_level(
+    binaries: &Binaries,
+    user: &PgUser,
+    data: &Path,
+    arguments: &[(&'static str, String)],
+    ending: &Ending,
+) -> Said<()> {
+    if stamp::read(data)?.is_some() {
+        return Err(format!(
+            "{} was last run with wal_level = minimal, and not by yoke: other members' copies may lack what was written there. Move it away to have it copied anew, or say `yokeadm list` to see what the others hold",
+            data.display()
+        ));
+    }
+    files::remove(&data.join("standby.signal"))?;
+    let program = binaries.program("postgres");
+    let mut command = user.command(&program, Child::Helper);
+    command.arg("--single").arg("-D").arg(data);
+    for (name, value) in arguments {
+        command.arg("-c").arg(format!("{name}={value}"));
+    }
+    command
+        .args(["-c", "wal_level=replica", "template1"])
+        .current_dir(data);
+    let unready = |why: String| {
+        format!(
+            "{} was last run with wal_level = minimal, and could not be made ready for a standby's start: {why}",
+            data.display()
+        )
+    };
+    let said = Helper::spawn(&mut command)?
+        .finish(ending, None, &mut |_, _| {})
+        .map_err(unready)?;
+    match Control::read(binaries, user, data)?.wal_level == "minimal" {
+        true => Err(unready(said.join(" / "))),
+        false => Ok(()),
+    }
 }
 
 /// Ends what a former guard's postmaster left behind; refuses to touch a server that somebody else started.
@@ -223,6 +261,10 @@ fn arguments(
         ("restart_after_crash", "off".into()),
         // Who still says who he is shows in its process's title alone (R18).
         ("update_process_title", "on".into()),
+        // SIGHUP would turn them off: what is acknowledged is on disk, whole and soon replayed.
+        ("fsync", "on".into()),
+        ("full_page_writes", "on".into()),
+        ("recovery_min_apply_delay", "0".into()),
         ("hot_standby", "on".into()),
         ("wal_log_hints", "on".into()),
         ("wal_retrieve_retry_interval", "100ms".into()),

@@ -4,7 +4,7 @@ use crate::admin::Report;
 use crate::log::named;
 use serde::Serialize;
 use yoke_core::member::{MemberId, MemberKind};
-use yoke_core::postgres::{Doors, GateStatus, Lsn, PgState, PgStatus};
+use yoke_core::postgres::{Doors, GateStatus, Lsn, PgState, PgStatus, Rewrite};
 use yoke_core::record::Record;
 use yoke_core::view::RoleView;
 
@@ -52,6 +52,8 @@ pub struct Row {
     pub in_sync: Option<bool>,
     /// What keeps it from what it should be.
     pub fault: Option<String>,
+    /// What an operator should know of its database's configuration.
+    pub notes: Vec<String>,
     /// Why its daemon did not answer.
     pub error: Option<String>,
 }
@@ -142,6 +144,7 @@ impl Answers<'_> {
             lag_bytes: None,
             in_sync: None,
             fault: None,
+            notes: Vec::new(),
             error: None,
         };
         let report = match &self.each[place] {
@@ -161,6 +164,7 @@ impl Answers<'_> {
             .clone()
             .or_else(|| view.postgres.fault.as_ref().map(|f| f.0.clone()))
             .map(|text| self.named(&text));
+        row.notes.clone_from(&view.postgres.notes);
         if entry.kind == MemberKind::Witness {
             row.role = "witness";
             return row;
@@ -186,10 +190,17 @@ impl Answers<'_> {
         match &report.view.postgres.state {
             PgState::Unknown => "not looked at yet".to_owned(),
             PgState::NoData => "no data".to_owned(),
-            PgState::Rewriting { done, total } => match total {
-                0 => "being made anew".to_owned(),
-                total => format!("being made anew, {} %", done.saturating_mul(100) / total),
-            },
+            PgState::Rewriting { how, done, total } => {
+                let how = match how {
+                    Rewrite::Pending => "being made anew",
+                    Rewrite::Clone => "being copied",
+                    Rewrite::Rewind => "being rewound",
+                };
+                match total {
+                    0 => how.to_owned(),
+                    total => format!("{how}, {}", progress(*done, *total)),
+                }
+            }
             PgState::Stopped { .. } => "stopped".to_owned(),
             PgState::Starting => "starting".to_owned(),
             PgState::Standby {
@@ -225,6 +236,26 @@ impl Answers<'_> {
             }
         }
     }
+}
+
+/// `1.2 of 3.4 GB (35 %)`. What is to be copied grows meanwhile: the program's own total is a guess.
+fn progress(done: u64, total: u64) -> String {
+    let total = total.max(done);
+    let (unit, name) = match total {
+        0..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    let in_unit = |bytes: u64| {
+        let tenths = bytes.saturating_mul(10) / unit;
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
+    format!(
+        "{} of {} {name} ({} %)",
+        in_unit(done),
+        in_unit(total),
+        done.saturating_mul(100) / total.max(1)
+    )
 }
 
 fn role(pg: &PgStatus) -> &'static str {

@@ -19,9 +19,10 @@ pub fn render(cluster: &Cluster) -> String {
     let notes: Vec<String> = cluster
         .members
         .iter()
-        .filter_map(|row| {
-            let note = row.fault.as_ref().or(row.error.as_ref())?;
-            Some(format!("{}: {note}\n", row.member))
+        .flat_map(|row| {
+            let fault = row.fault.as_ref().or(row.error.as_ref());
+            let notes = fault.into_iter().chain(&row.notes);
+            notes.map(|note| format!("{}: {note}\n", row.member))
         })
         .collect();
     if !notes.is_empty() {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use yoke_core::Instant;
 use yoke_core::member::{MemberId, MemberKind};
 use yoke_core::postgres::{
-    Doors, Fault, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, RunId, SystemId, Timeline,
+    Doors, Fault, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, Rewrite, RunId, SystemId,
+    Timeline,
 };
 use yoke_core::record::{Copy, CopyId, History, Promotion, Record, RecordKey, Term};
 use yoke_core::view::{ClusterView, RoleView};
@@ -76,6 +77,7 @@ fn report(me: u8, role: RoleView, state: PgState, record: Option<Arc<Record>>) -
                 state,
                 end: Lsn(if has_data { 0x300_0060 } else { 0 }),
                 fault: None,
+                notes: Vec::new(),
             },
             lease_left: None,
             growing: Vec::new(),
@@ -173,23 +175,26 @@ fn a_whole_cluster() {
 fn a_broken_cluster() {
     let each = with(lone(), 1, |r| {
         r.view.postgres.state = PgState::Rewriting {
-            done: 430,
-            total: 1000,
+            how: Rewrite::Clone,
+            done: 1_230_000_000,
+            total: 3_456_000_000,
         };
         r.view.postgres.copy = None;
         r.view.postgres.fault = Some(Fault("cannot copy from m0: the disk is full".to_owned()));
+        r.view.postgres.notes = vec!["role app has synchronous_commit=off".to_owned()];
     });
     insta::assert_snapshot!(text(&without(each, &[2])), @r"
     Cluster yoke: data1 leads, term 3, version 7
-    No failover is possible: data1 serves alone, data2: being made anew, 43 %.
+    No failover is possible: data1 serves alone, data2: being copied, 1.2 of 3.4 GB (35 %).
 
-    | Member  | Kind    | Address        | Role      | Database              | Timeline |  Position | Lag (bytes) | In sync |
-    |---------|---------|----------------|-----------|-----------------------|----------|-----------|-------------|---------|
-    | data1   | data    | 127.0.0.1:4401 | primary   | serves alone          |        2 | 0/3000060 |             | yes     |
-    | data2   | data    | 127.0.0.1:4402 | rejoining | being made anew, 43 % |          |           |             | no      |
-    | monitor | witness | 127.0.0.1:4403 | unknown   | does not answer       |          |           |             |         |
+    | Member  | Kind    | Address        | Role      | Database                           | Timeline |  Position | Lag (bytes) | In sync |
+    |---------|---------|----------------|-----------|------------------------------------|----------|-----------|-------------|---------|
+    | data1   | data    | 127.0.0.1:4401 | primary   | serves alone                       |        2 | 0/3000060 |             | yes     |
+    | data2   | data    | 127.0.0.1:4402 | rejoining | being copied, 1.2 of 3.4 GB (35 %) |          |           |             | no      |
+    | monitor | witness | 127.0.0.1:4403 | unknown   | does not answer                    |          |           |             |         |
 
     data2: cannot copy from data1: the disk is full
+    data2: role app has synchronous_commit=off
     monitor: 127.0.0.1:4400 did not answer within 1 s
     ");
 }

@@ -21,9 +21,9 @@ use yoke::postgres::{Context, Sessions, Upstream};
 use yoke::state_file::{Lock, StatusDir};
 use yoke_core::member::{Member, MemberId, MemberKind};
 use yoke_core::permission::{GuardView, Lasts, Permission};
-use yoke_core::postgres::{Doors, Lsn};
+use yoke_core::postgres::{Doors, Lsn, Timeline};
 use yoke_core::record::{Copy, CopyId, Term};
-use yoke_core::step::{Inspection, Order, Outcome, Server, Settings, Step};
+use yoke_core::step::{Inspection, Leaving, Order, Outcome, Server, Settings, Stamp, Step};
 
 /// How long anything may take before the test says what is missing.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -317,6 +317,39 @@ impl Host {
         }
     }
 
+    /// The newest settings'.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Runs PostgreSQL by itself on the data, past the guard, with the user's own configuration.
+    pub fn run_single(&self, sql: &str) {
+        use std::io::Write;
+        let user = PgUser::of(&self.context).expect("a user");
+        let data = &self.context.data_dir;
+        for name in ["standby.signal", "recovery.signal"] {
+            let _ = std::fs::remove_file(data.join(name)); // it may be missing
+        }
+        let mut child = user
+            .command(
+                &Binaries::of_data(&self.context, data)
+                    .expect("PostgreSQL is installed")
+                    .program("postgres"),
+                Child::Helper,
+            )
+            .args(["--single", "-D"])
+            .arg(data)
+            .arg("postgres")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let mut input = child.stdin.take().expect("its input");
+        input.write_all(sql.as_bytes()).expect("written");
+        drop(input);
+        assert!(child.wait().expect("its end").success());
+    }
+
     /// Settings written and in force.
     pub async fn apply(&mut self, term: u64, gate: Option<Vec<Copy>>, doors: Doors) {
         let settings = self.settings(gate, doors);
@@ -371,6 +404,32 @@ impl Host {
 
     pub fn path(&self) -> PathBuf {
         self.dir.path().to_path_buf()
+    }
+}
+
+/// The step that puts the data directory away.
+pub fn set_aside() -> Step {
+    Step::SetAside(Leaving {
+        copy: None,
+        timeline: Timeline(1),
+        from: None,
+        to: Lsn(0),
+        why: "a test".to_owned(),
+    })
+}
+
+/// The stamp of a member's copy without a history.
+pub fn stamp_of(data: &yoke_core::step::DataDirectory, member: MemberId, name: &str) -> Stamp {
+    Stamp {
+        cluster: "test".into(),
+        member: name.into(),
+        system_id: data.system_id,
+        copy: copy(member).id,
+        record: None,
+        history: Default::default(),
+        ordered: None,
+        ordered_on: Timeline(1),
+        follows: None,
     }
 }
 

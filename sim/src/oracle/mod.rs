@@ -4,6 +4,7 @@
 pub(crate) mod dirty_read;
 pub(crate) mod eligible;
 pub(crate) mod gate;
+pub(crate) mod half_written;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;
 pub(crate) mod newest_record;

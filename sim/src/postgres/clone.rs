@@ -64,6 +64,7 @@ impl World {
             verified: 0,
             went_back: None,
             files: vec![],
+            recovered_to: (theirs.timeline().0, theirs.wal.end()),
             ..theirs.clone()
         };
         copy.fetch_files(&theirs.lineage);

@@ -21,6 +21,14 @@ pub(crate) struct DataDir {
     /// The control file's checkpoint; lags behind a promotion.
     pub(crate) checkpoint: Lsn,
     pub(crate) checkpoint_timeline: Timeline,
+    /// The control file's minimum recovery ending location, and its timeline.
+    pub(crate) recovered_to: (Timeline, Lsn),
+    /// Hint bits leave a trace in the WAL.
+    pub(crate) rewindable: bool,
+    /// Half of it is another copy's (for the oracles).
+    pub(crate) torn: bool,
+    /// A rewind said that it had worked, and had not (for the oracles).
+    pub(crate) left_as_it_was: bool,
     pub(crate) never_used: bool,
     /// How many of the acknowledged writes were seen to be in it (for the oracles).
     pub(crate) verified: usize,
@@ -34,6 +42,8 @@ pub(crate) struct Storage {
     pub(crate) directory: Option<DataDir>,
     pub(crate) rewriting: bool,
     pub(crate) settings: Option<Settings>,
+    /// The user's files have changed since.
+    pub(crate) edited: bool,
     pub(crate) set_aside: Vec<DataDir>,
 }
 
@@ -58,6 +68,10 @@ impl DataDir {
             cluster: ClusterState::ShutDown,
             checkpoint: first.start,
             checkpoint_timeline: Timeline(1),
+            recovered_to: (Timeline(0), Lsn(0)),
+            rewindable: true,
+            torn: false,
+            left_as_it_was: false,
             never_used: true,
             verified: 0,
             went_back: None,
@@ -106,6 +120,25 @@ impl DataDir {
         }
     }
 
+    /// What a clean stop writes into the control file: of a standby, where it is, and the last checkpoint that it replayed.
+    pub(crate) fn stopped(&mut self, primary: bool) {
+        if primary {
+            self.cluster = ClusterState::ShutDown;
+            self.recovered_to = (Timeline(0), Lsn(0));
+            return;
+        }
+        self.cluster = ClusterState::ShutDownInRecovery;
+        self.recovered_to = (self.timeline().0, self.wal.end());
+        let is_one = |e: &&Entry| matches!(e.kind, Kind::Checkpoint | Kind::ShutdownCheckpoint);
+        if let Some(entry) = self.wal.entries.iter().rev().find(is_one)
+            && entry.start >= self.checkpoint
+        {
+            self.checkpoint = entry.start;
+            let of = self.lineage.iter().rev().find(|(_, at)| *at <= entry.start);
+            self.checkpoint_timeline = of.map_or(Timeline(1), |(timeline, _)| *timeline);
+        }
+    }
+
     /// Appends what came by streaming from a server with this lineage.
     pub(crate) fn receive(&mut self, entries: &[Entry], theirs: &Lineage) {
         self.wal.entries.extend_from_slice(entries);
@@ -145,11 +178,14 @@ impl Storage {
                     checkpoint: dir.checkpoint,
                     checkpoint_timeline: dir.checkpoint_timeline,
                     newest_timeline: dir.newest_timeline(),
+                    recovered_to: dir.recovered_to,
+                    rewindable: dir.rewindable,
                     never_used: dir.never_used,
                     stamp: dir.stamp.clone(),
                 })),
             },
             written: self.settings.clone(),
+            last_words: None,
         }
     }
 }

@@ -16,7 +16,7 @@ use yoke_core::step::{Canary, ClusterState, Settings};
 pub(crate) type Gate = Option<Vec<Copy>>;
 
 /// What the server is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(crate) enum Phase {
     Starting,
     Standby,
@@ -92,7 +92,7 @@ pub(crate) struct Server {
 }
 
 /// What happens inside one run of a server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum DbEv {
     Started,
     StartFails,
@@ -283,9 +283,14 @@ impl World {
                 }
             }
             DbEv::ControlFile => {
-                let (timeline, _) = dir.timeline();
-                dir.checkpoint = dir.wal.end();
-                dir.checkpoint_timeline = timeline;
+                if server.phase != Phase::Primary {
+                    return;
+                }
+                let (entry, _) = self.append(h, Kind::Checkpoint);
+                if let Some((_, dir)) = self.server(h, run) {
+                    dir.checkpoint = entry.start;
+                    dir.checkpoint_timeline = dir.timeline().0;
+                }
             }
             DbEv::Commit {
                 client,
@@ -478,11 +483,7 @@ impl World {
             ..
         } = server.phase
         {
-            dir.cluster = if primary {
-                ClusterState::ShutDown
-            } else {
-                ClusterState::ShutDownInRecovery
-            };
+            dir.stopped(primary);
         }
         self.database_ends(h, true);
     }

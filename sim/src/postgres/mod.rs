@@ -5,13 +5,14 @@
 //! - [`instance`]: a running server: its processes, what happens in them.
 //! - [`commits`]: commits, what they wait for, and how a new setting reaches those who decide it.
 //! - [`standby`]: streaming: receiver and walsender, connections, late acknowledgements.
-//! - [`steps`]: what each step of the guard does, how long it takes, how it fails; [`clone`]: the longest of them.
+//! - [`steps`]: what each step of the guard does, how long it takes, how it fails; [`clone`] and [`rewind`]: the longest of them.
 //! - [`sql`]: the steps of the daemon's own connection.
 
 pub(crate) mod clone;
 pub(crate) mod commits;
 pub(crate) mod directory;
 pub(crate) mod instance;
+pub(crate) mod rewind;
 pub(crate) mod sql;
 pub(crate) mod standby;
 pub(crate) mod steps;

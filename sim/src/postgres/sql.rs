@@ -10,6 +10,9 @@ use crate::world::{Ev, World};
 use yoke_core::postgres::{Lsn, RunId};
 use yoke_core::step::{Canary, Order, Outcome, Server as Seen, Step, Walsender as SeenWalsender};
 
+/// So many looks of a thousand find that a person has changed the configuration.
+const EDITS: u64 = 2;
+
 impl World {
     /// A step of the daemon's own connection.
     pub(crate) fn daemon_step(&mut self, h: usize, order: Order) {
@@ -99,6 +102,10 @@ impl World {
             return failed();
         };
         let fails = self.choices.chance(About::StepFails, h, 1, fails);
+        if matches!(step, Step::Observe) && self.choices.chance(About::Edits, h, 0, EDITS) {
+            self.hosts[h].storage.edited = true;
+        }
+        let edited = self.hosts[h].storage.edited;
         let Some((server, dir)) = self.server(h, run) else {
             return failed();
         };
@@ -107,7 +114,13 @@ impl World {
             return failed();
         }
         match step {
-            Step::Observe => Outcome::Observed(Box::new(observe(server, dir, now))),
+            Step::Observe => {
+                let seen = observe(server, dir, now);
+                Outcome::Observed(Box::new(Seen {
+                    outdated: edited,
+                    ..seen
+                }))
+            }
             Step::EndSessions => {
                 self.end_sessions(h);
                 Outcome::Done
@@ -144,6 +157,18 @@ impl World {
                 }
                 Outcome::Done
             }
+            Step::BeginCheckpoint => {
+                let time = self.choices.skewed(
+                    About::CheckpointLag,
+                    h,
+                    1,
+                    (10_000, 500_000),
+                    100,
+                    (500_000, 10_000_000),
+                );
+                self.db_in(time, h, run, DbEv::ControlFile);
+                Outcome::Done
+            }
             _ => Outcome::Failed("not a step of the daemon".into()),
         }
     }
@@ -171,6 +196,7 @@ fn observe(server: &Server, dir: &DataDir, now: u64) -> Seen {
             .then_some(server.receiver.target)
             .flatten(),
         timeline: dir.timeline(),
+        checkpoint_timeline: dir.checkpoint_timeline,
         walsenders: if in_recovery {
             vec![]
         } else {
@@ -189,5 +215,9 @@ fn observe(server: &Server, dir: &DataDir, now: u64) -> Seen {
         },
         strangers_in_gate: 0,
         canary: server.canary,
+        outdated: false,
+        refuses: None,
+        too_small: None,
+        notes: vec![],
     }
 }

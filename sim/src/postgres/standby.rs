@@ -49,7 +49,7 @@ impl Walsender {
 }
 
 /// How far a receiver is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub(crate) enum Link {
     #[default]
     Off,
@@ -73,6 +73,11 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
+    /// Whether WAL comes in.
+    pub(crate) fn streams(&self) -> bool {
+        matches!(self.link, Link::Streaming(_))
+    }
+
     fn conn(&self) -> Option<u64> {
         match self.link {
             Link::Off | Link::Trying => None,
@@ -85,7 +90,7 @@ impl Receiver {
 }
 
 /// What goes over a connection between two databases.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Wire {
     Connect {
         copy: Option<Copy>,

@@ -1,11 +1,13 @@
 //! What each primitive step does to a modelled database, how long it takes, and how it fails.
 
 use crate::choices::About;
+use crate::postgres::directory::DataDir;
 use crate::postgres::instance::{DbEv, Phase, Server};
+use crate::postgres::rewind::Fate;
 use crate::postgres::wal::continues;
 use crate::world::{Ev, World};
 use yoke_core::guard::GuardEvent;
-use yoke_core::postgres::{RunId, StopMode};
+use yoke_core::postgres::{RunId, StopMode, SystemId};
 use yoke_core::step::{ClusterState, Order, Outcome, Step};
 
 /// A step that the guard has under way.
@@ -19,6 +21,9 @@ pub(crate) struct Exec {
     pub(crate) source: Option<(usize, RunId)>,
     pub(crate) parts: u64,
     pub(crate) part_time: u64,
+    /// What becomes of a rewind, and how often it has looked at its source.
+    pub(crate) fate: Fate,
+    pub(crate) looks: u64,
 }
 
 /// How often a clone looks at its source.
@@ -43,9 +48,11 @@ impl World {
             source: None,
             parts: 0,
             part_time: 0,
+            fate: Fate::default(),
+            looks: 0,
         };
         let time = match &exec.order.step {
-            Step::Clone { from } => {
+            Step::Clone { from } | Step::Rewind { from, .. } => {
                 let from = usize::from(from.0);
                 let (low, high) = self.scenario.clone_time;
                 let time = self.choices.within(About::CloneTime, h, 0, low, high);
@@ -68,6 +75,9 @@ impl World {
                 1_000
             }
             Step::Start => self.choices.within(About::StepTime, h, 1, 5_000, 50_000),
+            Step::Initdb => self
+                .choices
+                .within(About::CloneTime, h, 1, 200_000, 1_500_000),
             Step::Reload => self.choices.within(About::StepTime, h, 2, 200, 3_000),
             Step::Promote => {
                 // Serving begins with the order, not with its effect.
@@ -98,7 +108,8 @@ impl World {
         };
         let exec = &self.hosts[h].execs[at];
         let clones = matches!(exec.order.step, Step::Clone { .. }) && !exec.ending;
-        if clones && self.clone_goes_on(h, at) {
+        let rewinds = matches!(exec.order.step, Step::Rewind { .. }) && !exec.ending;
+        if (clones && self.clone_goes_on(h, at)) || (rewinds && self.rewind_goes_on(h, at)) {
             return;
         }
         let exec = self.hosts[h].execs.remove(at);
@@ -139,7 +150,7 @@ impl World {
             Step::WriteStamp(_)
                 | Step::MarkRewriting
                 | Step::ClearMark
-                | Step::SetAside
+                | Step::SetAside(_)
                 | Step::WriteSettings(_)
         );
         if quick {
@@ -160,7 +171,7 @@ impl World {
             },
             Step::MarkRewriting => storage.rewriting = true,
             Step::ClearMark => storage.rewriting = false,
-            Step::SetAside => {
+            Step::SetAside(_) => {
                 if running {
                     return failed("a postmaster runs in it");
                 }
@@ -170,7 +181,17 @@ impl World {
                 }
             }
             Step::Clone { .. } => return self.clone_lands(h, exec.source),
-            Step::WriteSettings(settings) => storage.settings = Some(settings.clone()),
+            Step::Initdb => {
+                if storage.directory.is_some() {
+                    return failed("there is a directory");
+                }
+                return self.initdb(h);
+            }
+            Step::WriteSettings(settings) => {
+                storage.settings = Some(settings.clone());
+                storage.edited = false;
+            }
+            Step::Rewind { .. } => return self.rewind_lands(h, exec),
             Step::Start => {
                 let Some(run) = exec.run else {
                     return failed("no run was named");
@@ -191,12 +212,13 @@ impl World {
                         .filter(|f| f.last().is_some_and(|(t, _)| *t == newest))
                         .all(|f| continues(mine, end, f));
                 let crashed = dir.cluster == ClusterState::Other;
+                let begins_with = dir.wal.entries.len();
                 dir.cluster = ClusterState::Other;
-                let entries = dir.wal.entries.len();
+                self.check_whole(h);
                 self.hosts[h].server = Some(Server::new(
                     run,
                     self.hosts[h].storage.settings.as_ref(),
-                    entries,
+                    begins_with,
                 ));
                 let range = if crashed {
                     (200_000, 900_000)
@@ -255,6 +277,22 @@ impl World {
             }
             _ => return failed("not a step of the guard"),
         }
+        Outcome::Done
+    }
+
+    /// A database where nothing is.
+    fn initdb(&mut self, h: usize) -> Outcome {
+        let known = |host: &crate::host::Host| {
+            let state = host.disk.durable.as_ref();
+            state.is_some_and(|state| state.record.is_some())
+        };
+        if self.hosts.iter().any(known) {
+            self.violated("R14", "a new database, although there is a record".into());
+        }
+        let uid = self.fresh_uid();
+        let system = SystemId(self.choices.bits(About::Nonce, h, 2));
+        self.hosts[h].storage.directory = Some(DataDir::fresh(uid, system));
+        self.coverage.made += 1;
         Outcome::Done
     }
 
@@ -345,6 +383,11 @@ pub(crate) fn in_words(step: &Step) -> String {
             "write settings {}: gate {:?} doors {:?} follows {:?}",
             s.generation, s.gate, s.doors, s.follow
         ),
+        Step::Rewind { from, drops, .. } => format!(
+            "rewind to {from}, drops {:?}..{} of {:?}",
+            drops.from, drops.to, drops.timeline
+        ),
+        Step::SetAside(leaving) => format!("set aside: {}", leaving.why),
         Step::Stop(StopMode::Clean) => "stop cleanly".into(),
         Step::Stop(StopMode::Now) => "stop at once".into(),
         other => format!("{other:?}"),

@@ -3,7 +3,7 @@
 use yoke_core::postgres::{Lsn, Timeline};
 
 /// What an entry says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(crate) enum Kind {
     /// A client's commit; the number is unique in a run.
     Write(u64),
@@ -18,7 +18,7 @@ pub(crate) enum Kind {
 }
 
 /// One whole record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(crate) struct Entry {
     pub(crate) kind: Kind,
     pub(crate) start: Lsn,

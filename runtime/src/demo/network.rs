@@ -1,11 +1,11 @@
 //! Three hosts as network namespaces behind a switch, whose traffic can be dropped in silence: as a host that is gone, or a
 //! broken cable, does. The clients and the look-out are outside, at an address of their own.
 
-use crate::Said;
+use super::Said;
+use super::cluster::Plan;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use yoke::demo::cluster::Plan;
 
 /// The daemons' port.
 const YOKE: u16 = 4400;

@@ -1,11 +1,11 @@
-//! Without `--script`: a person kills things; what ended is started again, until Ctrl-C.
+//! Without a terminal: a line for each change of state, and commands to copy; what ended is started again, until Ctrl-C.
 
-use super::Said;
-use super::cluster::Cluster;
-use super::node::Part;
-use super::print::{plain, say};
-use super::stage::{PATIENCE, Stage};
-use super::writer::{self, Database};
+use crate::demo::Said;
+use crate::demo::cluster::Cluster;
+use crate::demo::node::{Node, Part};
+use crate::demo::print::{plain, say};
+use crate::demo::stage::{PATIENCE, Stage};
+use crate::demo::writer::{self, Database};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -101,7 +101,7 @@ async fn count(stage: &mut Stage, since: Instant) -> Said<String> {
 fn how_to_kill(cluster: &Cluster, primary: usize) -> String {
     let node = &cluster.nodes[primary];
     let standby = &cluster.nodes[Stage::other(primary)];
-    let pid = |node: &super::node::Node, part| match node.pid(part) {
+    let pid = |node: &Node, part| match node.pid(part) {
         Some(pid) => pid.to_string(),
         None => "?".to_owned(),
     };

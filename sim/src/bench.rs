@@ -1,0 +1,94 @@
+//! How fast the simulator is, on one core, with every oracle on; and how much memory a step asks for.
+
+use nix::time::{ClockId, clock_gettime};
+use sim::How;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Counts while it is told to; else it only passes on.
+struct Counting;
+
+static COUNTS: AtomicBool = AtomicBool::new(false);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if COUNTS.load(Ordering::Relaxed) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if COUNTS.load(Ordering::Relaxed) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// A release build that does less in a second of processor time has become slow: half of what it is meant to do.
+const LEAST: u64 = 500_000;
+
+/// Runs the seeds once for the speed, and once more to count.
+pub(crate) fn run(seeds: std::ops::Range<u64>, how: How) -> Result<ExitCode, String> {
+    let all = || {
+        let (mut events, mut length, mut steps) = (0, 0, 0);
+        for seed in seeds.clone() {
+            let report = sim::run(&sim::scenario_of(seed), how);
+            events += report.events;
+            length += report.length;
+            steps += report.core_steps;
+        }
+        (events, length / 1_000_000, steps)
+    };
+    let (began, worked) = (Instant::now(), processor_time()?);
+    let (events, seconds, steps) = all();
+    let millis = (processor_time()? - worked).as_millis().max(1) as u64;
+    let waited = began.elapsed().as_millis();
+    COUNTS.store(true, Ordering::Relaxed);
+    all();
+    COUNTS.store(false, Ordering::Relaxed);
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed);
+    let a_second = |count: u64| count * 1000 / millis;
+    let a_step = |of: u64| {
+        let hundredths = allocations * 100 / of.max(1);
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    };
+    println!(
+        "seeds {}..{} on one core, every oracle on: {millis} ms of processor time, {waited} ms by the clock; a second of processor time does",
+        seeds.start, seeds.end
+    );
+    println!("{:>12} events", a_second(events));
+    println!("{:>12} simulated seconds", a_second(seconds));
+    println!("{:>12} core steps", a_second(steps));
+    println!(
+        "{:>12} allocations an event, {} a core step",
+        a_step(events),
+        a_step(steps)
+    );
+    if a_second(events) < LEAST {
+        return Err(format!(
+            "less than {LEAST} events: is this a release build?"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What this process has worked; the clock would count other processes of a busy machine, too.
+fn processor_time() -> Result<Duration, String> {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+        .map(Duration::from)
+        .map_err(|error| format!("the processor time cannot be read: {error}"))
+}

@@ -1,0 +1,81 @@
+//! Many seeds: what they went through together, and which broke a promise.
+
+use crate::Cli;
+use crate::failure::{self, Name};
+use crate::progress::{Progress, stop_at_ctrl_c};
+use sim::{Coverage, How};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+pub(crate) fn run(
+    cli: &Cli,
+    seeds: std::ops::Range<u64>,
+    jobs: usize,
+    how: How,
+) -> Result<ExitCode, String> {
+    let began = Instant::now();
+    let stop = stop_at_ctrl_c()?;
+    let mut progress = Progress::new(seeds.end.saturating_sub(seeds.start));
+    let mut coverage = Coverage::default();
+    let (mut done, mut events, mut length, mut failures) = (0, 0, 0, vec![]);
+    let mut digests = BTreeMap::new();
+    let mut same = vec![];
+    sim::run_until(seeds.clone(), jobs, how, &stop, |seed, report| {
+        coverage.add(&report.coverage);
+        done += 1;
+        events += report.events;
+        length += report.length;
+        if cli.digests {
+            println!("{seed} {:016x}", report.digest);
+        }
+        if let Some(other) = digests.insert(report.digest, seed) {
+            same.push((other, seed));
+        }
+        if let Some(violation) = report.violation {
+            failures.push((Name(format!("--seed {seed}")), violation));
+        }
+        progress.show(done, events, failures.len());
+    });
+    progress.end();
+    let millis = began.elapsed().as_millis().max(1);
+    if stop.load(Ordering::Relaxed) {
+        println!(
+            "stopped: {done} of {} seeds were run",
+            seeds.end - seeds.start
+        );
+    }
+    println!(
+        "seeds {}..{}: {events} events, {} simulated hours, {} s, {} events/s",
+        seeds.start,
+        seeds.end,
+        length / 3_600_000_000,
+        millis / 1000,
+        u128::from(events) * 1000 / millis
+    );
+    print!("{coverage}");
+    for (one, other) in &same {
+        println!("seeds {one} and {other} have the same digest");
+    }
+    let Some((first, violation)) = failures.first() else {
+        println!("no promise was broken");
+        let stopped = stop.load(Ordering::Relaxed);
+        return Ok(match same.is_empty() {
+            true if stopped => ExitCode::from(130),
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        });
+    };
+    let mut by_oracle: BTreeMap<&str, u64> = BTreeMap::new();
+    for (_, violation) in &failures {
+        *by_oracle.entry(violation.oracle).or_default() += 1;
+    }
+    println!("{} seeds broke a promise: {by_oracle:?}", failures.len());
+    let shown = if cli.keep_going { 1000 } else { 9 };
+    for (name, violation) in failures.iter().skip(1).take(shown) {
+        println!("{}", failure::in_a_line(name, violation));
+    }
+    failure::print(first, violation, how);
+    Ok(ExitCode::FAILURE)
+}
