@@ -47,8 +47,12 @@ fn directory() -> &'static Path {
 
 fn build() -> Said<PathBuf> {
     let test = std::env::current_exe().map_err(|e| e.to_string())?;
-    // …/target/debug/deps/failover-0123456789abcdef
-    let profile = test.ancestors().nth(2).ok_or("a test at an odd place")?;
+    // …/target/debug/deps/failover-0123456789abcdef, or …/target/release/storm
+    let profile = test
+        .ancestors()
+        .skip(1)
+        .find(|dir| !dir.ends_with("deps"))
+        .ok_or("a test at an odd place")?;
     let target = profile.parent().ok_or("a test at an odd place")?;
     let mut command = Command::new(env!("CARGO"));
     command

@@ -97,6 +97,9 @@ pub enum Reason {
         dead: bool,
         stuck_for: Duration,
     },
+    StandbyHangs {
+        silence: Duration,
+    },
     HandsOver {
         to: Option<Copy>,
     },
@@ -191,7 +194,7 @@ impl fmt::Display for Reason {
             Reason::Proposed { record } => write!(f, "proposes record {record}"),
             Reason::Committed { record } => write!(f, "record {} is committed", record.key),
             Reason::ShrinksLeaving { copy } => {
-                write!(f, "{copy} leaves in_sync: its daemon is about to stop")
+                write!(f, "{copy} leaves in_sync: its daemon is about to stop it")
             }
             Reason::ShrinksStopped { copy } => {
                 write!(f, "{copy} leaves in_sync: its database is stopped")
@@ -229,6 +232,10 @@ impl fmt::Display for Reason {
                 f,
                 "starts its database again: it {}, and no other copy can take over",
                 Trouble(*dead, *stuck_for)
+            ),
+            Reason::StandbyHangs { silence } => write!(
+                f,
+                "stops its standby, to start it again: it has not answered, or let nobody in, for {silence}"
             ),
             Reason::HandsOver { to: Some(to) } => write!(f, "hands over to {to}"),
             Reason::HandsOver { to: None } => {

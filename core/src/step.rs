@@ -26,7 +26,8 @@ pub enum Step {
     // Looking. By the daemon.
     /// Read the data directory and the mark without starting anything -> `Inspected`.
     Inspect,
-    /// Ask the running server everything in one go, within a second -> `Observed`; no answer -> `Failed`.
+    /// Ask the running server everything in one go, within a second -> `Observed`, `NotNow`; no answer, or none to a new
+    /// connection -> `Failed`.
     Observe,
 
     // The directory, while no postmaster runs. By the guard. Each is durable when it is `Done`.
@@ -76,7 +77,8 @@ pub enum Step {
     EndSessions,
     /// End the previous canary, if any, and begin a commit that has to wait for the gate. Does not wait for it.
     Canary,
-    /// Write a little WAL, flushed locally, waiting for no standby -> `Wrote`. Also releases waiters (research/postgres.md 3a).
+    /// Write a little WAL, flushed locally, waiting for no standby -> `Wrote`; not while new connections get no answer.
+    /// Also releases waiters (research/postgres.md 3a).
     Nudge,
     /// CHECKPOINT, immediate. May take long on a busy server.
     Checkpoint,
@@ -132,6 +134,8 @@ pub enum Outcome {
     Refused,
     /// A stop or a fence ended it before its end.
     Ended,
+    /// Of `Observe`: the server answers that it takes no questions now: it recovers, or it stops.
+    NotNow,
 }
 
 /// What is on disk.

@@ -157,6 +157,74 @@ fn r19_waiting_for_a_standby_is_not_hanging() {
     cluster.over();
 }
 
+/// A checkpointer or a walsender that hangs: the database answers and writes, and nobody gets an acknowledgement.
+#[test]
+fn r19_a_lone_primary_whose_gate_cannot_be_proven_is_started_again() {
+    let mut cluster = Cluster::in_sync();
+    let no_gate = true;
+    cluster.trouble(
+        DATA1,
+        Trouble {
+            no_gate,
+            ..Trouble::default()
+        },
+    );
+    cluster.power_off(DATA2);
+    cluster.run_for(D.times(4));
+    assert!(!cluster.said(DATA1, "starts its database again"));
+    cluster.run_until("it is started again", secs(4), |c| {
+        c.said(DATA1, "starts its database again")
+    });
+    cluster.trouble(DATA1, Trouble::default());
+    cluster.run_until("data1 serves", secs(2), |c| c.served_by() == Some(DATA1));
+    cluster.over();
+}
+
+/// A postmaster that hangs, while its receiver streams on: the copy leaves `in_sync` first (R8), so that no write waits.
+#[test]
+fn r19_a_standby_that_hangs_leaves_in_sync_before_it_is_stopped() {
+    let mut cluster = Cluster::in_sync();
+    let deaf = Some(cluster.now);
+    cluster.trouble(
+        DATA2,
+        Trouble {
+            deaf,
+            ..Trouble::default()
+        },
+    );
+    cluster.mark();
+    cluster.run_until("it is stopped", D + secs(1), |c| {
+        c.db(DATA2).role() == DbRole::Down
+    });
+    cluster.trouble(DATA2, Trouble::default());
+    cluster.run_until("in sync again", secs(10), Cluster::is_in_sync);
+    assert!(cluster.longest_gap() < ms(300), "{}", cluster.longest_gap());
+    assert_eq!(cluster.served_by(), Some(DATA1));
+    cluster.over();
+}
+
+#[test]
+fn r19_a_standby_that_hangs_is_started_again_by_its_daemon() {
+    let mut cluster = Cluster::in_sync();
+    cluster.trouble(DATA2, hanging());
+    cluster.run_for(D - ms(100));
+    assert!(!cluster.said(DATA2, "stops its standby"));
+    cluster.run_until("it is stopped", secs(1), |c| {
+        c.db(DATA2).role() == DbRole::Down
+    });
+    assert_eq!(cluster.served_by(), Some(DATA1));
+    // A second time: it gets more time to answer.
+    let stops = |c: &Cluster| c.trace_of(&["stops its standby"]).lines().count();
+    assert_eq!(stops(&cluster), 1);
+    cluster.run_for(D + D - ms(200));
+    assert_eq!(stops(&cluster), 1);
+    cluster.run_for(secs(1));
+    assert_eq!(stops(&cluster), 2);
+    cluster.trouble(DATA2, Trouble::default());
+    cluster.run_until("in sync again", secs(10), Cluster::is_in_sync);
+    cluster.over();
+}
+
 #[test]
 fn r19_who_gave_way_does_not_campaign_before_another_led_or_d_has_passed() {
     let mut cluster = Cluster::in_sync();

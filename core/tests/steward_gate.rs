@@ -191,6 +191,30 @@ fn a_server_that_does_not_answer_is_silent() {
     world.until("back", |w| w.primary().is_some());
 }
 
+/// R19: who has not answered since its start hangs; who says that it recovers does not.
+#[test]
+fn r19_a_start_without_an_answer_is_silent_and_a_recovery_is_not() {
+    for recovers in [true, false] {
+        let (mut world, record) = closed();
+        world.recovers = recovers;
+        if !recovers {
+            world.failing.insert("observe", u32::MAX);
+        }
+        world.want(6, Some(&record), Want::Stopped(StopMode::Now));
+        world.until("down", |w| w.pg.is_none());
+        world.want(6, Some(&record), standby(Upstream::Nobody, false));
+        world.until("started", |w| w.pg.is_some());
+        world.run_for(Duration::secs(20));
+        match recovers {
+            true => assert_eq!(world.status.state, PgState::Starting),
+            false => assert!(matches!(
+                world.status.state,
+                PgState::Silent { primary: false, .. }
+            )),
+        }
+    }
+}
+
 #[test]
 fn idle_is_quiet() {
     let (mut world, record) = closed();

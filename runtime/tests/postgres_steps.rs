@@ -226,10 +226,16 @@ async fn who_still_authenticates_is_ended_too() {
     a.start(1).await;
     a.promote(1, Lasts::Unbounded).await;
     a.apply(1, None, Doors::Open).await;
-    let mut slow = std::net::TcpStream::connect((a.context.advertise_ip, a.context.pg_port))
-        .expect("a connection");
-    slow.set_read_timeout(Some(support::PATIENCE))
-        .expect("a deadline");
+    let connect = || {
+        let address = (a.context.advertise_ip, a.context.pg_port);
+        let socket = std::net::TcpStream::connect(address).expect("a connection");
+        let patience = Some(support::PATIENCE);
+        socket.set_read_timeout(patience).expect("a deadline");
+        socket
+    };
+    // Says nothing at all yet.
+    let mut silent = connect();
+    let mut slow = connect();
     let packet = b"\x00\x03\x00\x00user\0app\0\0";
     let length = u32::try_from(packet.len() + 4).expect("short");
     slow.write_all(&length.to_be_bytes()).expect("sent");
@@ -240,12 +246,14 @@ async fn who_still_authenticates_is_ended_too() {
     a.apply(1, None, Doors::Closed).await;
     assert_eq!(a.daemons(Step::EndSessions).await, Outcome::Done);
     // The rest of what it was told, and then the end.
-    let mut rest = Vec::new();
-    let end = slow.read_to_end(&mut rest);
-    assert!(
-        end.is_ok() || end.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset),
-        "it is still connected"
-    );
+    for (who, socket) in [("slow", &mut slow), ("silent", &mut silent)] {
+        let mut rest = Vec::new();
+        let end = socket.read_to_end(&mut rest);
+        assert!(
+            end.is_ok() || end.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset),
+            "the {who} one is still connected"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -205,7 +205,7 @@ impl Node {
             promotion: self.pg.history.newest(),
             drained,
             silent: self.now < self.silent_until,
-            leaving: self.stopping.is_some(),
+            leaving: self.stopping.is_some() || self.hangs_since().is_some(),
         }
     }
 

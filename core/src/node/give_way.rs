@@ -2,10 +2,13 @@
 
 use super::Node;
 use super::leader::Leader;
-use crate::postgres::PgState;
+use crate::postgres::{GateStatus, PgState};
 use crate::reason::Reason;
 use crate::record::Copy;
 use crate::time::Instant;
+
+/// A gate may be on its way for so many D.
+const GATE_PATIENCE: u64 = 4;
 
 impl Node {
     pub(super) fn decide_give_way(&mut self) {
@@ -30,8 +33,17 @@ impl Node {
         }
         // Another run than the one seen is a death as well: it was started again before anybody could tell.
         let dead = leader.ran.is_some_and(|run| self.guard.run != Some(run));
-        let stuck_for = self.now.since(leader.progress_at);
-        let hangs = stuck_for > self.config.decision_timeout;
+        let mut stuck_for = self.now.since(leader.progress_at);
+        let mut hangs = stuck_for > self.config.decision_timeout;
+        // It answers, and lets nobody write: a checkpointer or a walsender that hangs. A checkpoint that is made at once
+        // may take long, too, and to begin it anew helps nobody.
+        let unproven_for = leader.unproven_since.map(|at| self.now.since(at));
+        if let Some(unproven_for) = unproven_for
+            && unproven_for > self.config.decision_timeout.times(GATE_PATIENCE)
+        {
+            stuck_for = unproven_for;
+            hangs = true;
+        }
         let unwell = stuck_for > self.config.health_timeout
             && matches!(
                 self.pg_state(),
@@ -49,6 +61,10 @@ impl Node {
         let seen_running =
             leader.proposed.is_none() && others.iter().any(|c| self.may_take_over(*c));
         let lone = others.is_empty();
+        // Nobody else is there: a database that is slow to answer at all gets more time with each try.
+        if lone && hangs && !dead && stuck_for <= self.hang_patience() {
+            return;
+        }
         if (seen_running || (hangs && !lone)) && leader.giving_way.is_none() {
             self.explain(Reason::GivesWay { dead, stuck_for });
             self.withdraw_permission();
@@ -58,6 +74,9 @@ impl Node {
             }
         } else if dead || hangs {
             self.explain(Reason::RestartsDatabase { dead, stuck_for });
+            if !dead {
+                self.note_hang();
+            }
             let now = self.now;
             if let Some(leader) = self.leader.as_deref_mut() {
                 // A dead one is started by the steward; a hanging one has to be stopped first.
@@ -95,6 +114,9 @@ impl Node {
             PgState::Standby { .. } => 1,
             _ => 0,
         };
+        let unproven = self
+            .running_primary()
+            .is_some_and(|p| p.gate == GateStatus::Unproven);
         let recovers = matches!(self.pg_state(), PgState::Starting);
         let run = self.guard.run;
         let Some(leader) = self.leader.as_deref_mut() else {
@@ -103,6 +125,11 @@ impl Node {
         if leader.ran.is_none() && !leader.restarting {
             leader.ran = run;
         }
+        // Until its record is committed a resumed leader leaves the gate as it is, and proves nothing (R6).
+        leader.unproven_since = match unproven && leader.committed.is_some() {
+            true => leader.unproven_since.or(Some(now)),
+            false => None,
+        };
         if let Some(wrote_at) = wrote_at {
             leader.progress_at = leader.progress_at.max(wrote_at.min(now));
         }
@@ -125,5 +152,6 @@ impl Leader {
         self.ran = None;
         self.progress = 0;
         self.progress_at = now;
+        self.unproven_since = None;
     }
 }

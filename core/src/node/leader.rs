@@ -61,6 +61,8 @@ pub(super) struct Leader {
 
     /// When the database last came further, or served (R19).
     pub(super) progress_at: Instant,
+    /// Since when its database answers, but no gate is proven (R19).
+    pub(super) unproven_since: Option<Instant>,
     /// The furthest that it had come then.
     pub(super) progress: u64,
     /// The run in which the database of this term was seen: its end would be a death.
@@ -174,6 +176,7 @@ impl Node {
             ],
             status_at: self.now,
             progress_at: self.now,
+            unproven_since: None,
             progress: 0,
             ran: None,
             restarting: false,

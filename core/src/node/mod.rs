@@ -10,6 +10,7 @@ mod election;
 mod following;
 mod give_way;
 mod hand_over;
+mod hanging;
 mod in_sync;
 mod keeping_up;
 mod leader;
@@ -40,6 +41,7 @@ use amnesia::Memory;
 use asking::{Answered, Asking};
 use election::{Campaign, Promise};
 use following::Heard;
+use hanging::Hanging;
 use leader::Leader;
 use release::Leaving;
 use std::sync::Arc;
@@ -112,6 +114,8 @@ pub struct Node {
     leader: Option<Box<Leader>>,
     /// After a release: what remains to be said, and to whom the role goes.
     leaving: Option<Leaving>,
+    /// What is known of a database that hangs (R19).
+    hanging: Hanging,
     /// Told to stop at this time.
     stopping: Option<Instant>,
     exited: bool,
@@ -157,6 +161,7 @@ impl Node {
             heard_anybody: false,
             leader: None,
             leaving: None,
+            hanging: Hanging::default(),
             stopping: None,
             exited: false,
             state,
@@ -346,6 +351,7 @@ impl Node {
             return;
         }
         self.decide_state();
+        self.decide_hanging();
         if self.leader.is_some() {
             self.decide_leader();
         }

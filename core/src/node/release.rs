@@ -103,9 +103,10 @@ impl Node {
         self.leaving.is_some()
     }
 
-    /// A member told to stop asks to be shrunk out first, and stops after `sync_timeout` anyway (R8).
+    /// A member told to stop, or whose standby hangs, asks to be shrunk out first, and stops after `sync_timeout` anyway
+    /// (R8, R19).
     pub(super) fn stops_now(&self) -> bool {
-        let Some(since) = self.stopping else {
+        let Some(since) = self.stopping.or(self.hangs_since()) else {
             return false;
         };
         let left_out = self.record().is_none_or(|r| {
@@ -118,6 +119,7 @@ impl Node {
     pub(super) fn stop_mode(&self) -> StopMode {
         let patience = self.config.sync_timeout + self.config.decision_timeout;
         match self.stopping {
+            _ if self.hangs_since().is_some() => StopMode::Now,
             Some(since) if self.now.since(since) > patience => StopMode::Now,
             _ => StopMode::Clean,
         }

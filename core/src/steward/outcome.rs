@@ -34,6 +34,11 @@ impl Steward {
                 self.inspected(now, number, inspection);
             }
             (Step::Observe, Outcome::Observed(server)) => self.observed(now, number, *server),
+            (Step::Observe, Outcome::NotNow) => {
+                // It lives, and that is all that is known of it.
+                let run = &mut self.facts.run;
+                (run.tried, run.failing, run.answered) = (Some((number, now)), true, now);
+            }
             (Step::Nudge, Outcome::Wrote(at)) => self.wrote(now, number, at),
             (
                 Step::Inspect | Step::Observe | Step::Nudge,
@@ -44,7 +49,10 @@ impl Steward {
                 &step,
                 "an answer to another question".to_owned(),
             ),
-            (_, Outcome::Inspected(_) | Outcome::Observed(_) | Outcome::Wrote(_)) => {
+            (
+                _,
+                Outcome::Inspected(_) | Outcome::Observed(_) | Outcome::Wrote(_) | Outcome::NotNow,
+            ) => {
                 self.failed(
                     now,
                     number,

@@ -23,7 +23,7 @@ impl Steward {
         let Some((data, stamp)) = found.filter(|(_, stamp)| stamp.copy == discard.copy) else {
             return Err("it has no stamp of this member's".to_owned());
         };
-        rewindable(data)?;
+        self.rewindable(data)?;
         divergence(&stamp.history, self.facts.end, &discard.source.promotions)
     }
 
@@ -41,7 +41,7 @@ impl Steward {
                 _ => "it is no copy of this member's".to_owned(),
             });
         };
-        rewindable(data)?;
+        self.rewindable(data)?;
         if data.cluster == ClusterState::Other {
             return Err("it was not stopped cleanly".to_owned());
         }

@@ -101,7 +101,7 @@ impl Steward {
         let serving = self.guard.serving.is_some();
         let seen = self.facts.server();
         let primary = serving || seen.is_some_and(|s| !s.in_recovery);
-        if run.failing && (seen.is_some() || serving) && now.since(run.answered) > SILENT {
+        if run.failing && now.since(run.answered) > SILENT {
             return PgState::Silent {
                 since: run.answered,
                 primary,

@@ -132,6 +132,8 @@ pub struct World {
     pub lags: (u32, u32),
     pub gate_is_ours: bool,
     pub replay_paused: bool,
+    /// The server says that it takes no questions now.
+    pub recovers: bool,
     /// The user's files have changed since the settings were written.
     pub edited: bool,
     /// What PostgreSQL says of settings that it does not take.
@@ -257,6 +259,7 @@ impl World {
             lags: (1, 1),
             gate_is_ours: true,
             replay_paused: false,
+            recovers: false,
             edited: false,
             refuses: None,
             too_small: None,
@@ -546,6 +549,7 @@ impl World {
                     last_words: Some("FATAL: no".to_owned()),
                 });
             }
+            Step::Observe if self.recovers => return Outcome::NotNow,
             Step::Observe => {
                 return match self.observe() {
                     Some(server) => Outcome::Observed(Box::new(server)),

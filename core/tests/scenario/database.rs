@@ -29,6 +29,10 @@ pub(crate) struct Trouble {
     pub(crate) cannot_promote: bool,
     /// It answers nothing: no health write, no commit.
     pub(crate) hangs: bool,
+    /// It answers and writes, but no gate can be proven: a checkpointer that hangs.
+    pub(crate) no_gate: bool,
+    /// It answers nothing since then, but streams on: a postmaster that hangs.
+    pub(crate) deaf: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -226,7 +230,10 @@ impl Database {
                 if self.trouble.cannot_start {
                     self.dies("dies at its start");
                 } else {
-                    self.process = Process::Standby(Receiver::default());
+                    self.process = Process::Standby(Receiver {
+                        contact: now,
+                        ..Receiver::default()
+                    });
                     self.say("runs as a standby");
                 }
             }

@@ -160,6 +160,7 @@ impl Database {
                 self.look_soon();
                 self.say("is promoted");
             }
+            Process::Primary(p) if self.trouble.no_gate => p.proven = GateStatus::Unproven,
             Process::Primary(p) => {
                 if !self.proofs_fail || !matches!(gate, Gate::Open(names) if !names.is_empty()) {
                     p.pursue_gate(gate, now, &mut self.end);
@@ -219,6 +220,12 @@ impl Database {
                 },
             },
             Process::Starting { .. } => PgState::Starting,
+            Process::Standby(r) if self.trouble.hangs || self.trouble.deaf.is_some() => {
+                PgState::Silent {
+                    since: self.trouble.deaf.unwrap_or(r.contact),
+                    primary: false,
+                }
+            }
             Process::Standby(r) => PgState::Standby {
                 of: r.of,
                 streaming: r.streaming,

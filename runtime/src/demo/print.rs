@@ -25,7 +25,8 @@ pub fn time_of_day() -> String {
         .collect()
 }
 
-fn clock(now: SystemTime) -> String {
+/// The time of day in milliseconds, UTC.
+pub fn clock(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs() % 86_400;
     format!(

@@ -40,9 +40,20 @@ fn read_from(path: &Path, from: u64) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The lines that tell why it ended.
+/// The lines that tell why it ended. Who was not let in, or was sent away because of the end, does not tell it.
 fn grave(log: &str) -> String {
-    const GRAVE: [&str; 8] = [
+    const TRIVIAL: [&str; 8] = [
+        "pg_hba.conf rejects",
+        "the database system is",
+        "terminating connection",
+        "terminating walreceiver",
+        "connect to the primary server",
+        "from WAL stream",
+        "could not receive data from client",
+        "If this has occurred more than once",
+    ];
+    const GRAVE: [&str; 9] = [
+        "was terminated by signal",
         "FATAL:",
         "PANIC:",
         "HINT:",
@@ -52,15 +63,14 @@ fn grave(log: &str) -> String {
         "could not",
         " of configuration file ",
     ];
-    let grave: Vec<&str> = log
-        .lines()
-        .filter(|line| GRAVE.iter().any(|word| line.contains(word)))
+    let says = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
+    let serious: Vec<&str> = log.lines().filter(|line| !says(line, &TRIVIAL)).collect();
+    let grave: Vec<&str> = serious
+        .iter()
+        .copied()
+        .filter(|line| says(line, &GRAVE))
         .collect();
-    let lines: Vec<&str> = if grave.is_empty() {
-        log.lines().collect()
-    } else {
-        grave
-    };
+    let lines = if grave.is_empty() { serious } else { grave };
     lines[lines.len().saturating_sub(3)..].join(" / ")
 }
 
@@ -73,5 +83,8 @@ mod tests {
         assert_eq!(grave("a\nb FATAL:  x\nc\n"), "b FATAL:  x");
         assert_eq!(grave("a\nb\nc\nd\n"), "b / c / d");
         assert_eq!(grave(""), "");
+        let killed =
+            "a\n5 FATAL:  pg_hba.conf rejects connection\nb FATAL:  terminating connection\n";
+        assert_eq!(grave(killed), "a");
     }
 }

@@ -4,6 +4,7 @@ use crate::postgres::control::{self, parse_lsn};
 use crate::postgres::session::Rows;
 use crate::postgres::settings::Written;
 use crate::postgres::{Context, Said, names, roles};
+use std::time::{Duration, Instant};
 use yoke_core::member::MemberId;
 use yoke_core::postgres::{Lsn, Timeline};
 use yoke_core::step::Walsender;
@@ -25,7 +26,9 @@ pub(crate) fn sql(canary: Option<i32>) -> String {
            r.status, r.sender_host, r.sender_port,
            (SELECT wait_event FROM pg_stat_activity WHERE pid = {}),
            ({}),
-           CASE WHEN NOT s.recovering THEN (SELECT timeline_id FROM pg_control_checkpoint()) END
+           CASE WHEN NOT s.recovering THEN (SELECT timeline_id FROM pg_control_checkpoint()) END,
+           r.last_msg_receipt_time < clock_timestamp() - interval '10 s',
+           r.flushed_lsn
          FROM (SELECT pg_is_in_recovery() AS recovering OFFSET 0) s
            LEFT JOIN pg_settings n ON n.name = 'synchronous_standby_names'
            LEFT JOIN pg_stat_wal_receiver r ON true;
@@ -58,6 +61,8 @@ pub(crate) struct Answer {
     pub(crate) position: Lsn,
     pub(crate) timeline: Option<Timeline>,
     pub(crate) receiver: Option<Receiver>,
+    /// Received and flushed, maybe inside a record.
+    pub(crate) received: Option<Lsn>,
     pub(crate) canary_waits_for: Option<String>,
     pub(crate) has_roles: bool,
     /// Primary: of the control file's checkpoint.
@@ -100,6 +105,12 @@ impl Answer {
             }),
             _ => None,
         };
+        // It ends by itself after half of that without a word (`wal_receiver_timeout`), and is begun anew.
+        if receiver.is_some() && column(13) == Some("t") {
+            return Err(
+                "the walreceiver has heard nothing for 10 s and does not end: it hangs".into(),
+            );
+        }
         let mut answer = Answer {
             in_recovery,
             gate_file: column(1).map(str::to_owned),
@@ -112,6 +123,9 @@ impl Answer {
             replay_paused: column(4) == Some("t"),
             position,
             timeline,
+            received: column(14)
+                .and_then(parse_lsn)
+                .filter(|_| receiver.is_some()),
             receiver,
             canary_waits_for: column(10).map(str::to_owned),
             has_roles: column(11) == Some("2"),
@@ -169,6 +183,51 @@ impl Answer {
                 w.settings.generation != in_force
                     || names::gate_value(context, w.settings.gate.as_deref()) == self.gate
             })
+    }
+}
+
+/// A startup process that waits for WAL which is there: since when, and what was there then.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    position: Lsn,
+    received: Lsn,
+    since: Instant,
+}
+
+/// Only one record may be that long on its way.
+const REPLAY: Duration = Duration::from_secs(30);
+
+impl Replay {
+    /// Notes an answer.
+    ///
+    /// # Errors
+    /// More and more arrives, and nothing of it is replayed: it hangs.
+    pub(crate) fn note(before: &mut Option<Replay>, answer: &Answer) -> Said<()> {
+        let waits = answer.drained && !answer.replay_paused;
+        let received = answer.received.filter(|at| waits && *at > answer.position);
+        let Some(received) = received else {
+            *before = None;
+            return Ok(());
+        };
+        match before {
+            Some(replay) if replay.position == answer.position => {
+                match replay.since.elapsed() > REPLAY && received > replay.received {
+                    true => Err(format!(
+                        "the startup process waits at {}, although WAL up to {received} is there: it hangs",
+                        answer.position
+                    )),
+                    false => Ok(()),
+                }
+            }
+            _ => {
+                *before = Some(Replay {
+                    position: answer.position,
+                    received,
+                    since: Instant::now(),
+                });
+                Ok(())
+            }
+        }
     }
 }
 

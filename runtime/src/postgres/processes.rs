@@ -59,12 +59,22 @@ impl Processes {
     /// Ends the server's processes that talk with a client who has not said yet, or not proven, who he is; how many there
     /// were. They were forked with the access rules of that moment, show in no view before PostgreSQL 18, and may take
     /// `authentication_timeout` until they are a session.
+    ///
+    /// Whoever has not said anything yet has no title: its process still shows the postmaster's command line. So does any
+    /// other process in its first moment, and takes it well: a server process that is told to end is begun anew.
     pub fn end_arriving(&self) -> usize {
-        let arriving: Vec<Pid> = self
-            .find()
-            .into_iter()
+        let all = self.find();
+        let is_child = |pid: Pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| parent(&stat).is_some_and(|parent| all.contains(&parent)))
+        };
+        let arriving: Vec<Pid> = all
+            .iter()
+            .copied()
             .filter(|pid| {
-                std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is_arriving(&line))
+                std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+                    is_arriving(&line) || !line.starts_with(TITLE) && is_child(*pid)
+                })
             })
             .collect();
         for pid in &arriving {
@@ -145,11 +155,14 @@ pub fn orphaned_zombies() -> Vec<Pid> {
         .collect()
 }
 
+/// How the title of a server process begins.
+const TITLE: &[u8] = b"postgres: ";
+
 /// By the process's title: `postgres: cluster: user database host(port) authentication`.
 fn is_arriving(command_line: &[u8]) -> bool {
     let title = String::from_utf8_lossy(command_line);
     let title = title.trim_end_matches(['\0', ' ']);
-    title.starts_with("postgres: ")
+    command_line.starts_with(TITLE)
         && ["initializing", "authentication"]
             .iter()
             .any(|what| title.ends_with(what))
@@ -162,6 +175,12 @@ fn is_zombie_of(stat: &str, parent: i32) -> bool {
     };
     let mut fields = rest.split(' ');
     fields.next() == Some("Z") && fields.next().and_then(|p| p.parse().ok()) == Some(parent)
+}
+
+/// Reads `17 (postgres) S 16 …`.
+fn parent(stat: &str) -> Option<Pid> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    Some(Pid::from_raw(rest.split(' ').nth(1)?.parse().ok()?))
 }
 
 fn pids() -> impl Iterator<Item = Pid> {
@@ -188,6 +207,12 @@ mod tests {
         assert!(!is_zombie_of("17 (postgres) S 16 17", 16));
         assert!(!is_zombie_of("17 (postgres) Z 15 17", 16));
         assert!(!is_zombie_of("17 (pg_basebackup) Z 16 17", 16));
+    }
+
+    #[test]
+    fn the_parent_is_read() {
+        assert_eq!(parent("17 (a) b) S 16 17 0"), Some(Pid::from_raw(16)));
+        assert_eq!(parent(""), None);
     }
 
     #[test]

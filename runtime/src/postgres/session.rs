@@ -5,12 +5,17 @@ use crate::postgres::user::PgUser;
 use crate::postgres::{Context, Said};
 use std::future::Future;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 
 /// Marks our sessions where they have to come in under another role.
 pub(crate) const APPLICATION: &str = "yoke";
+
+/// The protocol's SSLRequest: its length, and its code.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// One connection. Dropping it closes it.
 pub(crate) struct Session {
@@ -23,21 +28,54 @@ pub(crate) struct Session {
 /// The rows of one statement's answer.
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
+/// Why there is no session.
+#[derive(Debug)]
+pub(crate) struct NoSession {
+    /// A sentence.
+    pub(crate) why: String,
+    /// The server answers that it takes nobody now: it recovers, or it stops.
+    pub(crate) not_now: bool,
+}
+
+impl From<String> for NoSession {
+    fn from(why: String) -> NoSession {
+        NoSession {
+            why,
+            not_now: false,
+        }
+    }
+}
+
+impl From<&str> for NoSession {
+    fn from(why: &str) -> NoSession {
+        NoSession::from(why.to_owned())
+    }
+}
+
+impl From<NoSession> for String {
+    fn from(none: NoSession) -> String {
+        none.why
+    }
+}
+
 impl Session {
     /// Connects as our role; while that does not exist, as the first superuser.
-    pub(crate) async fn open(context: &Context, user: &PgUser) -> Said<Session> {
+    pub(crate) async fn open(context: &Context, user: &PgUser) -> Result<Session, NoSession> {
         match Session::open_as(context, ROLE).await {
             Ok(session) => Ok(session),
             Err(e) if e.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
                 Session::open_as(context, &user.name).await.map_err(|e| {
-                    format!(
+                    NoSession::from(format!(
                         "cannot connect to the database as `{ROLE}` or as `{}`: {}; on the primary, as a superuser: CREATE ROLE {ROLE} LOGIN SUPERUSER",
                         user.name,
                         words(&e)
-                    )
+                    ))
                 })
             }
-            Err(e) => Err(format!("cannot connect to the database: {}", words(&e))),
+            Err(e) => Err(NoSession {
+                not_now: e.code() == Some(&SqlState::CANNOT_CONNECT_NOW),
+                why: format!("cannot connect to the database: {}", words(&e)),
+            }),
         }
     }
 
@@ -119,6 +157,23 @@ impl Drop for Session {
         // Closes the socket at once, even in the middle of a query that hangs.
         self.connection.abort();
     }
+}
+
+/// Asks a new server process whether it speaks TLS, which it does not at this socket: the shortest question there is.
+/// Leaves no trace in the server's log, unless that notes every connection.
+pub(crate) async fn knock(context: &Context) -> Said<()> {
+    let path = context
+        .socket_dir()
+        .join(format!(".s.PGSQL.{}", context.pg_port));
+    let knock = async {
+        let mut socket = UnixStream::connect(path).await?;
+        socket.write_all(&SSL_REQUEST).await?;
+        socket.read_u8().await
+    };
+    let answer = knock.await;
+    answer
+        .map(|_| ())
+        .map_err(|e| format!("the database does not answer a new connection: {e}"))
 }
 
 /// What went wrong, in the server's words if it said any.

@@ -3,16 +3,16 @@
 use crate::postgres::canary::CanaryCommit;
 use crate::postgres::control::Control;
 use crate::postgres::find::Binaries;
-use crate::postgres::observe::{self, Answer, FRESH_SQL, MAP_SQL};
+use crate::postgres::observe::{self, Answer, FRESH_SQL, MAP_SQL, Replay};
 use crate::postgres::processes::Processes;
-use crate::postgres::session::{APPLICATION, Rows, Session, within};
+use crate::postgres::session::{self, APPLICATION, NoSession, Rows, Session, within};
 use crate::postgres::settings::Written;
 use crate::postgres::user::PgUser;
 use crate::postgres::watch::{self, Watch};
 use crate::postgres::{Context, Said, conf, control, inspect, names, roles, settings, user_files};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use yoke_core::postgres::{Lsn, RunId, Timeline};
 use yoke_core::step::{Canary, Outcome, Server, Step};
@@ -24,6 +24,8 @@ const INSPECT: Duration = Duration::from_secs(10);
 /// A checkpoint writes all that is in memory.
 const CHECKPOINT: Duration = Duration::from_secs(600);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// A postmaster that answered is taken to live for so long, and has so long to answer.
+const POSTMASTER: Duration = Duration::from_secs(1);
 
 /// The daemon's connections to its own server, and what is known of its present run.
 pub struct Sessions {
@@ -32,6 +34,10 @@ pub struct Sessions {
     user: Option<PgUser>,
     run: Option<RunId>,
     kept: Option<Session>,
+    /// When a new connection was last answered.
+    seen_at: Option<Instant>,
+    /// A replay that does not go on.
+    replay: Option<Replay>,
     canary: Option<CanaryCommit>,
     /// The generation that a fresh session saw.
     in_force: u64,
@@ -54,6 +60,8 @@ impl Sessions {
             user: None,
             run: None,
             kept: None,
+            seen_at: None,
+            replay: None,
             canary: None,
             in_force: 0,
             timeline: None,
@@ -86,9 +94,15 @@ impl Sessions {
             Step::Inspect => within(INSPECT, "looking at the data directory", self.inspect())
                 .await
                 .map(Outcome::Inspected),
-            Step::Observe => within(OBSERVE, "the database's answer", self.observe())
-                .await
-                .map(|server| Outcome::Observed(Box::new(server))),
+            Step::Observe => {
+                let answer = async { Ok(self.observe().await) };
+                match within(OBSERVE, "the database's answer", answer).await {
+                    Ok(Ok(server)) => Ok(Outcome::Observed(Box::new(server))),
+                    Ok(Err(none)) if none.not_now => Ok(Outcome::NotNow),
+                    Ok(Err(none)) => Err(none.why),
+                    Err(why) => Err(why),
+                }
+            }
             Step::EndSessions => within(health, "ending the sessions", self.end_sessions())
                 .await
                 .map(|()| Outcome::Done),
@@ -112,14 +126,14 @@ impl Sessions {
     }
 
     /// The kept connection, taken out: whoever does not give it back (an error, a deadline) has it closed.
-    async fn take(&mut self) -> Said<Session> {
+    async fn take(&mut self) -> Result<Session, NoSession> {
         match self.kept.take().filter(Session::is_open) {
             Some(session) => Ok(session),
             None => self.open().await,
         }
     }
 
-    async fn open(&mut self) -> Said<Session> {
+    async fn open(&mut self) -> Result<Session, NoSession> {
         if self.run.is_none() {
             return Err("the database is not running".into());
         }
@@ -160,8 +174,9 @@ impl Sessions {
         self.off_thread(inspect::inspect).await
     }
 
-    async fn observe(&mut self) -> Said<Server> {
+    async fn observe(&mut self) -> Result<Server, NoSession> {
         let run = self.run.ok_or("the database is not running")?;
+        self.see_postmaster().await?;
         let (written, keys) = self
             .off_thread(|context| {
                 let keys = conf::our_keys_in_auto_conf(&context.real_data_dir())?;
@@ -176,6 +191,7 @@ impl Sessions {
         let session = self.take().await?;
         let question = observe::sql(self.canary.as_ref().map(|c| c.pid));
         let answer = Answer::read(&self.context, &session.query(&question).await?)?;
+        Replay::note(&mut self.replay, &answer)?;
         self.look_after_roles(&session, &answer).await;
         let outdated = self.watch(&session, &answer).await?;
         self.kept = Some(session);
@@ -205,6 +221,23 @@ impl Sessions {
             too_small: self.watch.too_small.clone(),
             notes: self.watch.notes.clone(),
         })
+    }
+
+    /// The kept session outlives a postmaster that hangs, and a client that comes would wait for ever: somebody new has
+    /// to get an answer too (R19). A process that answers is enough: a session of our own would cost more, and one that
+    /// finds all places taken is an answer as well.
+    async fn see_postmaster(&mut self) -> Said<()> {
+        if self.seen_at.is_some_and(|at| at.elapsed() < POSTMASTER) {
+            return Ok(());
+        }
+        within(
+            POSTMASTER,
+            "an answer to a new connection",
+            session::knock(&self.context),
+        )
+        .await?;
+        self.seen_at = Some(Instant::now());
+        Ok(())
     }
 
     /// Asks a fresh session which settings are in force, if they may be older than what was written: only a process that
@@ -358,6 +391,7 @@ impl Sessions {
     }
 
     async fn nudge(&mut self) -> Said<Lsn> {
+        self.see_postmaster().await?;
         let session = self.take().await?;
         let answers = session
             .query("SELECT pg_logical_emit_message(true, 'yoke', '')")

@@ -264,6 +264,8 @@ fn arguments(
         ("unix_socket_directories", list(sockets)),
         // Whether it may go on after a crash is for the daemon to decide.
         ("restart_after_crash", "off".into()),
+        // Who still says who he is shows in its process's title alone (R18).
+        ("update_process_title", "on".into()),
         // SIGHUP would turn them off: what is acknowledged is on disk, whole and soon replayed.
         ("fsync", "on".into()),
         ("full_page_writes", "on".into()),

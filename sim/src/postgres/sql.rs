@@ -88,6 +88,16 @@ impl World {
         }
         let now = self.now;
         let fails = self.scenario.failures;
+        let takes_none = |server: &Server| {
+            !server.hung && matches!(server.phase, Phase::Starting | Phase::Stopping { .. })
+        };
+        if matches!(step, Step::Observe)
+            && run
+                .and_then(|run| self.server(h, run))
+                .is_some_and(|(server, _)| takes_none(server))
+        {
+            return Outcome::NotNow;
+        }
         let Some((run, false)) = run.map(|run| (run, given_up)) else {
             return failed();
         };

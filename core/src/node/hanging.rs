@@ -1,0 +1,68 @@
+//! A database that is no primary and hangs: stopped, and started again (R19).
+
+use super::Node;
+use crate::postgres::{PgState, RunId};
+use crate::reason::Reason;
+use crate::time::{Duration, Instant};
+
+/// Patience doubles so often at most.
+const DOUBLED: u32 = 6;
+
+/// What is known of a database that hangs.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(super) struct Hanging {
+    /// The run that hangs, and since when it is to be stopped.
+    run: Option<(RunId, Instant)>,
+    /// So many runs in a row were stopped without an answer.
+    in_a_row: u32,
+}
+
+impl Node {
+    /// A standby that has not answered for D hangs. Whoever needs longer for the first answer gets more time with each
+    /// try.
+    pub(super) fn decide_hanging(&mut self) {
+        if matches!(
+            self.pg_state(),
+            PgState::Standby { .. } | PgState::Primary(_)
+        ) {
+            self.hanging.in_a_row = 0;
+        }
+        if self.hanging.run.map(|(run, _)| run) != self.guard.run {
+            self.hanging.run = None;
+        }
+        let Some(run) = self.guard.run.filter(|_| self.hanging.run.is_none()) else {
+            return;
+        };
+        if self.leader.is_some() || self.state.is_none() {
+            return;
+        }
+        let silence = match self.pg_state() {
+            PgState::Silent {
+                since,
+                primary: false,
+            } => self.now.since(*since),
+            _ => return,
+        };
+        if silence > self.hang_patience() {
+            self.explain(Reason::StandbyHangs { silence });
+            self.hanging.run = Some((run, self.now));
+            self.hanging.in_a_row += 1;
+        }
+    }
+
+    /// How long a database without another that could take its place may be silent.
+    pub(super) fn hang_patience(&self) -> Duration {
+        let doubled = self.hanging.in_a_row.min(DOUBLED);
+        self.config.decision_timeout.times(1 << doubled)
+    }
+
+    /// A leader's database is stopped because it hangs.
+    pub(super) fn note_hang(&mut self) {
+        self.hanging.in_a_row += 1;
+    }
+
+    /// Since when this member's standby is to be stopped, because it hangs.
+    pub(super) fn hangs_since(&self) -> Option<Instant> {
+        self.hanging.run.map(|(_, since)| since)
+    }
+}
