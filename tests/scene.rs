@@ -32,6 +32,8 @@ pub struct Setting<'a> {
     pub network: Option<&'a Network>,
     /// Called when everything is made and nothing runs yet.
     pub before: Option<Before<'a>>,
+    /// What the daemons are run by, instead of directly.
+    pub wrapper: Option<&'a [&'a str]>,
     /// The body's first state is another one than healthy and in sync.
     pub as_it_comes: bool,
 }
@@ -74,6 +76,11 @@ async fn perform(
     let mut plan = Plan::local(dir.to_owned(), programs::yoke())?;
     if let Some(network) = setting.network {
         network.place(&mut plan);
+    }
+    if let Some(wrapper) = setting.wrapper {
+        for place in &mut plan.places {
+            place.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+        }
     }
     let cluster = Cluster::make(&plan, Programs::find()?)?;
     if let Some(before) = setting.before {

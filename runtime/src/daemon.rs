@@ -2,9 +2,11 @@
 
 use crate::admin::protocol::MemberEntry;
 use crate::config::{ConfigError, Configuration};
+use crate::copying::Copies;
 use crate::driver::{Driver, Input, Parts};
 use crate::guard::GuardLink;
 use crate::hands::{Hands, HandsError};
+use crate::hooks::{Roles, Standing};
 use crate::peer::listen::Listen;
 use crate::peer::{Directory, Hello, Mailbox, link::Link};
 use crate::persister::Persister;
@@ -21,7 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use yoke_core::event::Boot;
@@ -130,7 +132,11 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
         nonce: rand::random(),
         guard: view,
     };
-    let (mailboxes, links) = peers(&config, &directory, &inputs, listeners);
+    let (standing, watched) = watch::channel(Standing::default());
+    let copies = config
+        .context()
+        .map(|context| Copies::new(context, config.sync_command.clone(), watched));
+    let (mailboxes, links) = peers(&config, &directory, &inputs, listeners, copies);
     drop(inputs);
     let driver = Driver::new(Parts {
         config: core.clone(),
@@ -141,6 +147,8 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
         mailboxes: mailboxes.clone(),
         persister,
         successor,
+        standing,
+        roles: roles(&config).map_err(system("no thread can be started"))?,
     });
     driver.run(to_driver).await?;
     // The last word may be a release: with it the others need not wait out their promises.
@@ -185,6 +193,7 @@ fn peers(
     directory: &Arc<Directory>,
     inputs: &mpsc::Sender<Input>,
     listeners: Vec<TcpListener>,
+    copies: Option<Copies>,
 ) -> (HashMap<MemberId, Arc<Mailbox>>, JoinSet<()>) {
     let core = &config.core;
     // Dead connections are given up well before a promise runs out.
@@ -218,6 +227,7 @@ fn peers(
         Arc::clone(directory),
         inputs.clone(),
         patience,
+        copies,
     );
     for listener in listeners {
         tokio::spawn(Arc::clone(&listen).run(listener));
@@ -259,6 +269,16 @@ async fn database(
     let sessions = Sessions::new(context);
     let hands = Hands::new(guard, view, sessions, Arc::clone(directory), inputs.clone());
     Ok((Some(hands), view))
+}
+
+/// The role command's thread; none without a command, or without a role.
+fn roles(config: &Configuration) -> io::Result<Option<Roles>> {
+    match (&config.role_command, config.context()) {
+        (Some(command), Some(context)) => {
+            Roles::start(command.clone(), context.hook_environment()).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 fn entries(config: &Configuration) -> Vec<MemberEntry> {

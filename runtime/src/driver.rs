@@ -5,13 +5,14 @@ use crate::admin::{Report, Request, Response, protocol::MemberEntry};
 use crate::clock;
 use crate::guard::GuardReply;
 use crate::hands::{Hands, HandsError};
+use crate::hooks::{Hooks, Roles, Standing, VipView};
 use crate::log::named;
 use crate::peer::Mailbox;
 use crate::persister::Persister;
 use crate::upgrade::{Replacement, Successor};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 use yoke_core::event::Boot;
 use yoke_core::member::MemberId;
@@ -68,6 +69,9 @@ pub struct Driver {
     mailboxes: HashMap<MemberId, Arc<Mailbox>>,
     persister: Persister,
     replacement: Replacement,
+    standing: watch::Sender<Standing>,
+    roles: Option<Roles>,
+    vip: Option<VipView>,
     aborted: bool,
     /// Operators that wait for a reply.
     waiting: HashMap<u64, oneshot::Sender<Response>>,
@@ -107,6 +111,10 @@ pub struct Parts {
     pub persister: Persister,
     /// What the daemon becomes by an upgrade.
     pub successor: Successor,
+    /// Where this member stands, for whoever goes by it.
+    pub standing: watch::Sender<Standing>,
+    /// The role command; none is configured.
+    pub roles: Option<Roles>,
 }
 
 impl Driver {
@@ -125,6 +133,9 @@ impl Driver {
             mailboxes: parts.mailboxes,
             persister: parts.persister,
             replacement: Replacement::by(parts.successor),
+            standing: parts.standing,
+            roles: parts.roles,
+            vip: None,
             aborted: false,
             waiting: HashMap::new(),
             requests: 0,
@@ -157,6 +168,7 @@ impl Driver {
             }
             self.ring();
             self.settle();
+            self.tell_standing();
             self.replacement.happen();
         }
         if let Some(database) = &mut self.database {
@@ -227,6 +239,28 @@ impl Driver {
             members: self.members.clone(),
             now: clock::now(),
             view: self.node.view(),
+            hooks: Hooks {
+                vip: self.vip.clone(),
+                role: self.roles.as_ref().and_then(Roles::told),
+            },
+        }
+    }
+
+    /// Tells those who go by it where this member stands, when that changes.
+    fn tell_standing(&mut self) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        let standing = Standing::of(&self.node.view());
+        if *self.standing.borrow() == standing {
+            return;
+        }
+        let before = self.standing.send_replace(standing);
+        if let Some(run) = standing.admits.filter(|_| before.admits != standing.admits) {
+            database.hands.admits(run);
+        }
+        if let (Some(roles), Some(role)) = (&mut self.roles, standing.role) {
+            roles.is(role);
         }
     }
 
@@ -246,6 +280,15 @@ impl Driver {
                 done,
                 total,
             },
+            GuardReply::Vip(vip) => {
+                if let Some(failed) = vip.as_ref().and_then(|v| v.failed.as_ref())
+                    && self.vip.as_ref().and_then(|v| v.failed.as_ref()) != Some(failed)
+                {
+                    warn!("virtual address: {failed}");
+                }
+                self.vip = vip;
+                return;
+            }
             GuardReply::Explain(text) | GuardReply::Refused(text) => {
                 return info!("guard: {}", self.named(&text));
             }

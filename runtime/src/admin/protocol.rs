@@ -1,5 +1,6 @@
 //! One question, one answer, one connection each. It begins as every connection does: see `peer::handshake`.
 
+use crate::hooks::Hooks;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use yoke_core::Instant;
@@ -40,6 +41,8 @@ pub struct Report {
     pub now: Instant,
     /// What it sees.
     pub view: ClusterView,
+    /// What became of the operator's own commands.
+    pub hooks: Hooks,
 }
 
 /// One configured member.

@@ -16,7 +16,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Counts the forms of what is said after the greeting. Another form is refused, and said: never guessed at.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"YOKEGARD";
 
@@ -132,7 +132,7 @@ mod tests {
     /// A guard of any version reads these bytes: they never change but for the last four.
     #[test]
     fn the_greetings_bytes_are_these() {
-        assert_eq!(&greeting(), b"YOKEGARD\0\0\0\x01");
+        assert_eq!(&greeting(), b"YOKEGARD\0\0\0\x02");
         assert_eq!(protocol_of(&greeting()), Ok(PROTOCOL));
         assert!(protocol_of(b"SSH-2.0-Open").is_err());
     }

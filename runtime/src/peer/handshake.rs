@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use yoke_core::member::{Member, MemberId};
 
 /// Counts the forms of everything that is said between daemons, and between a daemon and `yokeadm`.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 
 const MAGIC: &[u8; 4] = b"YOKE";
 
@@ -21,6 +21,8 @@ pub enum Purpose {
     Peer,
     /// An operator, who will ask one thing.
     Admin,
+    /// Another member's guard, that wants a copy made: see `copying`.
+    Copy,
 }
 
 /// How a member introduces itself.
@@ -129,7 +131,20 @@ fn names(members: &[Member]) -> String {
     each.join(", ")
 }
 
-/// Writes the eight bytes.
+/// The eight bytes.
+pub fn prelude(purpose: Purpose) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(MAGIC);
+    bytes[4..6].copy_from_slice(&PROTOCOL.to_be_bytes());
+    bytes[6] = match purpose {
+        Purpose::Peer => 1,
+        Purpose::Admin => 2,
+        Purpose::Copy => 3,
+    };
+    bytes
+}
+
+/// Writes them.
 ///
 /// # Errors
 /// The connection failed.
@@ -137,14 +152,7 @@ pub async fn write_prelude(
     to: &mut (impl AsyncWrite + Unpin),
     purpose: Purpose,
 ) -> std::io::Result<()> {
-    let mut bytes = [0; 8];
-    bytes[..4].copy_from_slice(MAGIC);
-    bytes[4..6].copy_from_slice(&PROTOCOL.to_be_bytes());
-    bytes[6] = match purpose {
-        Purpose::Peer => 1,
-        Purpose::Admin => 2,
-    };
-    to.write_all(&bytes).await
+    to.write_all(&prelude(purpose)).await
 }
 
 /// Reads them. An answering daemon repeats the purpose that it was asked for.
@@ -154,6 +162,14 @@ pub async fn write_prelude(
 pub async fn read_prelude(from: &mut (impl AsyncRead + Unpin)) -> Result<Purpose, HandshakeError> {
     let mut bytes = [0; 8];
     from.read_exact(&mut bytes).await?;
+    purpose(bytes)
+}
+
+/// What a prelude says.
+///
+/// # Errors
+/// A stranger, another version, or an unknown purpose.
+pub fn purpose(bytes: [u8; 8]) -> Result<Purpose, HandshakeError> {
     if !bytes.starts_with(MAGIC) {
         return Err(HandshakeError::Stranger);
     }
@@ -164,6 +180,7 @@ pub async fn read_prelude(from: &mut (impl AsyncRead + Unpin)) -> Result<Purpose
     match bytes[6] {
         1 => Ok(Purpose::Peer),
         2 => Ok(Purpose::Admin),
+        3 => Ok(Purpose::Copy),
         other => Err(HandshakeError::Purpose(other)),
     }
 }
@@ -305,6 +322,6 @@ mod tests {
         };
         assert!(read(b"GET / HTTP/1.1").await.contains("no yoke daemon"));
         assert!(read(b"YOKE\x00\x09\x01\x00").await.contains("version 9"));
-        assert!(read(b"YOKE\x00\x02\x09\x00").await.contains("unknown (9)"));
+        assert!(read(b"YOKE\x00\x03\x09\x00").await.contains("unknown (9)"));
     }
 }

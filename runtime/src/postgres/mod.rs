@@ -31,7 +31,7 @@ pub mod names;
 mod observe;
 pub mod processes;
 mod roles;
-mod session;
+pub(crate) mod session;
 pub mod sessions;
 pub mod settings;
 pub mod stamp;

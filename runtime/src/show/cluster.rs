@@ -1,5 +1,6 @@
 //! Every member's own view, put together into one picture.
 
+use super::hooks;
 use crate::admin::Report;
 use crate::log::named;
 use serde::Serialize;
@@ -50,6 +51,13 @@ pub struct Row {
     pub lag_bytes: Option<u64>,
     /// Whether the record names its copy.
     pub in_sync: Option<bool>,
+    /// Where the virtual address is, and what went wrong with it.
+    pub vip: Option<String>,
+    /// What the role command was told last, and what came of it.
+    pub role_command: Option<String>,
+    /// Of the two what concerns people now.
+    #[serde(skip)]
+    pub notes: Vec<String>,
     /// What keeps it from what it should be.
     pub fault: Option<String>,
     /// Why its daemon did not answer.
@@ -141,6 +149,9 @@ impl Answers<'_> {
             position: None,
             lag_bytes: None,
             in_sync: None,
+            vip: None,
+            role_command: None,
+            notes: Vec::new(),
             fault: None,
             error: None,
         };
@@ -155,6 +166,9 @@ impl Answers<'_> {
             }
         };
         row.reachable = true;
+        row.vip = hooks::vip(report);
+        row.role_command = hooks::role_command(report);
+        row.notes = hooks::notes(report);
         let view = &report.view;
         row.fault = view
             .stays_out

@@ -19,9 +19,10 @@ pub fn render(cluster: &Cluster) -> String {
     let notes: Vec<String> = cluster
         .members
         .iter()
-        .filter_map(|row| {
-            let note = row.fault.as_ref().or(row.error.as_ref())?;
-            Some(format!("{}: {note}\n", row.member))
+        .flat_map(|row| {
+            let wrong = row.fault.as_ref().or(row.error.as_ref());
+            let note = |note| format!("{}: {note}\n", row.member);
+            wrong.into_iter().chain(&row.notes).map(note)
         })
         .collect();
     if !notes.is_empty() {

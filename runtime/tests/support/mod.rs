@@ -6,7 +6,7 @@ pub mod cluster;
 use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -89,6 +89,9 @@ pub fn context(me: MemberId, dir: &Path) -> Context {
         // Another PostgreSQL than the newest installed one.
         pg_bin: std::env::var_os("YOKE_TEST_PG_BIN").map(PathBuf::from),
         member_ips: vec![ip; 3],
+        // Nobody listens there.
+        daemons: vec![SocketAddr::new(ip, 1); 3],
+        vip: None,
         decision_timeout: yoke_core::Duration::secs(2),
         sync_timeout: yoke_core::Duration::secs(1),
         health_timeout: yoke_core::Duration::secs(3),
