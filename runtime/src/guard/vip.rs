@@ -31,6 +31,8 @@ pub(super) struct Address {
     ending: Ending,
     /// The command under way, for the log.
     name: String,
+    /// For the log, once the daemon has begun its own.
+    unsaid: Vec<String>,
     /// What the daemon was told.
     told: Option<VipView>,
     environment: Vec<(&'static str, String)>,
@@ -62,6 +64,7 @@ impl Address {
             words,
             ending: Ending::default(),
             name: String::new(),
+            unsaid: Vec::new(),
             told: None,
             environment: context.hook_environment(),
         })
@@ -130,7 +133,7 @@ impl Process {
                 Word::Said(line) => format!("{name}: {line}"),
                 Word::Ended(ran) => format!("{name} {ran}"),
             };
-            self.tell(&GuardReply::Explain(text));
+            self.address.unsaid.push(text);
             if let Word::Ended(ran) = &word {
                 self.address.keeper.ended(ran);
             }
@@ -141,7 +144,12 @@ impl Process {
                 "{} has not ended yet, and is waited for no longer",
                 self.address.name
             );
-            self.tell(&GuardReply::Explain(text));
+            self.address.unsaid.push(text);
+        }
+        if self.stage == Stage::Guarding {
+            for text in std::mem::take(&mut self.address.unsaid) {
+                self.tell(&GuardReply::Explain(text));
+            }
         }
         let view = self.address.keeper.view();
         if self.link.is_some() && self.stage == Stage::Guarding && view != self.address.told {

@@ -6,7 +6,7 @@ use crate::postgres::execute::Ending;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, Uid, User};
 use std::io::{PipeReader, Read};
@@ -137,9 +137,12 @@ fn spawn(hook: &Hook) -> std::io::Result<(Child, PipeReader)> {
         command.env("USER", &user.name).env("HOME", user.dir);
     }
     let parent = nix::unistd::getpid();
-    // SAFETY: between fork and exec two system calls are made on values that were computed before, and nothing else.
+    let nothing = SigSet::empty();
+    // SAFETY: between fork and exec three system calls are made on values that were computed before, and nothing else.
     unsafe {
         command.pre_exec(move || {
+            // The guard blocks signals to read them from a descriptor. A shell that inherits that waits for ever.
+            nothing.thread_set_mask()?;
             nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
             match nix::unistd::getppid() == parent {
                 true => Ok(()),
@@ -357,6 +360,17 @@ mod tests {
         assert_eq!(ran.end, End::TimedOut);
         assert!(ran.took < Duration::from_secs(5), "{ran}");
         assert!(!is_alive(&read(&file)));
+    }
+
+    /// As the guard's threads do.
+    #[test]
+    fn blocked_signals_are_not_inherited() {
+        let blocked = std::thread::spawn(|| {
+            SigSet::all().thread_block().unwrap();
+            play("sleep 0.1; echo done", 9_000).0
+        });
+        let ran = blocked.join().unwrap();
+        assert!(ran.succeeded(), "{ran}");
     }
 
     #[test]

@@ -80,8 +80,10 @@ pub struct Keeper {
     under_way: Option<(Change, bool)>,
     /// Serving has ended in this run.
     left: Option<RunId>,
-    /// Until then the end of serving is not told.
+    /// Until then the end of serving is not told; set once a removal.
     hold: Option<Instant>,
+    /// The removal was waited for in vain.
+    held: bool,
     place: (Place, Instant),
     failed: Option<String>,
 }
@@ -96,6 +98,7 @@ impl Keeper {
             under_way: None,
             left: None,
             hold: None,
+            held: false,
             place: (Place::Away, now),
             failed: None,
         };
@@ -127,7 +130,7 @@ impl Keeper {
     pub fn leave(&mut self, now: Instant, run: Option<RunId>) {
         self.left = run.or(self.left);
         self.wanted = false;
-        if self.hold.is_none() && !self.is_away() {
+        if self.hold.is_none() && !self.held && !self.is_away() {
             self.hold = Some(now + HOLD);
         }
     }
@@ -170,6 +173,7 @@ impl Keeper {
         }
         if self.is_away() {
             self.hold = None;
+            self.held = false;
         }
         let place = match (self.under_way, &self.present) {
             (Some((Change::Add, false)), _) => Place::Coming,
@@ -193,7 +197,9 @@ impl Keeper {
 
     /// The removal was waited for in vain: true once.
     pub fn gives_up_waiting(&mut self, now: Instant) -> bool {
-        self.hold.take_if(|until| now >= *until).is_some()
+        let over = self.hold.take_if(|until| now >= *until).is_some();
+        self.held |= over;
+        over
     }
 
     /// Nothing is under way and nothing to be done.
@@ -312,8 +318,15 @@ mod tests {
         assert_eq!(keeper.holds_until(at(1_000)), None);
         assert!(!keeper.gives_up_waiting(at(999)));
         assert!(keeper.gives_up_waiting(at(1_000)) && !keeper.gives_up_waiting(at(1_000)));
+        // Nor is it waited for a second time.
+        keeper.leave(at(1_100), None);
+        assert_eq!(
+            (keeper.poll(at(1_100)), keeper.holds_until(at(1_100))),
+            (None, None)
+        );
         assert!(!keeper.is_idle());
         keeper.ended(&ran(End::TimedOut));
+        assert_eq!(keeper.poll(at(9_000)), None);
         assert!(keeper.is_idle());
         assert!(keeper.view().unwrap().failed.is_some());
     }
