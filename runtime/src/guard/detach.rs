@@ -18,9 +18,10 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Closes what whoever started the daemon left open by mistake, and it inherited: a pipe whose end somebody waits for.
 /// Call it before anything is opened.
 pub(super) fn close_inherited_files() {
-    // Best effort: Linux before 5.9 lacks it, and what stays open does no harm to us.
+    // Best effort: Linux before 5.9 lacks it, and what stays open does no harm to us. By number: the C library of Debian 11
+    // has no name for it.
     // SAFETY: no file is open yet that anything in this process owns, but for the three standard ones.
-    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
 
 /// Makes this process one that outlives its session, adopts orphans, and is not paged out. Call it before any thread is
