@@ -78,6 +78,9 @@ async fn perform(
         network.place(&mut plan);
     }
     if let Some(wrapper) = setting.wrapper {
+        // Whoever runs it may have no way to where it was built.
+        plan.program = dir.join("yoke");
+        std::fs::copy(programs::yoke(), &plan.program).map_err(|e| e.to_string())?;
         for place in &mut plan.places {
             place.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
         }

@@ -6,7 +6,7 @@ use crate::copying::Copies;
 use crate::driver::{Driver, Input, Parts};
 use crate::guard::GuardLink;
 use crate::hands::{Hands, HandsError};
-use crate::hooks::{Roles, Standing};
+use crate::hooks::{Announcer, Roles, Standing};
 use crate::peer::listen::Listen;
 use crate::peer::{Directory, Hello, Mailbox, link::Link};
 use crate::persister::Persister;
@@ -147,8 +147,10 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
         mailboxes: mailboxes.clone(),
         persister,
         successor,
-        standing,
-        roles: roles(&config).map_err(system("no thread can be started"))?,
+        hooks: Announcer::new(
+            standing,
+            roles(&config).map_err(system("no thread can be started"))?,
+        ),
     });
     driver.run(to_driver).await?;
     // The last word may be a release: with it the others need not wait out their promises.

@@ -5,14 +5,14 @@ use crate::admin::{Report, Request, Response, protocol::MemberEntry};
 use crate::clock;
 use crate::guard::GuardReply;
 use crate::hands::{Hands, HandsError};
-use crate::hooks::{Hooks, Roles, Standing, VipView};
+use crate::hooks::Announcer;
 use crate::log::named;
 use crate::peer::Mailbox;
 use crate::persister::Persister;
 use crate::upgrade::{Replacement, Successor};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 use yoke_core::event::Boot;
 use yoke_core::member::MemberId;
@@ -69,9 +69,7 @@ pub struct Driver {
     mailboxes: HashMap<MemberId, Arc<Mailbox>>,
     persister: Persister,
     replacement: Replacement,
-    standing: watch::Sender<Standing>,
-    roles: Option<Roles>,
-    vip: Option<VipView>,
+    hooks: Announcer,
     aborted: bool,
     /// Operators that wait for a reply.
     waiting: HashMap<u64, oneshot::Sender<Response>>,
@@ -111,10 +109,8 @@ pub struct Parts {
     pub persister: Persister,
     /// What the daemon becomes by an upgrade.
     pub successor: Successor,
-    /// Where this member stands, for whoever goes by it.
-    pub standing: watch::Sender<Standing>,
-    /// The role command; none is configured.
-    pub roles: Option<Roles>,
+    /// To those who go by where this member stands.
+    pub hooks: Announcer,
 }
 
 impl Driver {
@@ -133,9 +129,7 @@ impl Driver {
             mailboxes: parts.mailboxes,
             persister: parts.persister,
             replacement: Replacement::by(parts.successor),
-            standing: parts.standing,
-            roles: parts.roles,
-            vip: None,
+            hooks: parts.hooks,
             aborted: false,
             waiting: HashMap::new(),
             requests: 0,
@@ -239,28 +233,16 @@ impl Driver {
             members: self.members.clone(),
             now: clock::now(),
             view: self.node.view(),
-            hooks: Hooks {
-                vip: self.vip.clone(),
-                role: self.roles.as_ref().and_then(Roles::told),
-            },
+            hooks: self.hooks.shown(),
         }
     }
 
-    /// Tells those who go by it where this member stands, when that changes.
+    /// Tells those who go by it where this member stands.
     fn tell_standing(&mut self) {
-        let Some(database) = &self.database else {
-            return;
-        };
-        let standing = Standing::of(&self.node.view());
-        if *self.standing.borrow() == standing {
-            return;
-        }
-        let before = self.standing.send_replace(standing);
-        if let Some(run) = standing.admits.filter(|_| before.admits != standing.admits) {
+        if let Some(database) = &self.database
+            && let Some(run) = self.hooks.tell(&self.node.view())
+        {
             database.hands.admits(run);
-        }
-        if let (Some(roles), Some(role)) = (&mut self.roles, standing.role) {
-            roles.is(role);
         }
     }
 
@@ -280,15 +262,7 @@ impl Driver {
                 done,
                 total,
             },
-            GuardReply::Vip(vip) => {
-                if let Some(failed) = vip.as_ref().and_then(|v| v.failed.as_ref())
-                    && self.vip.as_ref().and_then(|v| v.failed.as_ref()) != Some(failed)
-                {
-                    warn!("virtual address: {failed}");
-                }
-                self.vip = vip;
-                return;
-            }
+            GuardReply::Vip(vip) => return self.hooks.vip_is(vip),
             GuardReply::Explain(text) | GuardReply::Refused(text) => {
                 return info!("guard: {}", self.named(&text));
             }

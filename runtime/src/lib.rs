@@ -4,8 +4,10 @@
 //!   peer::listen ─┐                      ┌─► persister ─► state_file
 //!   admin::server ┼─► driver (the node,  ┼─► peer::mailbox ─► peer::link
 //!   persister ────┤    and the steward)  ┼─► hands ─► the guard, or SQL sessions
-//!   hands ────────┘                      └─► replies, log
+//!   hands ────────┘                      ├─► hooks::role
+//!                                        └─► replies, log
 //! ```
+//! Another member's guard has its copy made by `copying::serve`, past the driver: that only says where this member stands.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admin;

@@ -10,14 +10,17 @@
 //! | `run` | one command, to its end or its time limit |
 //! | `vip` | what is to be done with the address, and when: no clock, no process |
 //! | `role` | the role command, on a thread of its own |
+//! | `announce` | the driver's end of all this |
 //! | `standing` | what of the node's view concerns all this |
 
+pub mod announce;
 pub mod quotes;
 pub mod role;
 pub mod run;
 pub mod standing;
 pub mod vip;
 
+pub use announce::Announcer;
 pub use role::{Roles, Told};
 pub use standing::{Role, Standing};
 pub use vip::{Vip, VipView};

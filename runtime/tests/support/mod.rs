@@ -101,6 +101,11 @@ pub fn context(me: MemberId, dir: &Path) -> Context {
 impl Host {
     /// A host without data.
     pub async fn empty(me: MemberId) -> Host {
+        Host::of(me, |_, _| {}).await
+    }
+
+    /// The same with something else in its configuration; the directory is the test's own.
+    pub async fn of(me: MemberId, change: impl FnOnce(&mut Context, &Path)) -> Host {
         let dir = tempfile::Builder::new()
             .prefix("yoke-")
             .tempdir_in("/tmp")
@@ -113,7 +118,8 @@ impl Host {
         for sub in ["pg", "status"] {
             std::fs::create_dir(dir.path().join(sub)).expect("a directory");
         }
-        let context = context(me, dir.path());
+        let mut context = context(me, dir.path());
+        change(&mut context, dir.path());
         PgUser::of(&context)
             .expect("a user for PostgreSQL")
             .own(&dir.path().join("pg"))
