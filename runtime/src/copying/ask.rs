@@ -24,6 +24,8 @@ const REACH: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(20);
 /// While it copies it says each second that it does.
 const SILENCE: Duration = Duration::from_secs(15);
+/// A command that adds nothing to the copy for so long hangs.
+const STALL: Duration = Duration::from_secs(600);
 /// How long the write-ahead log may take to come and, at the end, to be whole.
 const WAL: Duration = Duration::from_secs(30);
 /// How often it is looked whether this is to end, and how large the copy is.
@@ -109,6 +111,7 @@ impl Copying<'_> {
     ) -> Said<(String, String)> {
         (self.progress)(0, total);
         let mut measured = Instant::now();
+        let (mut bytes, mut grown) = (0, Instant::now());
         let mut heard = Instant::now();
         loop {
             self.check_wanted()?;
@@ -126,7 +129,15 @@ impl Copying<'_> {
                 None => {}
             }
             if measured.elapsed() > MEASURE {
-                (self.progress)(size(directory).min(total), total);
+                let now = size(directory);
+                if now != bytes {
+                    (bytes, grown) = (now, Instant::now());
+                }
+                if grown.elapsed() > STALL {
+                    let seconds = STALL.as_secs();
+                    return Err(format!("nothing was added to the copy for {seconds} s"));
+                }
+                (self.progress)(bytes.min(total), total);
                 measured = Instant::now();
             }
         }
