@@ -143,6 +143,9 @@ impl Keeper {
         if change == Change::Remove {
             // Whatever came of it: to do it again and again would not help.
             self.present = None;
+            // This removal is over, though it may be added again at once; the next one is waited for anew.
+            self.hold = None;
+            self.held = false;
         }
         let name = change.name();
         self.failed = (!ran.succeeded() && !unwanted).then(|| format!("{name} {ran}"));
@@ -390,6 +393,21 @@ mod tests {
         assert_eq!(keeper.poll(at(200)), None);
         keeper.ended(&ran(End::Exit(0)));
         assert_eq!(begun(&mut keeper, at(300)), Some((Change::Add, "a".into())));
+    }
+
+    #[test]
+    fn each_removal_is_waited_for_anew() {
+        let mut keeper = Keeper::new(at(0), Some(vip("a")));
+        assert!(begun(&mut keeper, at(0)).is_some());
+        assert!(keeper.gives_up_waiting(at(1_000)));
+        keeper.admit(RUN);
+        keeper.ended(&ran(End::TimedOut));
+        assert_eq!(
+            begun(&mut keeper, at(9_000)),
+            Some((Change::Add, "a".into()))
+        );
+        keeper.leave(at(9_010), Some(RUN));
+        assert_eq!(keeper.holds_until(at(9_020)), Some(at(10_010)));
     }
 
     #[test]
