@@ -34,6 +34,8 @@ pub struct Setting<'a> {
     pub more: &'a str,
     /// Called when everything is made and nothing runs yet.
     pub before: Option<Before<'a>>,
+    /// What the daemons are run by, instead of directly.
+    pub wrapper: Option<&'a [&'a str]>,
     /// The body's first state is another one than healthy and in sync.
     pub as_it_comes: bool,
 }
@@ -78,6 +80,14 @@ async fn perform(
         network.place(&mut plan);
     }
     plan.more += setting.more;
+    if let Some(wrapper) = setting.wrapper {
+        // Whoever runs it may have no way to where it was built.
+        plan.program = dir.join("yoke");
+        std::fs::copy(programs::yoke(), &plan.program).map_err(|e| e.to_string())?;
+        for place in &mut plan.places {
+            place.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+        }
+    }
     let cluster = Cluster::make(&plan, Programs::find()?)?;
     if let Some(before) = setting.before {
         before(&cluster)?;

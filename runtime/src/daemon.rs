@@ -3,9 +3,11 @@
 use crate::admin::{desk::Desk, protocol::MemberEntry};
 use crate::check::{self, Findings, Level};
 use crate::config::{ConfigError, Configuration};
+use crate::copying::Copies;
 use crate::driver::{Driver, Input, Parts};
 use crate::guard::GuardLink;
 use crate::hands::{Hands, HandsError};
+use crate::hooks::{Announcer, Roles, Standing};
 use crate::peer::listen::Listen;
 use crate::peer::{Directory, Mailbox, link::Link};
 use crate::persister::Persister;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use yoke_core::event::Boot;
@@ -133,7 +135,11 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
         nonce: rand::random(),
         guard: view,
     };
-    let (mailboxes, links) = peers(&config, &directory, &inputs, listeners);
+    let (standing, watched) = watch::channel(Standing::default());
+    let copies = config
+        .context()
+        .map(|context| Copies::new(context, config.sync_command.clone(), watched));
+    let (mailboxes, links) = peers(&config, &directory, &inputs, listeners, copies);
     drop(inputs);
     let driver = Driver::new(Parts {
         config: core.clone(),
@@ -144,6 +150,10 @@ async fn serve(config: Configuration) -> Result<(), DaemonError> {
         mailboxes: mailboxes.clone(),
         persister,
         successor,
+        hooks: Announcer::new(
+            standing,
+            roles(&config).map_err(system("no thread can be started"))?,
+        ),
     });
     driver.run(to_driver).await?;
     // The last word may be a release: with it the others need not wait out their promises.
@@ -180,6 +190,7 @@ fn peers(
     directory: &Arc<Directory>,
     inputs: &mpsc::Sender<Input>,
     listeners: Vec<TcpListener>,
+    copies: Option<Copies>,
 ) -> (HashMap<MemberId, Arc<Mailbox>>, JoinSet<()>) {
     let core = &config.core;
     // Dead connections are given up well before a promise runs out.
@@ -202,6 +213,7 @@ fn peers(
         Arc::clone(directory),
         inputs.clone(),
         patience,
+        copies,
     );
     for listener in listeners {
         tokio::spawn(Arc::clone(&listen).run(listener));
@@ -277,6 +289,16 @@ async fn database(
     let sessions = Sessions::new(context.clone()).told_by(reload);
     let hands = Hands::new(guard, view, sessions, Arc::clone(directory), inputs.clone());
     Ok((Some((hands, context)), view))
+}
+
+/// The role command's thread; none without a command, or without a role.
+fn roles(config: &Configuration) -> io::Result<Option<Roles>> {
+    match (&config.role_command, config.context()) {
+        (Some(command), Some(context)) => {
+            Roles::start(command.clone(), context.hook_environment()).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 fn entries(config: &Configuration) -> Vec<MemberEntry> {

@@ -5,6 +5,7 @@ use crate::admin::{Request, Response, desk::Desk};
 use crate::clock;
 use crate::guard::GuardReply;
 use crate::hands::{Hands, HandsError};
+use crate::hooks::Announcer;
 use crate::log::named;
 use crate::peer::Mailbox;
 use crate::persister::Persister;
@@ -69,6 +70,7 @@ pub struct Driver {
     mailboxes: HashMap<MemberId, Arc<Mailbox>>,
     persister: Persister,
     replacement: Replacement,
+    hooks: Announcer,
     aborted: bool,
     /// Operators that wait for a reply.
     waiting: HashMap<u64, oneshot::Sender<Response>>,
@@ -111,6 +113,8 @@ pub struct Parts {
     pub persister: Persister,
     /// What the daemon becomes by an upgrade.
     pub successor: Successor,
+    /// To those who go by where this member stands.
+    pub hooks: Announcer,
 }
 
 impl Driver {
@@ -131,6 +135,7 @@ impl Driver {
             mailboxes: parts.mailboxes,
             persister: parts.persister,
             replacement: Replacement::by(parts.successor),
+            hooks: parts.hooks,
             aborted: false,
             waiting: HashMap::new(),
             requests: 0,
@@ -163,6 +168,7 @@ impl Driver {
             }
             self.ring();
             self.settle();
+            self.tell_standing();
             self.replacement.happen();
         }
         if let Some(database) = &mut self.database {
@@ -213,7 +219,9 @@ impl Driver {
         match request {
             Request::List => {
                 // Whoever asked may be gone: then nobody misses the answer.
-                let report = self.desk.report(clock::now(), self.node.view());
+                let report = self
+                    .desk
+                    .report(clock::now(), self.node.view(), self.hooks.shown());
                 let _ = answer.send(Response::Report(Box::new(report)));
                 None
             }
@@ -264,6 +272,15 @@ impl Driver {
         }
     }
 
+    /// Tells those who go by it where this member stands.
+    fn tell_standing(&mut self) {
+        if let Some(database) = &self.database
+            && let Some(run) = self.hooks.tell(&self.node.view())
+        {
+            database.hands.admits(run);
+        }
+    }
+
     fn ids(&self, names: &[String]) -> Result<Vec<MemberId>, String> {
         let id = |name: &String| {
             self.config
@@ -293,6 +310,7 @@ impl Driver {
                 done,
                 total,
             },
+            GuardReply::Vip(vip) => return self.hooks.vip_is(vip),
             GuardReply::Explain(text) | GuardReply::Refused(text) => {
                 return info!("guard: {}", self.named(&text));
             }

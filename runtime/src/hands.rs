@@ -65,6 +65,11 @@ impl Hands {
         self.guard.send(GuardRequest::Permission(permission));
     }
 
+    /// Tells the guard that this run's primary admits clients.
+    pub fn admits(&self, run: RunId) {
+        self.guard.send(GuardRequest::Admits { run });
+    }
+
     /// Begins a step. Its outcome comes by the guard's reply, or as an input.
     pub fn carry_out(&mut self, order: Order) {
         if order.step.is_guards() {
@@ -95,7 +100,9 @@ impl Hands {
             }
         };
         if timeout(DISMISSAL, ended).await.is_err() {
-            warn!("the guard has not ended yet: it waits for PostgreSQL's last processes to end");
+            warn!(
+                "the guard has not ended yet: it waits for PostgreSQL's last processes, or for remove_command, to end"
+            );
         }
     }
 

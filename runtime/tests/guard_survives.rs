@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use support::{A, B, Host, eventually, is_guard, now};
+use yoke::guard::hello::PROTOCOL;
 use yoke::guard::wire::encode;
 use yoke::guard::{GuardLink, GuardRequest};
 use yoke::postgres::Upstream;
@@ -142,14 +143,15 @@ async fn r16_only_the_holder_of_the_lock_is_heard() {
     assert!(why.contains("holds yoke.lock"), "{why}");
 
     // Who brings nothing at all, and who speaks another language: both learn which one is spoken here.
-    for greeting in [b"YOKEGARD\0\0\0\x02", b"YOKEGARD\0\0\0\x63"] {
+    let greeting = |protocol: u32| [&b"YOKEGARD"[..], &protocol.to_be_bytes()].concat();
+    for spoken in [PROTOCOL, 99] {
         let mut stream =
             UnixStream::connect(a.context.status_dir.join("guard.sock")).expect("it listens");
-        stream.write_all(greeting).expect("sent");
+        stream.write_all(&greeting(spoken)).expect("sent");
         let mut answer = Vec::new();
         // It hangs up.
         stream.read_to_end(&mut answer).expect("an end");
-        assert!(answer.starts_with(b"YOKEGARD\0\0\0\x02"), "{answer:?}");
+        assert!(answer.starts_with(&greeting(PROTOCOL)), "{answer:?}");
     }
     // Another database is not taken over either.
     let mut context = a.context.clone();

@@ -16,6 +16,7 @@ const QUICK: Setting<'_> = Setting {
     more: "  decision_timeout=2s\n",
     before: None,
     as_it_comes: false,
+    wrapper: None,
 };
 
 #[test]

@@ -81,6 +81,20 @@ impl Steward {
         })
     }
 
+    fn rewindable(&self, data: &DataDirectory) -> Result<(), String> {
+        // R17: what an operator's word left out is kept whole, until a second word gives it up.
+        if self.record().is_some_and(|record| record.forced) {
+            return Err(
+                "the primary's history was chosen by an operator, so what it lacks is kept whole"
+                    .to_owned(),
+            );
+        }
+        match data.rewindable {
+            true => Ok(()),
+            false => Err("it was run with neither wal_log_hints nor data checksums, so nobody knows which of its pages changed".to_owned()),
+        }
+    }
+
     /// The stamp of this member's copy, still in the directory: nothing has been rewritten.
     fn untouched<'a>(&self, data: &'a DataDirectory) -> Option<&'a Stamp> {
         data.stamp.as_ref().filter(|stamp| {
@@ -144,13 +158,6 @@ impl Steward {
                 _ => Lsn(0),
             },
         }
-    }
-}
-
-fn rewindable(data: &DataDirectory) -> Result<(), String> {
-    match data.rewindable {
-        true => Ok(()),
-        false => Err("it was run with neither wal_log_hints nor data checksums, so nobody knows which of its pages changed".to_owned()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! far each copy was, and why a member cannot be reached. Nothing is decided by it.
 
 use super::protocol::{Known, MemberEntry, Report};
+use crate::hooks::Hooks;
 use crate::peer::Directory;
 use std::sync::Arc;
 use yoke_core::member::MemberId;
@@ -79,7 +80,7 @@ impl Desk {
     }
 
     /// All of it.
-    pub fn report(&self, now: Instant, view: ClusterView) -> Report {
+    pub fn report(&self, now: Instant, view: ClusterView, hooks: Hooks) -> Report {
         let leads = view.role == RoleView::Leader;
         let known = (0..self.members.len() as u8)
             .map(MemberId)
@@ -92,6 +93,7 @@ impl Desk {
             now,
             view,
             known,
+            hooks,
         }
     }
 

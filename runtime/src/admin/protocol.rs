@@ -1,5 +1,6 @@
 //! One question, one answer, one connection each. It begins as every connection does: see `peer::handshake`.
 
+use crate::hooks::Hooks;
 use crate::postgres::lost::Lost;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -55,6 +56,8 @@ pub struct Report {
     pub view: ClusterView,
     /// What it last knew of each member, in order.
     pub known: Vec<Known>,
+    /// What became of the operator's own commands.
+    pub hooks: Hooks,
 }
 
 /// What one member last knew of another.

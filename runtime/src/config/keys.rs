@@ -9,8 +9,6 @@ pub struct Key {
     pub name: &'static str,
     /// What it is for, in a few words, with its default.
     pub help: &'static str,
-    /// Whether it does something yet.
-    pub works: bool,
 }
 
 const fn key(section: &'static str, name: &'static str, help: &'static str) -> Key {
@@ -18,15 +16,6 @@ const fn key(section: &'static str, name: &'static str, help: &'static str) -> K
         section,
         name,
         help,
-        works: true,
-    }
-}
-
-/// Known, so that the original's files are taken as they are, but without effect in this version.
-const fn idle(section: &'static str, name: &'static str, help: &'static str) -> Key {
-    Key {
-        works: false,
-        ..key(section, name, help)
     }
 }
 
@@ -114,15 +103,27 @@ pub const KEYS: &[Key] = &[
         "peers",
         "taken and not used: primary, secondary and monitor say it all",
     ),
-    idle(
+    key(
         "config",
         "sync_command",
-        "a command that makes a standby's copy instead of pg_basebackup",
+        "run on the primary's host to copy {{local_dir}} to {{slave_dir}} at {{slave_ip}}, before pg_basebackup is tried",
     ),
-    idle("vip", "ip", "the address that follows the primary"),
-    idle("vip", "add_command", "puts the address on this host"),
-    idle("vip", "remove_command", "takes it off"),
-    idle("role_change", "command", "run at each change of role"),
+    key("vip", "ip", "the address that follows the primary"),
+    key(
+        "vip",
+        "add_command",
+        "puts the address, which is appended, on this host",
+    ),
+    key(
+        "vip",
+        "remove_command",
+        "takes it off, before the role leaves",
+    ),
+    key(
+        "role_change",
+        "command",
+        "run at each change of role, with master, slave or single appended",
+    ),
 ];
 
 /// The key of that name in that section.

@@ -1,11 +1,13 @@
 //! The configuration file: read whole, checked whole, and every mistake named with its line and what to do.
 
+mod hooks;
 pub mod ini;
 pub mod keys;
 mod read;
 mod single;
 mod values;
 
+use crate::hooks::Vip;
 use crate::peer::Hello;
 use crate::postgres::Context;
 use ini::{Entry, Section};
@@ -44,7 +46,13 @@ pub struct Configuration {
     pub file: PathBuf,
     /// The lines of [config]'s keys.
     lines: BTreeMap<String, usize>,
-    /// Keys that were taken but do nothing yet: one sentence each, for the log.
+    /// The address that follows the primary.
+    pub vip: Option<Vip>,
+    /// What is told of each change of role.
+    pub role_command: Option<String>,
+    /// What copies this primary to a standby, before pg_basebackup is tried.
+    pub sync_command: Option<String>,
+    /// What may be meant otherwise: one sentence each, for the log.
     pub warnings: Vec<String>,
 }
 
@@ -114,13 +122,13 @@ impl Configuration {
     fn parse(text: &str) -> Result<Self, Wrong> {
         let mut sections = ini::parse(text).map_err(|e| at(e.line, e.what))?;
         single::unquote(&mut sections)?;
-        let warnings = check_keys(&sections)?;
-        let Some(config) = sections.into_iter().find(|s| s.name == "config") else {
+        check_keys(&sections)?;
+        let Some(config) = sections.iter().find(|s| s.name == "config") else {
             return Err(missing(
                 "the section [config] is missing: all of a host's settings stand in it",
             ));
         };
-        build(&config, warnings)
+        build(config, &sections)
     }
 
     /// Where a key of [config] stands, as `FILE:LINE`; `FILE (KEY)` where it is not given.
@@ -165,6 +173,8 @@ impl Configuration {
             decision_timeout: self.core.decision_timeout,
             sync_timeout: self.core.sync_timeout,
             health_timeout: self.core.health_timeout,
+            vip: self.vip.clone(),
+            daemons: self.addresses.clone(),
         })
     }
 
@@ -174,9 +184,8 @@ impl Configuration {
     }
 }
 
-/// Refuses what is not known; a sentence for each key that does nothing yet.
-fn check_keys(sections: &[Section]) -> Result<Vec<String>, Wrong> {
-    let mut warnings = Vec::new();
+/// Refuses what is not known.
+fn check_keys(sections: &[Section]) -> Result<(), Wrong> {
     for section in sections {
         if !keys::KEYS.iter().any(|k| k.section == section.name) {
             return Err(at(
@@ -189,30 +198,23 @@ fn check_keys(sections: &[Section]) -> Result<Vec<String>, Wrong> {
             ));
         }
         for entry in &section.entries {
-            match keys::find(&section.name, &entry.key) {
-                None => {
-                    return Err(at(
-                        entry.line,
-                        format!(
-                            "unknown key `{}` in [{}]: {}",
-                            entry.key,
-                            section.name,
-                            keys::meant(&section.name, &entry.key)
-                        ),
-                    ));
-                }
-                Some(key) if !key.works && !entry.value.is_empty() => warnings.push(format!(
-                    "line {}: `{}` in [{}] is known but does nothing in this version",
-                    entry.line, entry.key, section.name
-                )),
-                Some(_) => {}
+            if keys::find(&section.name, &entry.key).is_none() {
+                return Err(at(
+                    entry.line,
+                    format!(
+                        "unknown key `{}` in [{}]: {}",
+                        entry.key,
+                        section.name,
+                        keys::meant(&section.name, &entry.key)
+                    ),
+                ));
             }
         }
     }
-    Ok(warnings)
+    Ok(())
 }
 
-fn build(section: &Section, warnings: Vec<String>) -> Result<Configuration, Wrong> {
+fn build(section: &Section, sections: &[Section]) -> Result<Configuration, Wrong> {
     let (entry, me) = role(section)?;
     let (members, addresses) = members(section)?;
     check_own_address(section, entry, addresses[usize::from(me.0)])?;
@@ -270,7 +272,18 @@ fn build(section: &Section, warnings: Vec<String>) -> Result<Configuration, Wron
             ),
         ));
     }
+    let mut warnings = Vec::new();
+    let mut ips: Vec<IpAddr> = core
+        .ids()
+        .filter(|m| core.is_data(*m))
+        .map(|m| addresses[usize::from(m.0)].ip())
+        .collect();
+    ips.insert(0, addresses[usize::from(me.0)].ip());
+    let sync_command = hooks::sync_command(section, data_dir.as_deref(), &ips, &mut warnings)?;
     Ok(Configuration {
+        vip: hooks::vip(sections, &mut warnings)?,
+        role_command: hooks::role_command(sections)?,
+        sync_command,
         core,
         addresses,
         data_dir,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::hooks::vip::Change;
 
 const WHOLE: &str = "[config]
   advertise_ip=127.0.0.1
@@ -92,18 +93,116 @@ fn durations_are_seconds_or_have_a_unit() {
     }
 }
 
+/// As the original prints it.
+const HOOKS: &str = "  sync_command=rsync -a --delete {{local_dir}} {{slave_dir}}
+[vip]
+  ip=\"1.2.3.4\"
+  add_command=echo I’m the master, you should replace this with a real command
+  remove_command=echo I’m the slave, you should replace this with a real command
+[role_change]
+  command=/usr/local/bin/role-changed
+";
+
 #[test]
-fn keys_of_the_original_without_effect_are_warned_of() {
-    let text = format!(
-        "{WHOLE}\n[vip]\nip=10.0.0.9\nadd_command=ip addr add # x\n[role_change]\ncommand=\n"
+fn the_originals_commands_work_unchanged() {
+    let c = Configuration::parse(&format!("{WHOLE}{HOOKS}")).unwrap();
+    let vip = c.vip.clone().unwrap();
+    assert_eq!(vip.ip, "1.2.3.4");
+    assert_eq!(
+        vip.line(Change::Add),
+        "echo I’m the master, you should replace this with a real command 1.2.3.4"
     );
-    let c = Configuration::parse(&text).unwrap();
-    assert_eq!(c.warnings.len(), 2);
+    assert!(vip.line(Change::Remove).starts_with("echo I’m the slave"));
+    assert_eq!(
+        c.role_command.as_deref(),
+        Some("/usr/local/bin/role-changed")
+    );
     assert!(
-        c.warnings[0].contains("line 14: `ip` in [vip]"),
-        "{}",
-        c.warnings[0]
+        c.sync_command.is_some() && c.warnings.is_empty(),
+        "{:?}",
+        c.warnings
     );
+    // They go to the guard with all the rest.
+    assert_eq!(c.context().unwrap().vip, Some(vip));
+    let c = Configuration::parse(&format!("{WHOLE}[vip]\nip=\n[role_change]\ncommand=\n"));
+    let c = c.unwrap();
+    assert!(c.vip.is_none() && c.role_command.is_none());
+}
+
+#[test]
+fn mistakes_in_the_commands_are_named() {
+    let cases = [
+        (
+            "[vip]\nip=1.2.3.4\nadd_command=echo I'm the master\n",
+            "y.conf:14: add_command is `echo I'm the master`: no shell closes the ' before `m the master`",
+        ),
+        (
+            "[role_change]\ncommand=echo \"\n",
+            "y.conf:13: command is `echo \"`: no shell closes the \"",
+        ),
+        (
+            "[vip]\nip=1.2.3.4\nadd_command=true\nremove_command=ip addr del # x\n",
+            "y.conf:15: remove_command is `ip addr del # x`: everything after the #",
+        ),
+        (
+            "[vip]\nip=1.2.3.x\nadd_command=true\n",
+            "y.conf:13: ip is `1.2.3.x`: `1.2.3.x` is no IP address",
+        ),
+        (
+            "[vip]\nip=1.2.3.4/33\nadd_command=true\n",
+            "y.conf:13: ip is `1.2.3.4/33`: expected at most /32",
+        ),
+        (
+            "[vip]\nip=0.0.0.0\nadd_command=true\n",
+            "y.conf:13: ip is `0.0.0.0`: 0.0.0.0 means every address",
+        ),
+        (
+            "[vip]\nip=1.2.3.4\n",
+            "y.conf:13: [vip] has `ip`, but no add_command",
+        ),
+        (
+            "[vip]\nip=1.2.3.4\nremove_command=true\n",
+            "y.conf:14: [vip] has `remove_command`, but no add_command",
+        ),
+        (
+            "[vip]\nadd_command=true\nremove_command=true\n",
+            "y.conf:13: [vip] has commands but no `ip`",
+        ),
+        (
+            "sync_command=cp -a {{local_dir}}. {{slave}}\n",
+            "y.conf:12: sync_command is `cp -a {{local_dir}}. {{slave}}`: {{slave}} is not known: expected {{local_dir}}, {{slave_dir}} or {{slave_ip}}",
+        ),
+        ("sync_command=true\n", "it does not say where to"),
+        ("sync_command=cp ' {{slave_dir}}\n", "no shell closes the '"),
+    ];
+    for (lines, expected) in cases {
+        let said = error(&format!("{WHOLE}{lines}"));
+        assert!(said.contains(expected), "{lines}: {said}");
+    }
+    let spaced = with("/2/data\n  status", "/2/my data\n  status");
+    let said = error(&format!("{spaced}{HOOKS}"));
+    assert!(
+        said.contains("y.conf:12: sync_command cannot be used"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_may_be_meant_otherwise_is_warned_of() {
+    let warnings = |text: &str| Configuration::parse(text).unwrap().warnings;
+    let alone = warnings(&format!("{WHOLE}[vip]\nip=10.0.0.9/24\nadd_command=true\n"));
+    assert!(
+        alone.len() == 1 && alone[0].starts_with("line 12: [vip] has no remove_command"),
+        "{alone:?}"
+    );
+    let far = WHOLE.replace("primary=127.0.0.1:4401", "primary=127.0.0.9:4401");
+    let here = warnings(&format!("{far}{HOOKS}"));
+    assert!(
+        here.len() == 1 && here[0].starts_with("line 12: sync_command copies to this very host"),
+        "{here:?}"
+    );
+    let there = HOOKS.replace("{{slave_dir}}", "{{slave_ip}}:{{slave_dir}}");
+    assert!(warnings(&format!("{far}{there}")).is_empty());
 }
 
 #[test]

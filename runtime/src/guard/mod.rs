@@ -25,6 +25,7 @@
 //! | `orders` | carrying out one order |
 //! | `worker` | what may wait for a disk, on a thread of its own |
 //! | `database` | the postmaster: signals, reaping, fence, sweep |
+//! | `vip` | the virtual address: added when clients are admitted, removed when serving ends |
 //! | `cgroup` | a control group for it |
 
 mod cgroup;
@@ -37,6 +38,7 @@ mod link;
 mod orders;
 mod process;
 mod untold;
+mod vip;
 pub mod wire;
 mod worker;
 
@@ -55,6 +57,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use yoke_core::Guard;
 
 /// Runs as the guard process of this status directory; what it has to know of the database comes on standard input.
@@ -85,6 +88,10 @@ fn run(status_dir: &Path) -> Said<()> {
             told: false,
         },
     };
+    let worker =
+        worker::Worker::spawn(context.clone()).map_err(|e| failed("start its worker", &e))?;
+    let address = vip::Address::new(&context, Arc::clone(&worker.wake))
+        .map_err(|e| failed("start a thread", &e))?;
     let nonce = RandomState::new().hash_one((now(), std::process::id()));
     let mut process = Process {
         machine: Guard::new(context.config(), nonce),
@@ -93,9 +100,10 @@ fn run(status_dir: &Path) -> Said<()> {
         alone_since: now(),
         untold: Untold::default(),
         leaving: false,
-        worker: worker::Worker::spawn(context.clone())
-            .map_err(|e| failed("start its worker", &e))?,
+        worker,
+        address,
         database: database::Database::new(processes, cgroup::Cgroup::new()),
+        gone: None,
         signals,
         timer: TimerFd::new(
             ClockId::CLOCK_BOOTTIME,

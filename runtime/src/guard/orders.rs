@@ -24,7 +24,14 @@ impl Process {
                 });
             }
             Step::Stop(mode) if self.database.is_there() => {
+                self.address.leave(run);
                 self.database.stop(number, mode);
+            }
+            // Answered when the address is gone, too.
+            Step::Stop(_) if self.gone.is_some() => {
+                if let Some(gone) = &mut self.gone {
+                    gone.stops.push(number);
+                }
             }
             // Nothing was started since everything was seen gone.
             Step::Stop(_) => self.answer(number, Outcome::Done),

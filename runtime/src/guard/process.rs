@@ -1,10 +1,11 @@
 //! The guard's loop: one thread between the daemon, the clock, its children and the worker. It never waits for a disk.
 
-use crate::guard::database::{Database, reap_orphans};
+use crate::guard::database::{Database, Gone, reap_orphans};
 use crate::guard::door::Door;
 use crate::guard::hello::Hello;
 use crate::guard::link::Link;
 use crate::guard::untold::Untold;
+use crate::guard::vip::Address;
 use crate::guard::wire::{GuardReply, GuardRequest};
 use crate::guard::worker::{Job, Worker};
 use crate::postgres::{Context, Upstream};
@@ -42,6 +43,9 @@ pub(super) struct Process {
     pub(super) leaving: bool,
     pub(super) worker: Worker,
     pub(super) database: Database,
+    /// The database is seen gone, but not the virtual address yet.
+    pub(super) gone: Option<Gone>,
+    pub(super) address: Address,
     /// Children that ended, and who asks it to end.
     pub(super) signals: SignalFd,
     pub(super) timer: TimerFd,
@@ -96,7 +100,10 @@ impl Process {
     }
 
     fn is_idle(&self) -> bool {
-        !self.database.is_there() && self.machine.view().order.is_none()
+        !self.database.is_there()
+            && self.gone.is_none()
+            && self.address.is_idle()
+            && self.machine.view().order.is_none()
     }
 
     fn ends_alone_at(&self) -> Option<Instant> {
@@ -110,6 +117,7 @@ impl Process {
             self.database.next_look(),
             self.door.next_due(),
             self.ends_alone_at(),
+            self.address.holds_until(),
             match self.stage {
                 Stage::Clearing { next, .. } => Some(next),
                 Stage::Guarding => None,
@@ -184,16 +192,26 @@ impl Process {
             self.take_report(report);
             self.tell_machine();
         }
+        self.look_at_address();
         if let Stage::Clearing { next, told } = self.stage {
             self.clear(next, told);
         }
         self.look_at_database();
         self.tell_machine();
+        self.look_at_address();
     }
 
     /// Does what is due with the database; what it tells comes to the machine with the next `tell_machine`.
     pub(super) fn look_at_database(&mut self) {
-        let Some(gone) = self.database.look(now()) else {
+        if let Some(gone) = self.database.look(now()) {
+            self.address.leave(Some(gone.run));
+            self.gone = Some(gone);
+        }
+        // The address leaves before the role does.
+        if self.address.holds_until().is_some() {
+            return;
+        }
+        let Some(gone) = self.gone.take() else {
             return;
         };
         self.events.push_back(GuardEvent::Gone { run: gone.run });
@@ -212,21 +230,22 @@ impl Process {
         if now() < next {
             return;
         }
-        if self.database.sweep_orphans() == 0 {
+        let left = self.database.sweep_orphans();
+        if left == 0 && self.address.holds_until().is_none() {
             self.stage = Stage::Guarding;
             self.tell(&GuardReply::View(self.machine.view()));
             // What the daemon sent meanwhile, if it did.
             self.take_requests();
             return;
         }
-        if !told {
+        if left > 0 && !told {
             self.tell(&GuardReply::Explain(
                 "killing what an earlier guard's PostgreSQL left behind".into(),
             ));
         }
         self.stage = Stage::Clearing {
             next: now() + ORPHANS,
-            told: true,
+            told: told || left > 0,
         };
     }
 
@@ -249,6 +268,7 @@ impl Process {
             // The order under way goes on as it began.
             self.worker.give(Job::Context(Box::new(hello.context)));
         }
+        self.address.configure(&self.context);
         self.leaving = false;
         if self.stage == Stage::Guarding {
             daemon.send(&GuardReply::View(self.machine.view()));
@@ -307,6 +327,7 @@ impl Process {
         self.leaving = true;
         self.worker.end_all();
         self.database.kill(None);
+        self.address.leave(None);
     }
 
     /// Takes in what the signals say; whether a child has ended.
@@ -339,6 +360,9 @@ impl Process {
                 self.upstream = upstream.map(|upstream| (order.number, upstream));
                 GuardEvent::Order(order)
             }
+            GuardRequest::Admits { run } => {
+                return self.address.admit(run, &self.machine.view());
+            }
             GuardRequest::Leave => return,
         });
     }
@@ -359,6 +383,7 @@ impl Process {
             GuardAction::EndOrder { number } => self.worker.end(number),
             GuardAction::Kill { run } => {
                 self.database.kill(Some(run));
+                self.address.leave(Some(run));
                 // The first blow falls now, not at the loop's next turn.
                 self.look_at_database();
             }

@@ -1,10 +1,12 @@
 //! What daemon and guard say to each other. Its frames are the codec's.
 
 use crate::codec;
+use crate::hooks::VipView;
 use crate::postgres::{Said, Upstream};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use yoke_core::permission::{GuardView, Permission};
+use yoke_core::postgres::RunId;
 use yoke_core::step::{Order, Outcome};
 
 /// From the daemon. Before the first of these, it sends its [`Hello`](crate::guard::hello::Hello).
@@ -18,6 +20,11 @@ pub enum GuardRequest {
         order: Order,
         /// Where the database of the member listens that the step names, if it is known.
         upstream: Option<Upstream>,
+    },
+    /// This run's primary admits clients: the virtual address may come.
+    Admits {
+        /// Which.
+        run: RunId,
     },
     /// The daemon ends in order, and its database with it: fence what still runs, and end.
     Leave,
@@ -48,6 +55,8 @@ pub enum GuardReply {
     Explain(String),
     /// The daemon is not heard, and why.
     Refused(String),
+    /// Where the virtual address is; none is configured.
+    Vip(Option<VipView>),
 }
 
 /// One value as a frame.
@@ -98,6 +107,8 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hooks::vip::Place;
+    use yoke_core::Instant;
     use yoke_core::member::MemberId;
     use yoke_core::postgres::{Doors, Lsn, StopMode, SystemId, Timeline};
     use yoke_core::record::{Copy, CopyId, History, Term};
@@ -192,6 +203,7 @@ mod tests {
             ),
             order(4, Step::Promote),
             order(5, Step::Stop(StopMode::Now)),
+            GuardRequest::Admits { run: RunId(6) },
             GuardRequest::Leave,
         ];
         insta::assert_snapshot!(hex(&requests), @"0000000400000002 00000014010301020163016d010200000103040501010200 0000001001030208060101010201010101020200 00000006010303060100 0000000f010307070105010204010809017700 000000050103040b00 000000060103050c0100 0000000102");
@@ -212,8 +224,14 @@ mod tests {
             },
             GuardReply::Explain("e".into()),
             GuardReply::Refused("r".into()),
+            GuardReply::Vip(Some(VipView {
+                ip: "i".into(),
+                place: Place::Leaving,
+                since: Instant(7),
+                failed: Some("f".into()),
+            })),
         ];
-        insta::assert_snapshot!(hex(&replies), @"00000009000000020000000000 000000050101040166 00000003010206 0000000402010203 00000003030165 00000003040172");
+        insta::assert_snapshot!(hex(&replies), @"00000009000000020000000000 000000050101040166 00000003010206 0000000402010203 00000003030165 00000003040172 00000009050101690307010166");
     }
 
     fn hex<T: Serialize>(values: &[T]) -> String {

@@ -150,7 +150,8 @@ fn carry_out(context: &Context, job: Job, tell: &dyn Fn(Report)) {
                     });
                 }
             };
-            let outcome = execute(context, &step, upstream, &ending, &mut progress);
+            let mut say = |text| tell(Report::Log(text));
+            let outcome = execute(context, &step, upstream, &ending, &mut progress, &mut say);
             tell(Report::Done { number, outcome });
         }
         Job::Start {

@@ -23,6 +23,8 @@ pub enum Purpose {
     Admin,
     /// Would a member with this introduction be let in? Nothing follows (`yoke check`).
     TryOut,
+    /// Another member's guard, that wants a copy made: see `copying`.
+    Copy,
 }
 
 /// How a member introduces itself.
@@ -136,14 +138,8 @@ fn names(members: &[Member]) -> String {
     each.join(", ")
 }
 
-/// Writes the eight bytes.
-///
-/// # Errors
-/// The connection failed.
-pub async fn write_prelude(
-    to: &mut (impl AsyncWrite + Unpin),
-    purpose: Purpose,
-) -> std::io::Result<()> {
+/// The eight bytes.
+pub fn prelude(purpose: Purpose) -> [u8; 8] {
     let mut bytes = [0; 8];
     bytes[..4].copy_from_slice(MAGIC);
     bytes[4..6].copy_from_slice(&PROTOCOL.to_be_bytes());
@@ -151,8 +147,20 @@ pub async fn write_prelude(
         Purpose::Peer => 1,
         Purpose::Admin => 2,
         Purpose::TryOut => 3,
+        Purpose::Copy => 4,
     };
-    to.write_all(&bytes).await
+    bytes
+}
+
+/// Writes them.
+///
+/// # Errors
+/// The connection failed.
+pub async fn write_prelude(
+    to: &mut (impl AsyncWrite + Unpin),
+    purpose: Purpose,
+) -> std::io::Result<()> {
+    to.write_all(&prelude(purpose)).await
 }
 
 /// Reads them. An answering daemon repeats the purpose that it was asked for.
@@ -162,6 +170,14 @@ pub async fn write_prelude(
 pub async fn read_prelude(from: &mut (impl AsyncRead + Unpin)) -> Result<Purpose, HandshakeError> {
     let mut bytes = [0; 8];
     from.read_exact(&mut bytes).await?;
+    purpose(bytes)
+}
+
+/// What a prelude says.
+///
+/// # Errors
+/// A stranger, another version, or an unknown purpose.
+pub fn purpose(bytes: [u8; 8]) -> Result<Purpose, HandshakeError> {
     if !bytes.starts_with(MAGIC) {
         return Err(HandshakeError::Stranger);
     }
@@ -173,6 +189,7 @@ pub async fn read_prelude(from: &mut (impl AsyncRead + Unpin)) -> Result<Purpose
         1 => Ok(Purpose::Peer),
         2 => Ok(Purpose::Admin),
         3 => Ok(Purpose::TryOut),
+        4 => Ok(Purpose::Copy),
         other => Err(HandshakeError::Purpose(other)),
     }
 }

@@ -4,6 +4,7 @@ use super::handshake::{self, HandshakeError, Purpose};
 use super::{Directory, Hello, socket};
 use crate::admin::server;
 use crate::codec;
+use crate::copying::Copies;
 use crate::driver::Input;
 use crate::log::Repeated;
 use std::io::ErrorKind;
@@ -33,6 +34,8 @@ pub struct Listen {
     pub inputs: mpsc::Sender<Input>,
     /// How long the other may take to acknowledge anything.
     pub patience: Duration,
+    /// By which other members have copies made; none on a witness.
+    pub copies: Option<Copies>,
     /// The newest connection of each member: it replaces the one before, which may be dead without having noticed.
     newest: Mutex<Vec<Option<AbortHandle>>>,
     said: Mutex<Repeated>,
@@ -46,6 +49,7 @@ impl Listen {
         directory: Arc<Directory>,
         inputs: mpsc::Sender<Input>,
         patience: Duration,
+        copies: Option<Copies>,
     ) -> Arc<Self> {
         let newest = Mutex::new(hello.members.iter().map(|_| None).collect());
         Arc::new(Listen {
@@ -53,6 +57,7 @@ impl Listen {
             directory,
             inputs,
             patience,
+            copies,
             newest,
             said: Mutex::default(),
             room: Arc::new(Semaphore::new(CONNECTIONS)),
@@ -101,6 +106,7 @@ impl Listen {
                     debug!("an operator's connection from {from} ended: {error}");
                 }
             }
+            Ok(Ok(Purpose::Copy)) => self.serve_copy(stream, from).await,
             Ok(Err(error)) => {
                 handshake::answer_version(&mut stream).await;
                 // A port that is probed (a load balancer's check) says nothing at all: not worth a line.
@@ -112,14 +118,32 @@ impl Listen {
         }
     }
 
-    async fn serve_peer(self: &Arc<Self>, mut stream: TcpStream, from: SocketAddr) {
-        let hello = match timeout(INTRODUCTION, handshake::accept(&mut stream, &self.hello)).await {
-            Ok(Ok(hello)) => hello,
+    /// Who is there: a member of this cluster, or nobody.
+    async fn introduced(&self, stream: &mut TcpStream, from: SocketAddr) -> Option<Hello> {
+        match timeout(INTRODUCTION, handshake::accept(stream, &self.hello)).await {
+            Ok(Ok(hello)) => Some(hello),
             Ok(Err(error)) => {
                 self.complain(&format!("refused {}: {error}", handshake::stranger(from)));
-                return;
+                None
             }
-            Err(_) => return,
+            Err(_) => None,
+        }
+    }
+
+    async fn serve_copy(&self, mut stream: TcpStream, from: SocketAddr) {
+        let Some(hello) = self.introduced(&mut stream, from).await else {
+            return;
+        };
+        if let Some(copies) = &self.copies
+            && let Err(error) = copies.serve(stream, &hello, from.ip().to_canonical()).await
+        {
+            debug!("a copy's connection from {from} ended: {error}");
+        }
+    }
+
+    async fn serve_peer(self: &Arc<Self>, mut stream: TcpStream, from: SocketAddr) {
+        let Some(hello) = self.introduced(&mut stream, from).await else {
+            return;
         };
         self.directory
             .note_postgres(hello.from, hello.postgres_port);

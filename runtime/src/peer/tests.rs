@@ -47,7 +47,7 @@ async fn listening() -> (SocketAddr, Arc<Directory>, mpsc::Receiver<Input>) {
     let address = listener.local_addr().unwrap();
     let (inputs, received) = mpsc::channel(16);
     let directory = Arc::new(Directory::new(vec![address, address]));
-    let listen = Listen::new(hello(1, 1), Arc::clone(&directory), inputs, PATIENCE);
+    let listen = Listen::new(hello(1, 1), Arc::clone(&directory), inputs, PATIENCE, None);
     tokio::spawn(listen.run(listener));
     (address, directory, received)
 }

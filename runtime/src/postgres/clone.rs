@@ -1,5 +1,7 @@
-//! The step `Clone`: `pg_basebackup` into a fresh directory, which is put in the data directory's place once it is whole.
+//! The step `Clone`: the primary's `sync_command`, else `pg_basebackup`, into a fresh directory, which is put in the data
+//! directory's place once it is whole.
 
+use crate::copying::ask::Copying;
 use crate::postgres::execute::{Ending, refuse_mount_point};
 use crate::postgres::find::Binaries;
 use crate::postgres::helper::Helper;
@@ -9,18 +11,13 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// Copies the running primary at `from` to `data`, which must be free. Nothing is left there if it fails or is ended.
+/// Copies the running primary to the data directory, which must be free. Nothing is left there if it fails or is ended.
 ///
 /// # Errors
 /// What `pg_basebackup` said, or which call failed.
-pub(crate) fn clone(
-    context: &Context,
-    user: &PgUser,
-    data: &Path,
-    from: &Upstream,
-    ending: &Ending,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Said<()> {
+pub(crate) fn clone(copying: &mut Copying<'_>, say: &mut dyn FnMut(String)) -> Said<()> {
+    let (context, user, data) = (copying.context, copying.user, copying.data);
+    let (from, ending) = (copying.upstream, copying.ending);
     if !inspect::is_free(data)? {
         return Err(format!(
             "{} is not empty: a clone needs a free place",
@@ -30,16 +27,19 @@ pub(crate) fn clone(
     if data.exists() {
         refuse_mount_point(data)?;
     }
+    match by_command(copying) {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        Err(why) if ending.is_set() => return Err(why),
+        Err(why) => say(format!(
+            "no copy by sync_command of {}: {why}; pg_basebackup is used instead",
+            context.name(copying.from)
+        )),
+    }
     let new = files::beside(data, ".new");
     fresh_directory(&new, user)?;
-    let copied = back_up(context, user, &new, from, ending, progress)
-        .and_then(|()| tidy(&new, user))
-        // Of a version that is not installed here it could never be started.
-        .and_then(|()| Binaries::of_data(context, &new).map(|_| ()))
-        .and_then(|()| match ending.is_set() {
-            true => Err("ended".into()),
-            false => files::rename(&new, data),
-        });
+    let copied = back_up(context, user, &new, from, ending, copying.progress)
+        .and_then(|()| put_in_place(copying, &new));
     if copied.is_err() {
         // What is left over is in nobody's way, and removed before the next clone: the first error is the one to tell.
         let _ = remove_tree(&new);
@@ -56,6 +56,30 @@ pub(crate) fn fresh_directory(new: &Path, user: &PgUser) -> Said<()> {
         .create(new)
         .and_then(|()| user.own(new))
         .map_err(|e| format!("cannot make {}: {e}", new.display()))
+}
+
+/// By the command that the primary's daemon is configured with; false: with none.
+fn by_command(copying: &mut Copying<'_>) -> Said<bool> {
+    let Some(new) = copying.make()? else {
+        return Ok(false);
+    };
+    let placed = put_in_place(copying, &new);
+    if placed.is_err() {
+        // As below.
+        let _ = remove_tree(&new);
+    }
+    placed.map(|()| true)
+}
+
+/// A whole copy becomes the data directory.
+fn put_in_place(copying: &Copying<'_>, new: &Path) -> Said<()> {
+    tidy(new, copying.user)?;
+    // Of a version that is not installed here it could never be started.
+    Binaries::of_data(copying.context, new)?;
+    match copying.ending.is_set() {
+        true => Err("ended".into()),
+        false => files::rename(new, copying.data),
+    }
 }
 
 /// Runs `pg_basebackup` to its end.

@@ -1,9 +1,10 @@
 //! What this host's database is: directories, port, members, timeouts. Handed to the guard process as it is.
 
+use crate::hooks::Vip;
 use crate::postgres::Said;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use yoke_core::Duration;
 use yoke_core::member::{Member, MemberId};
@@ -33,12 +34,16 @@ pub struct Context {
     pub pg_bin: Option<PathBuf>,
     /// The addresses of all members: only from these does replication come in.
     pub member_ips: Vec<IpAddr>,
+    /// Where the members' daemons listen, in the same order.
+    pub daemons: Vec<SocketAddr>,
     /// D.
     pub decision_timeout: Duration,
     /// A copy that lags for longer leaves `in_sync`.
     pub sync_timeout: Duration,
     /// How long a health write may take.
     pub health_timeout: Duration,
+    /// The virtual address, if there is one.
+    pub vip: Option<Vip>,
 }
 
 /// Where another member's PostgreSQL listens: learned from its handshake.
@@ -76,6 +81,14 @@ impl Context {
         self.members
             .get(usize::from(member.0))
             .map_or("unknown", |m| m.name.as_str())
+    }
+
+    /// What the operator's own commands find in their environment besides the usual.
+    pub fn hook_environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("YOKE_CLUSTER", self.cluster.clone()),
+            ("YOKE_MEMBER", self.my_name().to_owned()),
+        ]
     }
 
     /// The same with absolute directories: the guard's working directory is another.

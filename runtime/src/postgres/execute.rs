@@ -1,5 +1,6 @@
 //! The guard's steps that work on files. Each is durable when it is `Done`. Blocking: never called from the guard's loop.
 
+use crate::copying::ask::Copying;
 use crate::postgres::settings::Written;
 use crate::postgres::user::PgUser;
 use crate::postgres::user_files::Moment;
@@ -30,18 +31,19 @@ impl Ending {
 }
 
 /// Carries out a step on files. `Start`, `Reload`, `Promote` and `Stop` are the guard's own: of `Promote` this makes the
-/// file that goes before the signal.
+/// file that goes before the signal. `say` gets what people should know besides the outcome.
 pub fn execute(
     context: &Context,
     step: &Step,
     upstream: Option<Upstream>,
     ending: &Ending,
     progress: &mut dyn FnMut(u64, u64),
+    say: &mut dyn FnMut(String),
 ) -> Outcome {
     if ending.is_set() {
         return Outcome::Ended;
     }
-    match carry_out(context, step, upstream, ending, progress) {
+    match carry_out(context, step, upstream, ending, progress, say) {
         Ok(()) => Outcome::Done,
         Err(_) if ending.is_set() => Outcome::Ended,
         Err(sentence) => Outcome::Failed(sentence),
@@ -54,6 +56,7 @@ fn carry_out(
     upstream: Option<Upstream>,
     ending: &Ending,
     progress: &mut dyn FnMut(u64, u64),
+    say: &mut dyn FnMut(String),
 ) -> Said<()> {
     let user = PgUser::of(context)?;
     let data = context.real_data_dir();
@@ -76,7 +79,16 @@ fn carry_out(
         Step::SetAside(leaving) => set_aside(context, &user, &data, leaving),
         Step::Clone { from } => {
             let upstream = upstream.ok_or_else(|| unknown(context, *from))?;
-            clone::clone(context, &user, &data, &upstream, ending, progress)
+            let mut copying = Copying {
+                context,
+                user: &user,
+                from: *from,
+                upstream: &upstream,
+                data: &data,
+                ending,
+                progress,
+            };
+            clone::clone(&mut copying, say)
         }
         Step::Initdb => initdb::initdb(context, &user, &data, ending),
         Step::Rewind {

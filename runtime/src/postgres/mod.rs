@@ -49,7 +49,7 @@ pub mod processes;
 pub(crate) mod refusals;
 mod rewind;
 mod roles;
-mod session;
+pub(crate) mod session;
 pub mod sessions;
 pub mod settings;
 pub mod stamp;

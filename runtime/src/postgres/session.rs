@@ -126,6 +126,14 @@ impl Session {
         !self.client.is_closed()
     }
 
+    /// Runs a statement that answers one row: its columns, empty where null.
+    pub(crate) async fn row(&self, sql: &str) -> Said<Vec<String>> {
+        let answers = self.query(sql).await?;
+        let row = answers.into_iter().flatten().next();
+        let row = row.ok_or_else(|| format!("the database answered nothing to `{sql}`"))?;
+        Ok(row.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
     /// Runs one or more statements; the rows of each.
     pub(crate) async fn query(&self, sql: &str) -> Said<Vec<Rows>> {
         let messages = self

@@ -1,5 +1,6 @@
 //! Every member's own view, put together into one picture.
 
+use super::hooks;
 use crate::admin::Report;
 use crate::admin::protocol::Known;
 use crate::log::named;
@@ -61,9 +62,13 @@ pub struct Row {
     pub heard_seconds: Option<f64>,
     /// Whether the record names its copy.
     pub in_sync: Option<bool>,
+    /// Where the virtual address is, and what went wrong with it.
+    pub vip: Option<String>,
+    /// What the role command was told last, and what came of it.
+    pub role_command: Option<String>,
     /// What keeps it from what it should be.
     pub fault: Option<String>,
-    /// What an operator should know of its database's configuration.
+    /// What an operator should know of its database's configuration and of the commands that are run at changes of role.
     pub notes: Vec<String>,
     /// Why its daemon did not answer.
     pub error: Option<String>,
@@ -180,6 +185,8 @@ impl Answers<'_> {
             lag_seconds: None,
             heard_seconds: None,
             in_sync: None,
+            vip: None,
+            role_command: None,
             fault: None,
             notes: Vec::new(),
             error: None,
@@ -208,6 +215,8 @@ impl Answers<'_> {
         };
         row.reachable = true;
         row.unreachable = self.unreachable(report);
+        row.vip = hooks::vip(report);
+        row.role_command = hooks::role_command(report);
         let view = &report.view;
         row.fault = view
             .stays_out
@@ -215,6 +224,7 @@ impl Answers<'_> {
             .or_else(|| view.postgres.fault.as_ref().map(|f| f.0.clone()))
             .map(|text| self.named(&text));
         row.notes.clone_from(&view.postgres.notes);
+        row.notes.extend(hooks::notes(report));
         if entry.kind == MemberKind::Witness {
             row.role = "witness";
             return row;

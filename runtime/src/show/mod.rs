@@ -1,6 +1,7 @@
 //! What a person sees of a cluster.
 
 pub mod cluster;
+mod hooks;
 pub mod lost;
 mod summary;
 pub mod table;

@@ -2,6 +2,8 @@ use super::cluster::{Answers, merge};
 use super::table::render;
 use crate::admin::Report;
 use crate::admin::protocol::{Known, MemberEntry};
+use crate::hooks::vip::Place;
+use crate::hooks::{Hooks, Role, Told, VipView};
 use std::sync::Arc;
 use yoke_core::member::{MemberId, MemberKind};
 use yoke_core::postgres::{
@@ -85,6 +87,7 @@ fn report(me: u8, role: RoleView, state: PgState, record: Option<Arc<Record>>) -
             stays_out: None,
         },
         known: vec![Known::default(); 3],
+        hooks: Hooks::default(),
     }
 }
 
@@ -354,4 +357,54 @@ fn why_there_is_no_leader() {
     for (role, expected) in cases {
         assert_eq!(summary(&nobody(role)), (false, expected.to_owned()));
     }
+}
+
+#[test]
+fn the_operators_own_commands_are_shown_below_the_table() {
+    let vip = |place, failed: Option<&str>| {
+        Some(VipView {
+            ip: "1.2.3.4".to_owned(),
+            place,
+            since: Instant(7_000_000),
+            failed: failed.map(str::to_owned),
+        })
+    };
+    let told = |role, failed: Option<&str>| {
+        Some(Told {
+            role,
+            at: Instant(8_500_000),
+            under_way: false,
+            failed: failed.map(str::to_owned),
+        })
+    };
+    let each = with(whole(), 0, |r| {
+        r.hooks.vip = vip(Place::Here, None);
+        r.hooks.role = told(Role::Master, None);
+    });
+    let each = with(each, 1, |r| {
+        let failed = "remove_command failed (exit 1) after 0.003 s: no such device";
+        r.hooks.vip = vip(Place::Away, Some(failed));
+        r.hooks.role = told(
+            Role::Slave,
+            Some("failed (exit 127, not found) after 0.002 s"),
+        );
+    });
+    let shown = text(&each);
+    let (_, notes) = shown.split_once("\n\ndata1").unwrap_or(("", &shown));
+    insta::assert_snapshot!(notes, @"
+    : vip 1.2.3.4: here (for 2.000 s)
+    data2: vip 1.2.3.4: not here (for 2.000 s); remove_command failed (exit 1) after 0.003 s: no such device
+    data2: role command (slave), 0.500 s ago: failed (exit 127, not found) after 0.002 s
+    ");
+    let merged = merge(&Answers {
+        first: each[0].as_ref().unwrap(),
+        each: &each,
+    });
+    let shown = &merged.members[0];
+    assert_eq!(
+        shown.vip.as_deref(),
+        Some("vip 1.2.3.4: here (for 2.000 s)")
+    );
+    let role = "role command (master), 0.500 s ago: done";
+    assert_eq!(shown.role_command.as_deref(), Some(role));
 }

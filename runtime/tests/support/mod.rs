@@ -6,7 +6,7 @@ pub mod cluster;
 use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -100,6 +100,9 @@ pub fn context(me: MemberId, dir: &Path) -> Context {
         // Another PostgreSQL than the newest installed one.
         pg_bin: std::env::var_os("YOKE_TEST_PG_BIN").map(PathBuf::from),
         member_ips: vec![ip; 3],
+        // Nobody listens there.
+        daemons: vec![SocketAddr::new(ip, 1); 3],
+        vip: None,
         decision_timeout: yoke_core::Duration::secs(2),
         sync_timeout: yoke_core::Duration::secs(1),
         health_timeout: yoke_core::Duration::secs(3),
@@ -109,6 +112,11 @@ pub fn context(me: MemberId, dir: &Path) -> Context {
 impl Host {
     /// A host without data.
     pub async fn empty(me: MemberId) -> Host {
+        Host::of(me, |_, _| {}).await
+    }
+
+    /// The same with something else in its configuration; the directory is the test's own.
+    pub async fn of(me: MemberId, change: impl FnOnce(&mut Context, &Path)) -> Host {
         let dir = tempfile::Builder::new()
             .prefix("yoke-")
             .tempdir_in("/tmp")
@@ -121,7 +129,8 @@ impl Host {
         for sub in ["pg", "status"] {
             std::fs::create_dir(dir.path().join(sub)).expect("a directory");
         }
-        let context = context(me, dir.path());
+        let mut context = context(me, dir.path());
+        change(&mut context, dir.path());
         PgUser::of(&context)
             .expect("a user for PostgreSQL")
             .own(&dir.path().join("pg"))
