@@ -28,7 +28,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant, in the order of the rules.
-    pub const ALL: [Mutant; 8] = [
+    pub const ALL: [Mutant; 9] = [
         Mutant::R2AcceptsLowerTerm,
         Mutant::R4IgnoresInSync,
         Mutant::R6OwnRecordCommitted,

@@ -63,9 +63,22 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// Runs a daemon that is to refuse to start. One that does start is ended, and has no status.
 fn yoke(argument: &Path) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_yoke"));
-    command.arg(argument).output().unwrap()
+    let mut child = Command::new(env!("CARGO_BIN_EXE_yoke"))
+        .arg(argument)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap()
 }
 
 /// Starts a daemon, and waits until it answers.
@@ -201,12 +214,14 @@ fn a_second_daemon_is_refused() {
 }
 
 #[test]
-fn a_torn_state_is_no_fresh_start() {
+fn a_foreign_file_in_the_states_place_is_left_as_it_is() {
     let host = Host::monitor();
+    let state = host.path("status/yoke.state");
     std::fs::create_dir(host.path("status")).unwrap();
-    std::fs::write(host.path("status/yoke.state"), b"YOKESTAT\x01\0\0\0").unwrap();
+    std::fs::write(&state, b"somebody's notes").unwrap();
     let found = complaint(&yoke(&host.config()));
-    assert_says(&found, &["yoke.state is damaged"]);
+    assert_says(&found, &["yoke.state is not a state file of yoke's"]);
+    assert_eq!(std::fs::read(&state).unwrap(), b"somebody's notes");
 }
 
 #[test]

@@ -254,11 +254,11 @@ fn a_broken_cluster() {
     Cluster yoke: data1 leads, term 3, version 7
     No failover is possible: data1 serves alone, data2: being copied, 1.2 of 3.4 GB (35 %).
 
-    | Member  | Address        | Role      | Database              | TL |  Position | Lag | Heard | In sync |
-    |---------|----------------|-----------|-----------------------|----|-----------|-----|-------|---------|
-    | data1   | 127.0.0.1:4401 | primary   | serves alone          |  2 | 0/3000060 |     |       | yes     |
-    | data2   | 127.0.0.1:4402 | rejoining | being made anew, 43 % |    |           |     |       | no      |
-    | monitor | 127.0.0.1:4403 | witness   | does not answer       |    |           |     |       |         |
+    | Member  | Address        | Role      | Database                           | TL |  Position | Lag | Heard | In sync |
+    |---------|----------------|-----------|------------------------------------|----|-----------|-----|-------|---------|
+    | data1   | 127.0.0.1:4401 | primary   | serves alone                       |  2 | 0/3000060 |     |       | yes     |
+    | data2   | 127.0.0.1:4402 | rejoining | being copied, 1.2 of 3.4 GB (35 %) |    |           |     |       | no      |
+    | monitor | 127.0.0.1:4403 | witness   | does not answer                    |    |           |     |       |         |
 
     data2: cannot copy from data1: the disk is full
     data2: role app has synchronous_commit=off
