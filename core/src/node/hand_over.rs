@@ -84,9 +84,14 @@ impl Node {
             return;
         }
         let successor = self.successor();
-        let others = leader.newest().map(|r| r.others().collect::<Vec<_>>());
+        // An operator may have seen a copy run that this leader has not heard of again; one that is gone soon leaves the
+        // record, and then the answer is given.
+        let asked = wish.request.is_some();
         let soon = leader.proposed.is_some()
-            || others.is_some_and(|o| o.iter().any(|copy| self.seems_to_run(*copy)));
+            || leader.newest().is_some_and(|record| {
+                let mut others = record.others();
+                others.any(|copy| asked || self.seems_to_run(copy))
+            });
         let waited = self.now.since(wish.since);
         if successor.is_none() && soon && waited <= self.config.decision_timeout {
             return;
