@@ -197,5 +197,6 @@ fn beside(data: &Path) -> Said<Vec<PathBuf>> {
     let all = listed.flatten().map(|entry| entry.path());
     Ok(all
         .filter(|path| path.to_string_lossy().starts_with(&ours))
+        .filter(|path| !path.to_string_lossy().ends_with(".yoke.lock"))
         .collect())
 }

@@ -125,7 +125,7 @@ fn a_data_directory_that_postgresql_would_not_take() {
     );
     spoiled(
         |h| add(&data(h, "postgresql.conf"), "\nfsync = off\n"),
-        &["postgresql.conf: fsync is off", "set fsync = on"],
+        &["postgresql.conf: fsync is off", "set it to on"],
     );
 }
 

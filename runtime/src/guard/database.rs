@@ -1,7 +1,7 @@
 //! The postmaster as its parent sees it: signals, reaping, the fence, and the sweep that shows everything gone.
 
 use crate::guard::cgroup::Cgroup;
-use crate::postgres::processes::{Processes, orphaned_zombies};
+use crate::postgres::processes::{Processes, reap_orphans};
 use crate::postgres::start::Spawned;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -204,13 +204,5 @@ fn has_ended(pid: Pid) -> bool {
         // Not our child any more: somebody reaped it, so it has ended.
         Err(Errno::ECHILD) => true,
         _ => false,
-    }
-}
-
-/// Reaps the dead postmaster's children: they became ours.
-pub(super) fn reap_orphans() {
-    for pid in orphaned_zombies() {
-        // An error means that it is reaped already.
-        let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
     }
 }

@@ -1,6 +1,6 @@
 //! The guard's loop: one thread between the daemon, the clock, its children and the worker. It never waits for a disk.
 
-use crate::guard::database::{Database, Gone, reap_orphans};
+use crate::guard::database::{Database, Gone};
 use crate::guard::door::Door;
 use crate::guard::hello::Hello;
 use crate::guard::link::Link;
@@ -8,6 +8,7 @@ use crate::guard::untold::Untold;
 use crate::guard::vip::Address;
 use crate::guard::wire::{GuardReply, GuardRequest};
 use crate::guard::worker::{Job, Worker};
+use crate::postgres::processes::reap_orphans;
 use crate::postgres::{Context, Upstream};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;

@@ -1,5 +1,6 @@
 //! PostgreSQL's programs of the major version that a data directory was made by.
 
+use crate::postgres::processes::runs_its_own;
 use crate::postgres::{Context, Said, files};
 use std::path::{Path, PathBuf};
 
@@ -150,6 +151,7 @@ fn major_of(dir: &Path) -> Option<u32> {
 }
 
 fn version_of(dir: &Path) -> Option<String> {
+    let _own = runs_its_own();
     let output = std::process::Command::new(dir.join("postgres"))
         .arg("--version")
         .output()

@@ -4,12 +4,14 @@
 
 use crate::postgres::user::PgUser;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One database's processes.
 #[derive(Clone, Debug)]
@@ -144,8 +146,28 @@ fn identity(directory: &std::fs::Metadata) -> Identity {
     (directory.dev(), directory.ino())
 }
 
-/// The zombies among our children that were processes of a database: their postmaster is gone, so we have to reap them.
-pub fn orphaned_zombies() -> Vec<Pid> {
+/// Had while this process runs a `postgres` of its own to its end (`-C`, `--single`, `--version`): whoever started it
+/// waits for it, so its zombie is no orphan.
+static RUNS_ITS_OWN: Mutex<()> = Mutex::new(());
+
+/// Keeps orphans from being reaped for as long as the answer is had.
+pub(crate) fn runs_its_own() -> MutexGuard<'static, ()> {
+    RUNS_ITS_OWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reaps the zombies among our children that were processes of a database, whose postmaster is gone; later, while a
+/// `postgres` runs that is none of a database's.
+pub fn reap_orphans() {
+    let Ok(_none_runs) = RUNS_ITS_OWN.try_lock() else {
+        return;
+    };
+    for pid in orphaned_zombies() {
+        // An error means that it is reaped already.
+        let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+    }
+}
+
+fn orphaned_zombies() -> Vec<Pid> {
     let me = nix::unistd::getpid().as_raw();
     pids()
         .filter(|pid| {
@@ -200,6 +222,41 @@ fn without_deleted(path: &Path) -> &OsStr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Our child, ended and not waited for, under the name `postgres`.
+    fn zombie() -> std::process::Child {
+        let dir = tempfile::tempdir().expect("a directory");
+        let program = dir.path().join("postgres");
+        std::os::unix::fs::symlink("/bin/true", &program).expect("a link");
+        let child = std::process::Command::new(program)
+            .spawn()
+            .expect("it runs");
+        let pid = Pid::from_raw(child.id().cast_signed());
+        while !orphaned_zombies().contains(&pid) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        child
+    }
+
+    #[test]
+    fn only_a_zombie_that_nobody_waits_for_is_reaped() {
+        let own = runs_its_own();
+        let mut waited_for = zombie();
+        reap_orphans();
+        assert!(waited_for.wait().is_ok_and(|status| status.success()));
+        drop(own);
+        let mut orphan = zombie();
+        let pid = Pid::from_raw(orphan.id().cast_signed());
+        // Another test may run a `postgres` of its own just now.
+        for _ in 0..1000 {
+            reap_orphans();
+            if !orphaned_zombies().contains(&pid) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(orphan.wait().is_err(), "it was not reaped");
+    }
 
     #[test]
     fn zombies_are_told_from_others() {

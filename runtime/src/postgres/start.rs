@@ -5,7 +5,7 @@ use crate::postgres::control::{Control, START_UP_PARAMETERS};
 use crate::postgres::execute::Ending;
 use crate::postgres::find::Binaries;
 use crate::postgres::helper::Helper;
-use crate::postgres::processes::{Processes, foreign_postmaster};
+use crate::postgres::processes::{Processes, foreign_postmaster, runs_its_own};
 use crate::postgres::user::{Child, PgUser};
 use crate::postgres::user_files::Moment;
 use crate::postgres::{Context, Said, files, settings, stamp};
@@ -133,9 +133,12 @@ fn raise_wal_level(
             data.display()
         )
     };
-    let said = Helper::spawn(&mut command)?
-        .finish(ending, None, &mut |_, _| {})
-        .map_err(unready)?;
+    let said = {
+        let _own = runs_its_own();
+        Helper::spawn(&mut command)?
+            .finish(ending, None, &mut |_, _| {})
+            .map_err(unready)?
+    };
     match Control::read(binaries, user, data)?.wal_level == "minimal" {
         true => Err(unready(said.join(" / "))),
         false => Ok(()),

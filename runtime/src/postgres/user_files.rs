@@ -7,6 +7,7 @@
 
 use crate::postgres::conf::{self, Conf, marker};
 use crate::postgres::find::Binaries;
+use crate::postgres::processes::runs_its_own;
 use crate::postgres::user::{Child, PgUser};
 use crate::postgres::{Context, Said, files, hba};
 use serde::{Deserialize, Serialize};
@@ -245,6 +246,7 @@ pub(crate) fn try_out(
     let file = context.trial_file();
     files::replace(&file, candidate.as_bytes(), user)?;
     let program = binaries.program("postgres");
+    let own = runs_its_own();
     let output = user
         .command(&program, Child::Helper)
         .args(["-C", "data_directory", "-D"])
@@ -254,6 +256,7 @@ pub(crate) fn try_out(
         .current_dir(data)
         .stdin(std::process::Stdio::null())
         .output();
+    drop(own);
     files::remove(&file)?;
     let output = output.map_err(|e| format!("cannot run {}: {e}", program.display()))?;
     match output.status.success() {
