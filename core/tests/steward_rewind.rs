@@ -69,6 +69,18 @@ fn r11_r15_rewound_seen_to_be_and_named_anew() {
     is_whole(&world);
 }
 
+/// What an operator's choice of a history lacks is kept whole.
+#[test]
+fn r17_nothing_is_rewound_to_a_forced_history() {
+    let (mut world, mut record) = world();
+    record.forced = true;
+    streams(&mut world, &record);
+    assert_eq!(world.count("rewind"), 0);
+    assert_eq!((world.count("aside"), world.count("clone")), (1, 1));
+    says(&world, "chosen by an operator");
+    is_whole(&world);
+}
+
 #[test]
 fn a_former_primary_is_rewound() {
     let (mut world, _) = world();
