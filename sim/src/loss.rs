@@ -4,11 +4,12 @@
 //! nobody can promise.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::host::Host;
 use crate::oracle::lost_write::first_missing;
 use crate::postgres::directory::{DataDir, Storage};
 use crate::scenario::{Links, Target, What};
-use crate::world::{Ev, World};
+use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use yoke_core::HardState;

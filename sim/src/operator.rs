@@ -1,9 +1,10 @@
 //! Carries out the scenario: faults, healing, and what operators do.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::host::Input;
 use crate::scenario::{Kind, Target, Trigger, What};
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::operator::Command;
 
 impl World {
