@@ -120,12 +120,13 @@ impl World {
         let clock = self.hosts[h].clock;
         let at = due.map(|due| clock.real(due).max(self.now + 1));
         self.queue.set(Alarm::Daemon(h), at);
-        let view = daemon.node.view();
+        let view = daemon.node.glance();
         self.note_daemon(&daemon, &view, due);
-        self.hosts[h].daemon = Some(daemon);
         if alive {
             self.on_view(h, &view);
-        } else {
+        }
+        self.hosts[h].daemon = Some(daemon);
+        if !alive {
             self.armed_strikes(h);
         }
     }

@@ -1,6 +1,7 @@
 //! A number that stands for everything that happened in a run: equal runs, equal digests.
 //!
-//! At each step it takes in the time, the event, every action, and the state of what the event met: of a daemon what it
+//! At each step it takes in the time, the event (by its number, sort and place: what it holds was an action's, and taken in
+//! with that), every action, and the state of what the event met: of a daemon what it
 //! shows and when it is due again, and each eighth time all that it is; of a guard and a database what it holds and does,
 //! and where the log ends. What an event does not meet does not change.
 
@@ -8,7 +9,7 @@ use crate::host::Daemon;
 use crate::world::World;
 use std::hash::{Hash, Hasher};
 use yoke_core::Instant;
-use yoke_core::view::ClusterView;
+use yoke_core::view::Glance;
 
 /// Takes in what happened, in order.
 #[derive(Clone, Debug)]
@@ -75,16 +76,11 @@ const WHOLE: u64 = 8;
 
 impl World {
     /// The state of a daemon after it handled something.
-    pub(crate) fn note_daemon(
-        &mut self,
-        daemon: &Daemon,
-        view: &ClusterView,
-        due: Option<Instant>,
-    ) {
-        let postgres = &view.postgres;
+    pub(crate) fn note_daemon(&mut self, daemon: &Daemon, view: &Glance<'_>, due: Option<Instant>) {
+        let postgres = view.postgres;
         self.digest.note((
             (view.me, view.role, view.term, view.leader, view.committed),
-            (view.record.as_ref().map(|record| record.key), due),
+            (view.record.map(|record| record.key), due),
             (postgres.target, postgres.run, postgres.copy, postgres.end),
         ));
         self.daemon_steps += 1;

@@ -12,7 +12,7 @@ use yoke_core::postgres::RunId;
 use yoke_core::step::Order;
 
 /// Something that will happen.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug)]
 pub(crate) enum Ev {
     Fault(usize),
     /// For this fault, everything is copied aside.

@@ -254,7 +254,8 @@ impl World {
                 self.rings(alarm);
             }
             Next::Event(ev) => {
-                self.digest.note((now, &ev));
+                self.digest
+                    .note((now, seq, std::mem::discriminant(&ev), ev.place()));
                 self.met = ev.place();
                 if self.trace.is_on() {
                     let taken_in = self.is_taken_in(&ev);

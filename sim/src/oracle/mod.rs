@@ -12,7 +12,7 @@ pub(crate) mod one_leader;
 pub(crate) mod two_primaries;
 
 use crate::world::World;
-use yoke_core::view::{ClusterView, RoleView};
+use yoke_core::view::{Glance, RoleView};
 
 /// What the oracles remember.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Oracles {
 
 impl World {
     /// A node has handled something: this is what it says now.
-    pub(crate) fn on_view(&mut self, h: usize, view: &ClusterView) {
+    pub(crate) fn on_view(&mut self, h: usize, view: &Glance<'_>) {
         if view.role != RoleView::Leader {
             return;
         }
