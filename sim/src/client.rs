@@ -10,6 +10,10 @@ use yoke_core::postgres::Doors;
 
 /// The prober's number.
 const PROBER: usize = usize::MAX;
+/// How often it tries: gaps are measured to this.
+const PROBE: u64 = 50_000;
+/// So many statements of a thousand end a burst.
+const REST: u64 = 150;
 
 /// One client.
 #[derive(Clone, Debug)]
@@ -165,8 +169,12 @@ impl World {
                 }
             }
         }
-        let think = self.scenario.clients.1;
-        self.client_later(client, 1_000, think);
+        // In bursts: what goes wrong between two writes, and what goes wrong while nobody writes, both have their time.
+        let (low, high) = match self.choices.chance(About::ClientThink, client, 1, REST) {
+            true => (100_000, 1_500_000),
+            false => (1_000, self.scenario.clients.1),
+        };
+        self.client_later(client, low, high);
     }
 
     /// The connection is gone; what became of the statement is unknown.
@@ -198,6 +206,6 @@ impl World {
                 self.begin_write(PROBER, session, h);
             }
         }
-        self.after(20_000, Ev::Probe);
+        self.after(PROBE, Ev::Probe);
     }
 }
