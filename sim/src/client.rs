@@ -12,8 +12,10 @@ use yoke_core::postgres::Doors;
 const PROBER: usize = usize::MAX;
 /// How often it tries: gaps are measured to this.
 const PROBE: u64 = 50_000;
-/// So many statements of a thousand end a burst.
-const REST: u64 = 150;
+/// So long after the last fault, order or record it is calm.
+const CALM: u64 = 2_000_000;
+/// So many statements of a thousand end a burst then.
+const REST: u64 = 250;
 
 /// One client.
 #[derive(Clone, Debug)]
@@ -169,8 +171,9 @@ impl World {
                 }
             }
         }
-        // In bursts: what goes wrong between two writes, and what goes wrong while nobody writes, both have their time.
-        let (low, high) = match self.choices.chance(About::ClientThink, client, 1, REST) {
+        // Where nothing happens, they write in bursts; what goes wrong between two writes has its time all the same.
+        let calm = self.now > self.stirred_at + CALM;
+        let (low, high) = match calm && self.choices.chance(About::ClientThink, client, 1, REST) {
             true => (100_000, 1_500_000),
             false => (1_000, self.scenario.clients.1),
         };

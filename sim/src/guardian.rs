@@ -43,7 +43,10 @@ impl World {
         while let Some(action) = self.hosts[h].guard.as_mut().and_then(Guard::poll_action) {
             self.digest.note((self.now, h, &action));
             match action {
-                GuardAction::Execute { order, run } => self.step_begins(h, order, run),
+                GuardAction::Execute { order, run } => {
+                    self.stirred_at = self.now;
+                    self.step_begins(h, order, run)
+                }
                 GuardAction::EndOrder { number } => {
                     self.say(h, || format!("guard: ends step {number}"));
                     self.step_ends(h, number);

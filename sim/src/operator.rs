@@ -48,6 +48,7 @@ impl World {
         }
         let what = self.scenario.faults[number].what;
         let now = self.now;
+        self.stirred_at = now;
         self.trace.say(now, None, || format!("FAULT {what}"));
         match what {
             What::Daemon(target, trigger, down) => {
@@ -245,6 +246,7 @@ impl World {
         }
         self.trace.say(self.now, None, || "EVERYTHING HEALS".into());
         self.healed = true;
+        self.stirred_at = self.now;
         self.heal_at = Some(self.now);
         self.net.heal();
         self.scenario.network = (0, 0, 0);

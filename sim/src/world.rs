@@ -65,6 +65,8 @@ pub(crate) struct World {
     pub(crate) daemon_steps: u64,
     /// When the cluster was ready: a primary that acknowledges, every copy in sync.
     pub(crate) ready: Option<u64>,
+    /// When a fault, an order to a guard or a committed record last changed something.
+    pub(crate) stirred_at: u64,
     pub(crate) healed: bool,
     pub(crate) heal_at: Option<u64>,
     pub(crate) finished: bool,
@@ -151,6 +153,7 @@ impl World {
             core_steps: 0,
             daemon_steps: 0,
             ready: None,
+            stirred_at: 0,
             healed: false,
             heal_at: None,
             finished: false,

@@ -53,6 +53,7 @@ impl World {
         self.check_one_leader(h, view);
         self.check_eligible(view);
         if self.check_newest_record(view) {
+            self.stirred_at = self.now;
             self.check_in_sync();
             self.note_ready();
         }
