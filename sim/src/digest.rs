@@ -1,9 +1,9 @@
 //! A number that stands for everything that happened in a run: equal runs, equal digests.
 //!
-//! At each step it takes in the time, the event (by its number, sort and place: what it holds was an action's, and taken in
-//! with that), every action, and the state of what the event met: of a daemon what it
-//! shows and when it is due again, and each sixteenth time all that it is; of a guard and a database what it holds and does,
-//! and where the log ends. What an event does not meet does not change.
+//! At each step it takes in the time, the event (by its sort and place: what it holds was an action's, and taken in with
+//! that), every action, and the state of what the event met: of a daemon what it shows and when it is due again, and each
+//! sixteenth time all that it is; of a guard and a database what it holds and does, and where the log ends. What an event
+//! does not meet does not change.
 
 use crate::host::Daemon;
 use crate::world::World;

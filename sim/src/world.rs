@@ -258,7 +258,7 @@ impl World {
             }
             Next::Event(ev) => {
                 self.digest
-                    .note((now, seq, std::mem::discriminant(&ev), ev.place()));
+                    .note((now, std::mem::discriminant(&ev), ev.place()));
                 self.met = ev.place();
                 if self.trace.is_on() {
                     let taken_in = self.is_taken_in(&ev);
