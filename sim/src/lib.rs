@@ -69,8 +69,8 @@ mod word;
 mod world;
 
 pub use coverage::Coverage;
-pub use generate::scenario as scenario_of;
-pub use many::{run_many, run_until};
+pub use generate::{Profile, scenario as scenario_of, scenario_in};
+pub use many::{run_many, run_scenarios, run_until};
 pub use page::page;
 pub use record::{compare, record};
 pub use run::{How, Report, Session, catch_panics, run, run_bytes};

@@ -51,6 +51,11 @@ impl World {
 
     /// An image of every host is taken.
     pub(crate) fn take_images(&mut self, number: usize) {
+        if let What::Echo(from, to, _) = self.scenario.faults[number].what {
+            let (from, to) = (self.meets(from), self.meets(to));
+            self.keeps_for_echo(number, from, to);
+            return;
+        }
         let image = |host: &Host| Image {
             state: host.disk.durable.clone(),
             directory: host.storage.directory.clone(),
@@ -143,6 +148,23 @@ impl World {
         if matches!(what, What::RestoreUnheard(..)) {
             self.starts_twice_unheard(h, down);
         }
+    }
+
+    /// The host dies in the middle of a write, and finds a torn state file: of that it is known that there was one.
+    pub(crate) fn tears(&mut self, h: usize, down: u64) {
+        self.host_dies(h);
+        self.after(down, Ev::BootHost { h });
+        if self.hosts[h].disk.durable.is_none() {
+            return;
+        }
+        self.losses.unnoticed = None;
+        self.losses.struck.insert(h, true);
+        self.coverage.losses += 1;
+        self.losses.forgetful.insert(h, true);
+        self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;
+        let names = self.hosts[h].config.members.iter();
+        let names: Arc<[String]> = names.map(|m| m.name.clone()).collect();
+        self.hosts[h].disk.durable = Some(Arc::new(HardState::lost(names)));
     }
 
     /// Whether another member has it on disk that this one wrote more often.

@@ -12,7 +12,7 @@ use crate::oracle::Oracles;
 use crate::postgres::directory::{DataDir, Storage};
 use crate::postgres::instance::DbEv;
 use crate::postgres::standby::Wire;
-use crate::scenario::{Kind, Scenario};
+use crate::scenario::{Kind, Links, Scenario};
 use crate::trace::Trace;
 use crate::word::Words;
 use std::cmp::Reverse;
@@ -46,6 +46,18 @@ pub(crate) enum Ev {
         h: usize,
     },
     Recheck,
+    /// A moment of the guard has come that a blow waited for.
+    Strike {
+        h: usize,
+    },
+    /// A link that comes and goes.
+    Flap {
+        one: usize,
+        other: usize,
+        links: Links,
+        period: u64,
+        until: u64,
+    },
     GuardTimer {
         h: usize,
         guard: u64,
@@ -64,6 +76,8 @@ pub(crate) enum Ev {
     Deliver {
         from: usize,
         to: usize,
+        /// Which connection between the two it was sent over.
+        link: u64,
         message: Box<Message>,
     },
     Synced {
@@ -466,6 +480,14 @@ impl World {
             Ev::StartDaemon { h } => self.daemon_starts(h),
             Ev::Resume { h } => self.resume(h),
             Ev::Recheck => self.check_two_primaries(),
+            Ev::Strike { h } => self.armed_strikes(h),
+            Ev::Flap {
+                one,
+                other,
+                links,
+                period,
+                until,
+            } => self.on_flap(one, other, links, period, until),
             Ev::GuardTimer { h, guard, token } => {
                 if self.hosts[h].guard_runs == guard {
                     self.on_guard_timer(h, token);
@@ -481,8 +503,13 @@ impl World {
                     self.daemon_gets(h, input);
                 }
             }
-            Ev::Deliver { from, to, message } => {
-                if self.passes(from, to) {
+            Ev::Deliver {
+                from,
+                to,
+                link,
+                message,
+            } => {
+                if self.passes(from, to) && self.net.link(from, to) == link {
                     self.digest.note((self.now, from, to));
                     self.daemon_gets(to, Input::Received(from, message));
                 }
