@@ -348,6 +348,7 @@ impl World {
         if disk.under_way.is_some() {
             self.sync_begins(h);
         }
+        self.on_state_durable(h);
         self.daemon_gets(h, Input::Persisted(seq));
     }
 

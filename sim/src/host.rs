@@ -221,6 +221,8 @@ impl World {
         let lands = self.choices.chance(About::StateLands, h, 0, 500);
         let full = self.hosts[h].disk.full_until > self.now;
         self.hosts[h].disk.crash(lands && !full);
+        self.on_state_durable(h);
+        self.on_forgotten(h);
         self.hosts[h].armed = None;
         self.say(h, || "daemon: ends".into());
         self.digest.note(("daemon ends", h));

@@ -31,6 +31,8 @@ pub(crate) struct Losses {
     struck: BTreeMap<usize, bool>,
     /// Who lost its state and has not joined again since.
     forgetful: BTreeMap<usize, bool>,
+    /// Who says that it has joined again, and does not have it on disk yet.
+    rejoining: BTreeMap<usize, bool>,
     /// Who came back with an older state than another member has seen of it, and has not said so yet.
     unnoticed: Option<usize>,
     /// More was lost than the members can make good by themselves: an operator has to decide.
@@ -220,7 +222,20 @@ impl World {
     /// A node has joined again.
     pub(crate) fn on_rejoined(&mut self, h: usize) {
         self.coverage.rejoined += 1;
-        self.losses.forgetful.insert(h, false);
+        self.losses.rejoining.insert(h, true);
+    }
+
+    /// A state is durable: that of a member that joined again makes good its loss.
+    pub(crate) fn on_state_durable(&mut self, h: usize) {
+        let durable = self.hosts[h].disk.durable.as_ref();
+        if durable.is_some_and(|state| !state.lost) && self.losses.rejoining.remove(&h).is_some() {
+            self.losses.forgetful.insert(h, false);
+        }
+    }
+
+    /// The daemon ends: what it did not have on disk it forgets.
+    pub(crate) fn on_forgotten(&mut self, h: usize) {
+        self.losses.rejoining.remove(&h);
     }
 
     /// Every member takes part.

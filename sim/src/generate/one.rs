@@ -136,7 +136,18 @@ pub(crate) fn come(bits: &mut Bits, s: &mut Scenario, class: Class, at: u64) {
         Class::Database => What::Database(who),
         Class::Host => What::Host(who, trigger(bits), long),
         Class::PowerLoss => What::PowerLoss(long),
-        Class::Aimed => What::Aim(who, moment(bits), blow(bits), bits.pick(&[short, long])),
+        Class::Aimed => {
+            // Something that brings such moments.
+            let stirs = match bits.within(0, 5) {
+                0 => Some(What::Demote(Target::Primary)),
+                1 => Some(What::Host(Target::Primary, Trigger::Actions(0), long)),
+                2 => Some(What::Database(Target::Primary)),
+                3 => Some(What::Database(Target::Standby)),
+                _ => None,
+            };
+            and.extend(stirs.map(|what| (bits.time(1_000, 200_000), what)));
+            What::Aim(who, moment(bits), blow(bits), bits.pick(&[short, long]))
+        }
         Class::PauseDaemon => What::PauseDaemon(who, long),
         Class::PauseGuard => {
             // Its permission ends meanwhile, because nobody hears its daemon, or that does not run either.
