@@ -211,7 +211,11 @@ impl World {
                 Action::Explain(reason) => {
                     self.say(h, || format!("node: {reason}"));
                     match &reason {
-                        Reason::Forgot { .. } | Reason::CopyFellBack { .. } => {
+                        Reason::Forgot { .. } => {
+                            self.on_loss_noticed(h, &reason.to_string());
+                            self.forgets(h);
+                        }
+                        Reason::CopyFellBack { .. } => {
                             self.on_loss_noticed(h, &reason.to_string());
                         }
                         Reason::Rejoined { .. } => self.on_rejoined(h),

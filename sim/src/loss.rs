@@ -108,9 +108,7 @@ impl World {
         self.losses.struck.insert(h, true);
         self.coverage.losses += 1;
         if state {
-            self.losses.forgetful.insert(h, true);
-            // Members that know the cluster are needed to tell the others.
-            self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;
+            self.forgets(h);
             // Of a torn file it is known that there was one.
             let was = self.hosts[h].disk.durable.is_some() && image.is_none();
             let torn = was && self.choices.chance(About::StateLands, h, 1, 300);
@@ -162,8 +160,7 @@ impl World {
         self.losses.unnoticed = None;
         self.losses.struck.insert(h, true);
         self.coverage.losses += 1;
-        self.losses.forgetful.insert(h, true);
-        self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;
+        self.forgets(h);
         let names = self.hosts[h].config.members.iter();
         let names: Arc<[String]> = names.map(|m| m.name.clone()).collect();
         self.hosts[h].disk.durable = Some(Arc::new(HardState::lost(names)));
@@ -217,6 +214,13 @@ impl World {
                 format!("m{h}, which lost nothing, says: {what}"),
             );
         }
+    }
+
+    /// It has no state now, or takes what it has for an old one.
+    pub(crate) fn forgets(&mut self, h: usize) {
+        self.losses.forgetful.insert(h, true);
+        // Members that know the cluster are needed to tell the others.
+        self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;
     }
 
     /// A node has joined again.
