@@ -121,6 +121,9 @@ macro_rules! faults {
         }
 
         impl What {
+            /// All their words.
+            pub const WORDS: &[&str] = &[$($word),*];
+
             /// The word that names it.
             pub fn word(&self) -> &'static str {
                 match self { $(What::$name(..) => $word,)* }
