@@ -4,11 +4,13 @@ use crate::choices::About;
 use crate::clock::Clock;
 use crate::daemon::Inner;
 use crate::disk::Disk;
+use crate::event::Ev;
 use crate::postgres::directory::Storage;
 use crate::postgres::instance::Server;
 use crate::postgres::steps::Exec;
+use crate::queue::Alarm;
 use crate::scenario::{Blow, Trigger};
-use crate::world::{Ev, World};
+use crate::world::World;
 use std::collections::VecDeque;
 use yoke_core::event::Boot;
 use yoke_core::guard::{Guard, GuardEvent};
@@ -34,10 +36,11 @@ pub(crate) struct Host {
     pub(crate) daemon_runs: u64,
     pub(crate) guard: Option<Guard>,
     pub(crate) guard_runs: u64,
-    pub(crate) guard_timer: Timer,
     pub(crate) guard_paused_until: u64,
     /// What it would have taken in meanwhile.
     pub(crate) guard_backlog: Vec<GuardEvent>,
+    /// The deadline for which its alarm is set.
+    pub(crate) guard_due: Option<u64>,
     pub(crate) execs: Vec<Exec>,
     pub(crate) disk: Disk,
     pub(crate) storage: Storage,
@@ -67,20 +70,12 @@ pub(crate) struct Daemon {
     pub(crate) backlog: VecDeque<Input>,
     /// What it was about when it was paused between two actions.
     pub(crate) rest: VecDeque<Inner>,
-    pub(crate) timer: Timer,
-}
-
-/// The one timer event of a machine that counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Timer {
-    at: Option<u64>,
-    token: u64,
 }
 
 /// What a daemon's task takes in.
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum Input {
-    Timer(u64),
+    Timer,
     Received(usize, Box<Message>),
     Persisted(u64),
     Guard(GuardView),
@@ -97,33 +92,6 @@ pub(crate) enum ToGuard {
     Order(Order),
 }
 
-impl Timer {
-    /// Sets it, if the deadline needs another event: its token then.
-    pub(crate) fn set(&mut self, at: u64) -> Option<u64> {
-        if self.at.is_some_and(|set| set <= at) {
-            return None;
-        }
-        self.at = Some(at);
-        self.token += 1;
-        Some(self.token)
-    }
-
-    /// The clock has changed: the event does not count any more.
-    pub(crate) fn forget(&mut self) {
-        self.at = None;
-        self.token += 1;
-    }
-
-    /// An event came: whether it is the one that counts.
-    pub(crate) fn comes(&mut self, token: u64) -> bool {
-        let counts = self.token == token;
-        if counts {
-            self.at = None;
-        }
-        counts
-    }
-}
-
 impl Host {
     /// A host that was never started.
     pub(crate) fn new(config: Config, clock: Clock, storage: Storage) -> Self {
@@ -138,9 +106,9 @@ impl Host {
             daemon_runs: 0,
             guard: None,
             guard_runs: 0,
-            guard_timer: Timer::default(),
             guard_paused_until: 0,
             guard_backlog: vec![],
+            guard_due: None,
             execs: vec![],
             disk: Disk::default(),
             storage,
@@ -188,7 +156,7 @@ impl World {
             let host = &mut self.hosts[h];
             host.guard_runs += 1;
             host.guard = Some(Guard::new(host.config.clone(), nonce));
-            host.guard_timer = Timer::default();
+            host.guard_due = None;
             self.guard_drains(h);
         }
         let nonce = self.choices.bits(About::Nonce, h, 0);
@@ -204,7 +172,6 @@ impl World {
             paused_until: 0,
             backlog: VecDeque::new(),
             rest: VecDeque::new(),
-            timer: Timer::default(),
         }));
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
@@ -224,6 +191,7 @@ impl World {
         self.on_state_durable(h);
         self.on_forgotten(h);
         self.hosts[h].armed = None;
+        self.queue.set(Alarm::Daemon(h), None);
         self.say(h, || "daemon: ends".into());
         self.digest.note(("daemon ends", h));
     }
@@ -248,6 +216,8 @@ impl World {
         host.guard = None;
         host.guard_paused_until = 0;
         host.guard_backlog.clear();
+        self.queue.set(Alarm::Guard(h), None);
+        let host = &mut self.hosts[h];
         if let Some(server) = host.server.take() {
             for (client, session) in server.sessions {
                 self.client_times_out(client, session);
@@ -262,6 +232,7 @@ impl World {
         }
         self.hosts[h].guard_paused_until = 0;
         self.hosts[h].guard_backlog.clear();
+        self.queue.set(Alarm::Guard(h), None);
         self.say(h, || "guard: ends".into());
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);

@@ -1,9 +1,10 @@
 //! Carries out the scenario: faults, healing, and what operators do.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::host::Input;
 use crate::scenario::{Blow, Kind, Links, Target, Trigger, What};
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::operator::Command;
 
 impl World {
@@ -48,6 +49,7 @@ impl World {
         let what = self.scenario.faults[number].what;
         let now = self.now;
         self.coverage.happened(what.word());
+        self.stirred_at = now;
         self.trace.say(now, None, || format!("FAULT {what}"));
         match what {
             What::Daemon(target, trigger, down) => {
@@ -285,13 +287,11 @@ impl World {
 
     /// A host's clock has changed: its deadlines come at another time.
     fn clock_changed(&mut self, h: usize) {
-        self.hosts[h].guard_timer.forget();
         if self.hosts[h].guard.is_some() && !self.guard_paused(h) {
             self.guard_drains(h);
         }
         let now = self.now;
         if let Some(daemon) = &mut self.hosts[h].daemon {
-            daemon.timer.forget();
             if daemon.paused_until <= now {
                 self.daemon_handles(h, vec![]);
             }
@@ -382,6 +382,7 @@ impl World {
         }
         self.trace.say(self.now, None, || "EVERYTHING HEALS".into());
         self.healed = true;
+        self.stirred_at = self.now;
         self.heal_at = Some(self.now);
         self.net.heal();
         self.scenario.network = (0, 0, 0);
