@@ -291,10 +291,9 @@ impl World {
             self.guard_drains(h);
         }
         let now = self.now;
-        if let Some(daemon) = &mut self.hosts[h].daemon {
-            if daemon.paused_until <= now {
-                self.daemon_handles(h, vec![]);
-            }
+        let daemon = self.hosts[h].daemon.as_ref();
+        if daemon.is_some_and(|daemon| daemon.paused_until <= now) {
+            self.daemon_handles(h, vec![]);
         }
     }
 
