@@ -44,9 +44,10 @@ pub(crate) enum About {
     Restart,
     Edits,
     RewindLies,
+    Trouble,
 }
 
-const KINDS: usize = About::RewindLies as usize + 1;
+const KINDS: usize = About::Trouble as usize + 1;
 const PLACES: usize = 8;
 
 /// Where the bits come from.

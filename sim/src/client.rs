@@ -2,7 +2,8 @@
 //! session is there when a standby is promoted. A prober, in runs that measure gaps, tries everything all the time.
 
 use crate::choices::About;
-use crate::postgres::instance::{DbEv, Phase};
+use crate::postgres::instance::DbEv;
+use crate::postgres::server::Phase;
 use crate::world::{Ev, World};
 use yoke_core::postgres::Doors;
 

@@ -4,9 +4,10 @@ use crate::choices::About;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::postgres::directory::Storage;
-use crate::postgres::instance::Server;
+use crate::postgres::server::Server;
 use crate::postgres::steps::Exec;
 use crate::scenario::Trigger;
+use crate::trouble::Troubles;
 use crate::world::{Ev, World};
 use std::collections::VecDeque;
 use yoke_core::event::Boot;
@@ -40,6 +41,7 @@ pub(crate) struct Host {
     pub(crate) server: Option<Server>,
     pub(crate) hung_until: u64,
     pub(crate) stalled_until: u64,
+    pub(crate) troubles: Troubles,
     /// A crash that waits for its trigger: when, whether of the host, how long it is down.
     pub(crate) armed: Option<(Trigger, bool, u64)>,
     /// When the newest message on the socket arrives, either way: they come in order.
@@ -129,6 +131,7 @@ impl Host {
             server: None,
             hung_until: 0,
             stalled_until: 0,
+            troubles: Troubles::default(),
             armed: None,
             socket: [0, 0],
             away: 0,

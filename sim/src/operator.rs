@@ -154,6 +154,10 @@ impl World {
                 let h = self.meets(target);
                 self.operator_comes(h);
             }
+            What::Trouble(target, trouble, time) => {
+                let h = self.meets(target);
+                self.trouble_begins(h, trouble, time);
+            }
             What::StopDaemon(target, down) => {
                 let h = self.meets(target);
                 if self.hosts[h].up {
@@ -255,6 +259,8 @@ impl World {
             host.disk.slow_until = 0;
             host.hung_until = 0;
             host.stalled_until = 0;
+            self.troubles_end(h);
+            let host = &mut self.hosts[h];
             if host.paused_until > now {
                 host.paused_until = now;
             }

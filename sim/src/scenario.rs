@@ -1,5 +1,6 @@
 //! What happens to a cluster in one run, as data: it can be printed, edited, read back, and shrunk.
 
+use crate::trouble::Trouble;
 use std::fmt;
 use std::str::FromStr;
 
@@ -169,6 +170,8 @@ pub enum What {
     RestoreUnheard(Target, u64, u64),
     /// The daemon is told to stop, and comes back some time after it ended.
     StopDaemon(Target, u64),
+    /// Its database has a trouble for a while.
+    Trouble(Target, Trouble, u64),
 }
 
 macro_rules! words {
@@ -285,6 +288,7 @@ impl fmt::Display for What {
             What::Operator(who) => write!(f, "operator {who}"),
             What::RestoreUnheard(who, age, down) => write!(f, "restore-unheard {who} {age} {down}"),
             What::StopDaemon(who, down) => write!(f, "stop-daemon {who} {down}"),
+            What::Trouble(who, trouble, time) => write!(f, "trouble {who} {trouble} {time}"),
         }
     }
 }
@@ -340,6 +344,7 @@ fn what(w: &mut Words<'_>) -> Result<What, String> {
         "operator" => What::Operator(w.next()?),
         "restore-unheard" => What::RestoreUnheard(w.next()?, w.next()?, w.next()?),
         "stop-daemon" => What::StopDaemon(w.next()?, w.next()?),
+        "trouble" => What::Trouble(w.next()?, w.next()?, w.next()?),
         _ => return Err(format!("unknown fault {name:?}")),
     })
 }

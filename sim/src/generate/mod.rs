@@ -1,6 +1,7 @@
 //! Makes a scenario of a seed: first the conditions of the run, then which kinds of faults it has at all, then each.
 
 pub(crate) mod bits;
+mod databases;
 mod losses;
 mod one;
 mod plot;
@@ -46,6 +47,9 @@ pub fn scenario(seed: u64) -> Scenario {
         }
     }
     s.rewinds = !bits.one_in(4);
+    if !matches!(s.kind, Kind::Single(_)) && bits.one_in(5) {
+        databases::troubles(&mut bits, &mut s);
+    }
     s
 }
 

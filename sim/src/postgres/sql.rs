@@ -2,10 +2,12 @@
 
 use crate::choices::About;
 use crate::postgres::directory::DataDir;
-use crate::postgres::instance::{DbEv, Phase, Server, Waiter};
+use crate::postgres::instance::DbEv;
+use crate::postgres::server::{Phase, Server, Waiter};
 use crate::postgres::standby::Link;
 use crate::postgres::steps::in_words;
 use crate::postgres::wal::Kind;
+use crate::trouble::Trouble;
 use crate::world::{Ev, World};
 use yoke_core::postgres::{Lsn, RunId};
 use yoke_core::step::{Canary, Order, Outcome, Server as Seen, Step, Walsender as SeenWalsender};
@@ -106,6 +108,10 @@ impl World {
             self.hosts[h].storage.edited = true;
         }
         let edited = self.hosts[h].storage.edited;
+        let written = self.hosts[h].storage.settings.as_ref();
+        let refuses = written
+            .map(|settings| settings.generation)
+            .filter(|_| self.is_troubled(h, Trouble::RefusedSettings));
         let Some((server, dir)) = self.server(h, run) else {
             return failed();
         };
@@ -118,6 +124,9 @@ impl World {
                 let seen = observe(server, dir, now);
                 Outcome::Observed(Box::new(Seen {
                     outdated: edited,
+                    refuses: refuses
+                        .filter(|written| *written != seen.settings)
+                        .map(|_| "a line of its files is wrong".into()),
                     ..seen
                 }))
             }
