@@ -137,6 +137,11 @@ impl World {
 
     /// Whether the daemon lives on after this action.
     pub(crate) fn survives_action(&mut self, h: usize, trigger: Option<Trigger>) -> bool {
+        self.hosts[h].actions += 1;
+        let done = self.hosts[h].actions;
+        if let Some((_, number)) = self.hosts[h].strike.take_if(|(at, _)| done > *at) {
+            return self.strikes(h, number);
+        }
         match &mut self.hosts[h].armed {
             Some((Trigger::Actions(0), ..)) => false,
             Some((Trigger::Actions(left), ..)) => {

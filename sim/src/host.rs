@@ -44,6 +44,12 @@ pub(crate) struct Host {
     pub(crate) troubles: Troubles,
     /// A crash that waits for its trigger: when, whether of the host, how long it is down.
     pub(crate) armed: Option<(Trigger, bool, u64)>,
+    /// How many actions its daemons have carried out.
+    pub(crate) actions: u64,
+    /// After which of them which fault strikes.
+    pub(crate) strike: Option<(u64, usize)>,
+    /// The fault that is about to.
+    pub(crate) struck: Option<usize>,
     /// When the newest message on the socket arrives, either way: they come in order.
     pub(crate) socket: [u64; 2],
     /// How long the daemon stays away after it ended by itself.
@@ -133,6 +139,9 @@ impl Host {
             stalled_until: 0,
             troubles: Troubles::default(),
             armed: None,
+            actions: 0,
+            strike: None,
+            struck: None,
             socket: [0, 0],
             away: 0,
             last_status: String::new(),

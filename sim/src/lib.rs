@@ -13,6 +13,7 @@
 //! cargo run --release -p sim -- --seed 7 --html page.html   lanes of members, messages, roles, gates, for a browser
 //! cargo run --release -p sim -- --seed 7 --shrink           the smallest scenario that breaks the same promise
 //! cargo run --release -p sim -- --bench                     how fast it is
+//! cargo run --release -p sim -- pairs                       one failover, one hand-over: every action x every fault
 //! cargo run --release -p sim --features mutants -- mutants --seeds 0..2000
 //! ```
 //! What was found once is kept in `sim/scenarios/` and run by the tests.
@@ -55,6 +56,7 @@ mod network;
 mod operator;
 mod oracle;
 mod page;
+pub mod pairs;
 mod postgres;
 mod record;
 mod run;

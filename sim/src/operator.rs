@@ -46,8 +46,13 @@ impl World {
             return;
         }
         let what = self.scenario.faults[number].what;
+        self.trace.say(self.now, None, || format!("FAULT {what}"));
+        self.befalls(number, what);
+    }
+
+    /// What it does.
+    pub(crate) fn befalls(&mut self, number: usize, what: What) {
         let now = self.now;
-        self.trace.say(now, None, || format!("FAULT {what}"));
         match what {
             What::Daemon(target, trigger, down) => {
                 let h = self.meets(target);
@@ -153,6 +158,13 @@ impl World {
             What::Operator(target) => {
                 let h = self.meets(target);
                 self.operator_comes(h);
+            }
+            What::Strike(target, actions, strike) => {
+                let h = self.meets(target);
+                match self.hosts[h].struck.take_if(|by| *by == number) {
+                    Some(_) => self.is_struck(number, h, strike),
+                    None => self.hosts[h].strike = Some((self.hosts[h].actions + actions, number)),
+                }
             }
             What::Trouble(target, trouble, time) => {
                 let h = self.meets(target);

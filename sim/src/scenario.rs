@@ -117,6 +117,35 @@ pub enum Trigger {
     Gate,
 }
 
+/// What strikes at an action ([`crate::pairs`]). What ends comes back; what does not run, runs again after 1.5 D.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strike {
+    /// The daemon dies.
+    Daemon,
+    /// The host dies.
+    Host,
+    /// The host does not run.
+    Pause,
+    /// The guard dies, and the postmaster with it.
+    Guard,
+    /// The database's processes die.
+    Database,
+    /// Nothing passes to or from the member.
+    Cut,
+}
+
+impl Strike {
+    /// All of them.
+    pub const ALL: [Strike; 6] = [
+        Strike::Daemon,
+        Strike::Host,
+        Strike::Pause,
+        Strike::Guard,
+        Strike::Database,
+        Strike::Cut,
+    ];
+}
+
 /// What goes wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum What {
@@ -170,6 +199,8 @@ pub enum What {
     RestoreUnheard(Target, u64, u64),
     /// The daemon is told to stop, and comes back some time after it ended.
     StopDaemon(Target, u64),
+    /// After so many more actions of its daemon: this.
+    Strike(Target, u64, Strike),
     /// Its database has a trouble for a while.
     Trouble(Target, Trouble, u64),
 }
@@ -190,6 +221,10 @@ macro_rules! words {
     };
 }
 words!(Links { Links::Daemons = "daemons", Links::Databases = "databases", Links::All = "all" });
+words!(Strike {
+    Strike::Daemon = "daemon", Strike::Host = "host", Strike::Pause = "pause",
+    Strike::Guard = "guard", Strike::Database = "database", Strike::Cut = "cut",
+});
 words!(Single {
     Single::PrimaryHost = "primary-host", Single::PrimaryDatabase = "primary-database", Single::HandOver = "hand-over",
     Single::Witness = "witness", Single::Secondary = "secondary", Single::Daemon = "daemon",
@@ -288,6 +323,7 @@ impl fmt::Display for What {
             What::Operator(who) => write!(f, "operator {who}"),
             What::RestoreUnheard(who, age, down) => write!(f, "restore-unheard {who} {age} {down}"),
             What::StopDaemon(who, down) => write!(f, "stop-daemon {who} {down}"),
+            What::Strike(who, actions, strike) => write!(f, "strike {who} {actions} {strike}"),
             What::Trouble(who, trouble, time) => write!(f, "trouble {who} {trouble} {time}"),
         }
     }
@@ -344,6 +380,7 @@ fn what(w: &mut Words<'_>) -> Result<What, String> {
         "operator" => What::Operator(w.next()?),
         "restore-unheard" => What::RestoreUnheard(w.next()?, w.next()?, w.next()?),
         "stop-daemon" => What::StopDaemon(w.next()?, w.next()?),
+        "strike" => What::Strike(w.next()?, w.next()?, w.next()?),
         "trouble" => What::Trouble(w.next()?, w.next()?, w.next()?),
         _ => return Err(format!("unknown fault {name:?}")),
     })

@@ -11,6 +11,9 @@ use crate::rule;
 use crate::step::{DataDirectory, Directory, Leaving, Server, Stamp, Step};
 use crate::time::{Duration, Instant};
 
+/// A recovery that stays in one file of WAL for so long waits for what will not come.
+const NO_PROGRESS: Duration = Duration::secs(30);
+
 impl Steward {
     /// A running standby that is to follow this member's primary.
     pub(super) fn plan_follow(&self, now: Instant, server: &Server, member: MemberId) -> Plan {
@@ -81,6 +84,23 @@ impl Steward {
             )),
             _ => Plan::look(Pace::Fast),
         }
+    }
+
+    /// A server that is not ready yet. What a rewind or a clone left may lack WAL without which it is no whole copy, and
+    /// a standby of nobody waits for that for ever (research/postgres.md 2).
+    pub(super) fn give_up_unready(&self, now: Instant) -> Option<Plan> {
+        let (replays, since) = &self.facts.run.replays;
+        let is_rewritten = matches!(
+            self.holding(),
+            Holding::Own { stamp: Some(stamp), .. } if stamp.rewritten
+        );
+        if !is_rewritten || now.since(*since) <= NO_PROGRESS {
+            return None;
+        }
+        let at = replays.as_deref().unwrap_or("an unknown place");
+        Some(self.give_up(format!(
+            "what was rewritten is not ready, and its recovery has come no further than {at} for {NO_PROGRESS}: WAL that it needs is not there"
+        )))
     }
 
     /// This copy does not fit: a rewind or a clone, where it may be discarded (R11); else it stays as it is.
@@ -249,7 +269,10 @@ impl Steward {
         if named {
             return Plan::step(Step::ClearMark);
         }
-        let stamp = self.new_stamp(data, copy, record);
+        let stamp = Stamp {
+            rewritten: true,
+            ..self.new_stamp(data, copy, record)
+        };
         Plan::step(Step::WriteStamp(follower_of(&stamp, record)))
     }
 

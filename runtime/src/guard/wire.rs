@@ -174,6 +174,7 @@ mod tests {
             ordered: Some((Term(3), 4)),
             ordered_on: Timeline(5),
             follows: Some(copy),
+            rewritten: true,
         };
         let settings = Settings {
             generation: 6,

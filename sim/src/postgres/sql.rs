@@ -98,7 +98,11 @@ impl World {
                 .and_then(|run| self.server(h, run))
                 .is_some_and(|(server, _)| takes_none(server))
         {
-            return Outcome::NotNow;
+            // What recovers goes on; what lacks WAL waits in the file in which it is.
+            let waits = self.hosts[h].storage.directory.as_ref();
+            let waits = waits.is_some_and(|dir| dir.lacks_wal);
+            let replays = (!waits).then(|| format!("the {}th second", now / 1_000_000));
+            return Outcome::NotNow { replays };
         }
         let Some((run, false)) = run.map(|run| (run, given_up)) else {
             return failed();
