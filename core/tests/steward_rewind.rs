@@ -270,6 +270,9 @@ fn unready() -> (World, Record) {
     world.until("rewinds", |w| w.count("rewind") == 1);
     world.recovers = true;
     world.replays = Some("000000020000000000000003".to_owned());
+    // As the node says it once there is a copy again, whose end it has not seen.
+    world.until("named", |w| w.count("unmark") == 1);
+    world.want(5, Some(&record), standby(Upstream::AsFound, true));
     let before = world.count("start");
     world.until("starts", |w| w.count("start") > before);
     (world, record)
@@ -277,7 +280,7 @@ fn unready() -> (World, Record) {
 
 #[test]
 fn a_rewound_copy_that_never_becomes_ready_is_cloned() {
-    let (mut world, _) = unready();
+    let (mut world, record) = unready();
     assert!(
         world
             .dir
@@ -292,6 +295,8 @@ fn a_rewound_copy_that_never_becomes_ready_is_cloned() {
     world.replays = Some("000000020000000000000004".to_owned());
     world.run_for(Duration::secs(25));
     assert_eq!(world.count("clone"), 0, "it still came further");
+    world.until("gives it up", |w| w.count("mark") == 2);
+    rejoin(&mut world, &record);
     world.until("clones", |w| w.count("clone") == 1);
     says(
         &world,
@@ -316,6 +321,8 @@ fn a_rewound_copy_that_never_becomes_ready_is_cloned() {
 fn a_new_daemon_knows_that_a_copy_was_rewound_and_not_ready_since() {
     let (mut world, record) = unready();
     world.restart_daemon();
+    world.want(5, Some(&record), standby(Upstream::AsFound, true));
+    world.until("gives it up", |w| w.count("mark") == 2);
     rejoin(&mut world, &record);
     world.until("clones", |w| w.count("clone") == 1);
 }

@@ -52,7 +52,7 @@ impl History {
 
     fn scenario(self) -> Scenario {
         let what = match self {
-            History::Failover => What::Host(Target::Member(0), Trigger::Actions(0), D / 2),
+            History::Failover => What::Host(Target::Member(0), Trigger::Actions(0), 2 * D),
             History::HandOver => What::Demote(Target::Member(0)),
         };
         Scenario {
@@ -76,19 +76,21 @@ impl History {
         let mut session = Session::begin(&self.scenario(), How::default());
         let count = |world: &World| -> Vec<u64> { world.hosts.iter().map(|h| h.actions).collect() };
         let mut began: Option<(u64, Vec<u64>)> = None;
+        let mut alone = false;
         while session.step() {
             let world = &session.world;
             let Some(ready) = world.ready else { continue };
             match &began {
                 None if world.now >= ready + BEGIN => began = Some((world.now, count(world))),
-                Some((at, before)) if world.role_moved() && world.all_in_sync() => {
+                Some((at, before)) if alone && world.all_in_sync() => {
                     let since = count(world).into_iter().zip(before);
                     return (
                         since.map(|(now, then)| now - then).collect(),
                         world.now - at,
                     );
                 }
-                _ => {}
+                Some(_) => alone |= world.role_moved() && !world.all_in_sync(),
+                None => {}
             }
         }
         (vec![], 0)

@@ -86,15 +86,19 @@ impl Steward {
         }
     }
 
+    /// Whether this copy was rewound or cloned, and was not ready since.
+    fn is_rewritten(&self) -> bool {
+        matches!(
+            self.holding(),
+            Holding::Own { stamp: Some(stamp), .. } if stamp.rewritten
+        )
+    }
+
     /// A server that is not ready yet. What a rewind or a clone left may lack WAL without which it is no whole copy, and
     /// a standby of nobody waits for that for ever (research/postgres.md 2).
     pub(super) fn give_up_unready(&self, now: Instant) -> Option<Plan> {
         let (replays, since) = &self.facts.run.replays;
-        let is_rewritten = matches!(
-            self.holding(),
-            Holding::Own { stamp: Some(stamp), .. } if stamp.rewritten
-        );
-        if !is_rewritten || now.since(*since) <= NO_PROGRESS {
+        if !self.is_rewritten() || now.since(*since) <= NO_PROGRESS {
             return None;
         }
         let at = replays.as_deref().unwrap_or("an unknown place");
@@ -127,14 +131,19 @@ impl Steward {
 
     /// What a clone or a rewind may be made of: only while the record, known committed, leaves this copy out (R11).
     fn clone_source(&self) -> Option<Cloned> {
-        let Want::Standby {
-            of: Upstream::Member(from),
-            may_discard: true,
-        } = *self.want()
-        else {
-            return None;
-        };
         let record = self.record()?;
+        let from = match *self.want() {
+            Want::Standby {
+                of: Upstream::Member(from),
+                may_discard: true,
+            } => from,
+            // The node lets nobody follow before it has seen the end of its copy, and of this one it may never see it.
+            Want::Standby {
+                of: Upstream::AsFound,
+                may_discard: true,
+            } if self.is_rewritten() => record.primary,
+            _ => return None,
+        };
         let own = self.own_copy();
         if record.primary != from || from == self.config.me || own.is_some_and(|c| record.names(c))
         {
