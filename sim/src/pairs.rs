@@ -2,9 +2,10 @@
 //!
 //! Seeds draw moments; here none is left out. Everything else is calm, so that what fails is the pair's.
 
+use crate::event::Ev;
 use crate::run::{How, Report, Session, run};
 use crate::scenario::{Fault, Scenario, Strike, Target, Trigger, What};
-use crate::world::{Ev, World};
+use crate::world::World;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,12 +1,13 @@
 //! A copy of a running primary: takes long, and may break off.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::directory::DataDir;
 use crate::postgres::instance::LOOK_AGAIN;
 use crate::postgres::server::Phase;
 use crate::postgres::steps::CLONE_PARTS;
 use crate::trouble::Trouble;
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::postgres::{RunId, SystemId};
 use yoke_core::step::{ClusterState, Outcome};
 

@@ -1,12 +1,13 @@
 //! What happens in a running server.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::directory::DataDir;
 use crate::postgres::server::{Phase, Server, Waiter, Waiting};
 use crate::postgres::standby::TIMEOUT;
 use crate::postgres::wal::{Entry, Kind};
 use crate::trouble::Trouble;
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::postgres::{Lsn, RunId};
 use yoke_core::step::{Canary, ClusterState};
 

@@ -1,6 +1,7 @@
 //! What the daemon does and sees over its own connection.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::directory::DataDir;
 use crate::postgres::instance::DbEv;
 use crate::postgres::server::{Phase, Server, Waiter};
@@ -8,7 +9,7 @@ use crate::postgres::standby::Link;
 use crate::postgres::steps::in_words;
 use crate::postgres::wal::Kind;
 use crate::trouble::Trouble;
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::postgres::{Lsn, RunId};
 use yoke_core::step::{Canary, Order, Outcome, Server as Seen, Step, Walsender as SeenWalsender};
 
