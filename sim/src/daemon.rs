@@ -143,6 +143,13 @@ impl World {
 
     /// Whether the daemon goes on after this action, which is one of these moments; else the armed blow strikes.
     pub(crate) fn survives_action(&mut self, h: usize, moments: &[Trigger]) -> bool {
+        let host = &mut self.hosts[h];
+        host.actions += 1;
+        let done = host.actions;
+        if let Some((_, blow, time)) = host.counted.take_if(|(at, ..)| done > *at) {
+            host.armed = Some((Trigger::Actions(0), blow, time));
+            return false;
+        }
         match &mut self.hosts[h].armed {
             Some((Trigger::Actions(0), ..)) => false,
             Some((Trigger::Actions(left), ..)) => {

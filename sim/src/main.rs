@@ -5,6 +5,7 @@ mod failure;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod one;
+mod pairs_table;
 mod progress;
 mod seeds;
 
@@ -71,6 +72,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Disturb one failover and one hand-over after every action of every member by every kind of fault.
+    Pairs,
     /// Run every deliberate bug, and see that an oracle finds it.
     #[cfg(feature = "mutants")]
     Mutants,
@@ -103,14 +106,19 @@ fn main() -> ExitCode {
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
     }
+    if let Some(Command::Pairs) = cli.command {
+        return pairs_table::run(jobs, how).unwrap_or_else(said);
+    }
     let seeds = cli.seeds.clone();
     let done = match seeds {
         _ if cli.bench => bench::run(seeds.unwrap_or(0..300), how),
         Some(seeds) => seeds::run(&cli, seeds, jobs, how),
         None => one::run(&cli, how),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("{error}");
-        ExitCode::from(2)
-    })
+    done.unwrap_or_else(said)
+}
+
+fn said(error: String) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(2)
 }

@@ -48,9 +48,9 @@ impl World {
         }
         let what = self.scenario.faults[number].what;
         let now = self.now;
+        self.trace.say(now, None, || format!("FAULT {what}"));
         self.coverage.happened(what.word());
         self.stirred_at = now;
-        self.trace.say(now, None, || format!("FAULT {what}"));
         match what {
             What::Daemon(target, trigger, down) => {
                 let h = self.meets(target);
@@ -62,7 +62,12 @@ impl World {
             }
             What::Aim(target, trigger, blow, time) => {
                 let h = self.meets(target);
-                self.arm(h, trigger, blow, time);
+                if let Trigger::Counted(more) = trigger {
+                    let host = &mut self.hosts[h];
+                    host.counted = Some((host.actions + more, blow, time));
+                } else {
+                    self.arm(h, trigger, blow, time);
+                }
             }
             What::LoseState(target, down)
             | What::RestoreState(target, _, down)
@@ -220,6 +225,10 @@ impl World {
             What::Operator(target) => {
                 let h = self.meets(target);
                 self.operator_comes(h);
+            }
+            What::Trouble(target, trouble, time) => {
+                let h = self.meets(target);
+                self.trouble_begins(h, trouble, time);
             }
             What::StopDaemon(target, down) => {
                 let h = self.meets(target);
@@ -399,6 +408,8 @@ impl World {
             }
             host.hung_until = 0;
             host.stalled_until = 0;
+            self.troubles_end(h);
+            let host = &mut self.hosts[h];
             if host.paused_until > now && host.frozen_until <= now {
                 host.paused_until = now;
             }

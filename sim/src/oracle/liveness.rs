@@ -42,7 +42,7 @@ impl World {
         }
     }
 
-    fn all_in_sync(&self) -> bool {
+    pub(crate) fn all_in_sync(&self) -> bool {
         let copies = self.scenario.members.iter().filter(|data| **data).count();
         self.oracles
             .newest_record
