@@ -173,6 +173,7 @@ impl World {
         let boot = Boot { now, nonce, guard };
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
+        self.oracles.specification.starts(h, now, state.as_ref());
         host.daemon = Some(Box::new(Daemon {
             node: Node::new(host.config.clone(), state, boot.clone()),
             steward: Steward::new(host.config.clone(), boot),
@@ -206,6 +207,7 @@ impl World {
         }
         self.daemon_dies(h);
         self.say(h, || "host: DOWN".into());
+        self.oracles.specification.guard_ends(h);
         // A quick step's rename may have reached the disk.
         for exec in std::mem::take(&mut self.hosts[h].execs) {
             if self.choices.chance(About::StepLands, h, 2, 500) {
@@ -230,6 +232,7 @@ impl World {
             return;
         }
         self.say(h, || "guard: ends".into());
+        self.oracles.specification.guard_ends(h);
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);
         for exec in std::mem::take(&mut self.hosts[h].execs) {

@@ -101,6 +101,7 @@ impl World {
         self.losses.struck.insert(h, true);
         self.coverage.losses += 1;
         if state {
+            self.oracles.specification.forgets(h);
             self.losses.forgetful.insert(h, true);
             // Members that know the cluster are needed to tell the others.
             self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;

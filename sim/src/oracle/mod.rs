@@ -9,6 +9,8 @@ pub(crate) mod liveness;
 pub(crate) mod lost_write;
 pub(crate) mod newest_record;
 pub(crate) mod one_leader;
+pub(crate) mod orders;
+pub(crate) mod specification;
 pub(crate) mod two_primaries;
 
 use crate::world::World;
@@ -21,18 +23,20 @@ pub(crate) struct Oracles {
     pub(crate) one_leader: one_leader::OneLeader,
     pub(crate) newest_record: newest_record::NewestRecord,
     pub(crate) liveness: liveness::Liveness,
+    pub(crate) specification: specification::Specification,
     /// An operator's hand-over may be under way until then.
     pub(crate) handing_over_until: u64,
 }
 
 impl Oracles {
     /// Nothing seen yet.
-    pub(crate) fn new(_members: usize) -> Self {
+    pub(crate) fn new(members: usize) -> Self {
         Oracles {
             lost_write: lost_write::LostWrite::default(),
             one_leader: one_leader::OneLeader::default(),
             newest_record: newest_record::NewestRecord::default(),
             liveness: liveness::Liveness::default(),
+            specification: specification::Specification::new(members),
             handing_over_until: 0,
         }
     }

@@ -41,6 +41,7 @@ impl World {
             )
         });
         self.digest.note((h, &order));
+        self.check_order(h, &order);
         let mut exec = Exec {
             order,
             run,
