@@ -158,6 +158,7 @@ impl World {
         if !self.hosts[h].up || self.hosts[h].daemon.is_some() {
             return;
         }
+        self.look_for_trouble();
         if self.hosts[h].guard.is_none() {
             let nonce = self.choices.bits(About::Nonce, h, 1);
             let host = &mut self.hosts[h];
@@ -198,6 +199,7 @@ impl World {
         self.hosts[h].armed = None;
         self.say(h, || "daemon: ends".into());
         self.digest.note(("daemon ends", h));
+        self.look_for_trouble();
     }
 
     /// The host loses power: what was not synced is lost.

@@ -51,6 +51,7 @@ mod guardian;
 mod host;
 mod loss;
 mod many;
+pub mod matrix;
 mod network;
 mod operator;
 mod oracle;
@@ -70,7 +71,7 @@ mod world;
 
 pub use coverage::Coverage;
 pub use generate::scenario as scenario_of;
-pub use many::{run_many, run_until};
+pub use many::{run_many, run_scenarios, run_until};
 pub use page::page;
 pub use record::{compare, record};
 pub use run::{How, Report, Session, catch_panics, run, run_bytes};

@@ -140,6 +140,7 @@ impl World {
                 None => {}
             }
         }
+        self.check_vanished();
         self.after(down, Ev::BootHost { h });
         if matches!(what, What::RestoreUnheard(..)) {
             self.starts_twice_unheard(h, down);

@@ -2,8 +2,10 @@
 
 mod bench;
 mod failure;
+mod gaps;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod networks;
 mod one;
 mod progress;
 mod seeds;
@@ -71,6 +73,10 @@ enum Command {
     /// Run every deliberate bug, and see that an oracle finds it.
     #[cfg(feature = "mutants")]
     Mutants,
+    /// Run single faults in calm conditions, and print how long writes stop.
+    Gaps,
+    /// Run every network of three hosts, and see that L keeps its word.
+    Matrix,
 }
 
 fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -99,6 +105,16 @@ fn main() -> ExitCode {
     #[cfg(feature = "mutants")]
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
+    }
+    match cli.command {
+        Some(Command::Gaps) => return gaps::run(cli.seeds.unwrap_or(0..2000), jobs, how),
+        Some(Command::Matrix) => {
+            return networks::run(jobs, how).unwrap_or_else(|error| {
+                eprintln!("{error}");
+                ExitCode::from(2)
+            });
+        }
+        _ => {}
     }
     let seeds = cli.seeds.clone();
     let done = match seeds {

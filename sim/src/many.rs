@@ -1,6 +1,7 @@
 //! Many runs, on several threads.
 
 use crate::run::{How, Report, run};
+use crate::scenario::Scenario;
 use crate::twin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -20,6 +21,32 @@ pub fn run_until(
     stop: &AtomicBool,
     mut each: impl FnMut(u64, Report),
 ) {
+    let make = |seed| Some(crate::generate::scenario(seed));
+    run_made(seeds, jobs, how, stop, make, |seed, _, report| {
+        each(seed, report)
+    });
+}
+
+/// Runs the scenarios that are made of numbers; none: that one is left out.
+pub fn run_scenarios(
+    numbers: std::ops::Range<u64>,
+    jobs: usize,
+    how: How,
+    make: impl Fn(u64) -> Option<Scenario> + Sync,
+    each: impl FnMut(u64, &Scenario, Report),
+) {
+    run_made(numbers, jobs, how, &AtomicBool::new(false), make, each);
+}
+
+fn run_made(
+    seeds: std::ops::Range<u64>,
+    jobs: usize,
+    how: How,
+    stop: &AtomicBool,
+    make: impl Fn(u64) -> Option<Scenario> + Sync,
+    mut each: impl FnMut(u64, &Scenario, Report),
+) {
+    let make = &make;
     // A thread takes the next block of seeds; blocks are joined in order, so that nothing depends on the threads.
     const BLOCK: u64 = 16;
     let next = AtomicU64::new(seeds.start);
@@ -37,13 +64,15 @@ pub fn run_until(
                         if stop.load(Ordering::Relaxed) {
                             return;
                         }
-                        let scenario = crate::generate::scenario(seed);
-                        let report = if seed.is_multiple_of(TWICE) {
-                            twin::run_twice(&scenario, how)
-                        } else {
-                            run(&scenario, how)
-                        };
-                        if sender.send((seed, report)).is_err() {
+                        let done = make(seed).map(|scenario| {
+                            let report = if seed.is_multiple_of(TWICE) {
+                                twin::run_twice(&scenario, how)
+                            } else {
+                                run(&scenario, how)
+                            };
+                            (scenario, report)
+                        });
+                        if sender.send((seed, done)).is_err() {
                             return;
                         }
                     }
@@ -53,16 +82,21 @@ pub fn run_until(
         drop(sender);
         let mut early = std::collections::BTreeMap::new();
         let mut due = seeds.start;
-        for (seed, report) in receiver {
-            early.insert(seed, report);
-            while let Some(report) = early.remove(&due) {
-                each(due, report);
+        let mut hand_over = |seed, done| {
+            if let Some((scenario, report)) = done {
+                each(seed, &scenario, report);
+            }
+        };
+        for (seed, done) in receiver {
+            early.insert(seed, done);
+            while let Some(done) = early.remove(&due) {
+                hand_over(due, done);
                 due += 1;
             }
         }
         // It was stopped: what was done beyond a gap counts all the same.
-        for (seed, report) in early {
-            each(seed, report);
+        for (seed, done) in early {
+            hand_over(seed, done);
         }
     });
 }

@@ -69,6 +69,12 @@ impl Network {
         };
     }
 
+    /// From when on both directions between two daemons pass, and without being held back.
+    pub(crate) fn daemons_linked_at(&self, a: usize, b: usize) -> u64 {
+        let way = |a: usize, b: usize| self.daemons[a][b].max(self.hold[a][b]);
+        way(a, b).max(way(b, a))
+    }
+
     /// Whether both directions between two databases pass.
     pub(crate) fn databases_linked(&self, a: usize, b: usize, now: u64) -> bool {
         self.databases[a][b] <= now && self.databases[b][a] <= now

@@ -71,6 +71,7 @@ impl World {
             }
             What::Database(target) => {
                 let h = self.meets(target);
+                self.is_in_trouble(h);
                 if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
                     self.on_dead(h, run);
                     let gone = self.choices.within(About::GoneTime, h, 1, 5_000, 100_000);

@@ -51,6 +51,8 @@ pub enum Kind {
     Unbounded,
     /// One fault: S1, S2, L, and a bound on the longest gap between two acknowledgements.
     Single(Single),
+    /// The last fault leaves a network that stands until all heals: S1, S2, and L as it is worded for that network.
+    Network,
 }
 
 /// The one fault of a run.
@@ -350,6 +352,7 @@ impl fmt::Display for Scenario {
         match self.kind {
             Kind::Chaos => writeln!(f, "kind chaos")?,
             Kind::Unbounded => writeln!(f, "kind unbounded")?,
+            Kind::Network => writeln!(f, "kind network")?,
             Kind::Single(single) => writeln!(f, "kind single {single}")?,
         }
         write!(f, "members")?;
@@ -448,6 +451,7 @@ impl Scenario {
                 self.kind = match kind.as_str() {
                     "chaos" => Kind::Chaos,
                     "unbounded" => Kind::Unbounded,
+                    "network" => Kind::Network,
                     "single" => Kind::Single(w.next()?),
                     _ => return Err(format!("unknown kind {kind:?}")),
                 };

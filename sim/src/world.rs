@@ -239,7 +239,7 @@ impl World {
         mutate: &dyn Fn(&mut Config),
     ) -> Self {
         let trace = Trace::new(story, &scenario.members);
-        choices.tails = !matches!(scenario.kind, Kind::Single(_));
+        choices.tails = !matches!(scenario.kind, Kind::Single(_) | Kind::Network);
         let members: Arc<[Member]> = scenario
             .members
             .iter()
@@ -362,7 +362,7 @@ impl World {
                 },
             );
         }
-        if matches!(self.scenario.kind, Kind::Single(_)) {
+        if matches!(self.scenario.kind, Kind::Single(_) | Kind::Network) {
             self.after(1_000_000, Ev::Probe);
         }
         for (number, fault) in self.scenario.faults.clone().into_iter().enumerate() {
@@ -454,9 +454,17 @@ impl World {
             }
         }
         match ev {
-            Ev::Fault(number) => self.fault(number),
+            Ev::Fault(number) => {
+                self.fault(number);
+                self.look_for_trouble();
+                self.network_stands(number);
+            }
             Ev::Image(number) => self.take_images(number),
-            Ev::Heal => self.heal(),
+            Ev::Heal => {
+                self.look_for_trouble();
+                self.check_standing();
+                self.heal();
+            }
             Ev::BootHost { h } if self.is_kept_off(h) => self.after(100_000, Ev::BootHost { h }),
             Ev::BootHost { h } => self.host_boots(h),
             Ev::Restart { h } => {

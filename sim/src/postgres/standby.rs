@@ -378,6 +378,7 @@ impl World {
                 Wire::Start { from, previous },
             );
         }
+        self.check_vanished();
     }
 
     fn on_start(&mut self, h: usize, conn: u64, position: Lsn, previous: Lsn) {

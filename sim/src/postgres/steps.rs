@@ -170,14 +170,20 @@ impl World {
                 Some(dir) => dir.stamp = Some(stamp.clone()),
                 None => return failed("there is no directory"),
             },
-            Step::MarkRewriting => storage.rewriting = true,
+            Step::MarkRewriting => {
+                storage.rewriting = true;
+                self.check_vanished();
+            }
             Step::ClearMark => storage.rewriting = false,
             Step::SetAside(_) => {
                 if running {
                     return failed("a postmaster runs in it");
                 }
                 match storage.directory.take() {
-                    Some(dir) => storage.set_aside.push(dir),
+                    Some(dir) => {
+                        storage.set_aside.push(dir);
+                        self.check_vanished();
+                    }
                     None => return failed("there is no directory"),
                 }
             }
