@@ -72,8 +72,12 @@ impl World {
 
     /// A promotion has ended.
     pub(crate) fn check_move(&mut self, h: usize) {
-        let now = self.now;
         self.look_for_trouble();
+        self.judge_move(h);
+    }
+
+    fn judge_move(&mut self, h: usize) {
+        let now = self.now;
         let few_moves = &mut self.oracles.few_moves;
         let Some((old, since)) = few_moves.primary.replace((h, now)) else {
             return;
@@ -89,5 +93,42 @@ impl World {
                 format!("the role moves from m{old}, primary for {since} ms, to m{h}, and nothing ailed m{old}"),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::Links;
+    use crate::world::World;
+
+    /// m0, then m1, was promoted; every daemon counts as stopped in a still world, so trouble is set by hand.
+    fn moved(trouble: impl Fn(&mut World)) -> bool {
+        let mut world = World::still();
+        world.oracles.few_moves.primary = Some((0, 1_000_000));
+        world.now = 2_000_000;
+        trouble(&mut world);
+        world.judge_move(1);
+        world.violation.is_some_and(|v| v.oracle == "few_moves")
+    }
+
+    #[test]
+    fn a_move_needs_a_cause_since_the_primary_was_promoted() {
+        assert!(moved(|_| {}));
+        assert!(!moved(|world| world.is_in_trouble(0)));
+        // What ailed it before, or ails another, is no cause.
+        assert!(moved(
+            |world| world.oracles.few_moves.troubled_until[0] = 999_999
+        ));
+        assert!(moved(|world| world.is_in_trouble(1)));
+        let by_hand = |world: &mut World| world.oracles.handing_over_until = 3_000_000;
+        assert!(!moved(by_hand));
+    }
+
+    #[test]
+    fn a_lost_majority_is_trouble_and_a_lost_peer_is_none() {
+        let mut world = World::still();
+        let linked = |world: &World, a, b| world.net.daemons_linked_at(a, b) <= world.now;
+        world.net.cut(0, 1, Links::All, 5_000_000);
+        assert!(!linked(&world, 0, 1) && !linked(&world, 1, 0) && linked(&world, 0, 2));
     }
 }

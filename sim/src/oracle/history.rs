@@ -56,3 +56,34 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Newest;
+    use crate::postgres::directory::DataDir;
+    use crate::postgres::wal::Kind;
+    use crate::world::World;
+    use yoke_core::postgres::{RunId, SystemId};
+    use yoke_core::record::Term;
+
+    #[test]
+    fn who_opens_its_gate_holds_what_every_earlier_term_acknowledged() {
+        let mut world = World::still();
+        let mut dir = DataDir::fresh(7, SystemId(7));
+        dir.wal.append(Kind::Write(1), 48);
+        world.hosts[1].storage.directory = Some(dir);
+        let newest = |write| Newest {
+            by: 0,
+            write,
+            index: 1,
+        };
+        let branches = &mut world.oracles.branches.0;
+        branches.insert((Term(1), RunId(5)), newest(1));
+        branches.insert((Term(3), RunId(9)), newest(2));
+        // A deposed one need not hold what was acknowledged after its term.
+        world.check_branches(1, Term(2), "opens its gate");
+        assert_eq!(world.violation, None);
+        world.check_branches(1, Term(4), "opens its gate");
+        assert!(world.violation.is_some());
+    }
+}

@@ -44,6 +44,8 @@ pub(crate) struct Said {
     told: Option<RecordKey>,
     /// Whom it owes a promise: of which term, and until when on its clock.
     promise: Option<(usize, Term, Instant)>,
+    /// Promises of this term and below are over: it has heard a release.
+    over: Term,
     silent_until: Instant,
     /// Requests for its vote: from whom, whether a pre-vote.
     asked: VecDeque<(usize, bool, Candidacy)>,
@@ -169,6 +171,7 @@ impl Specification {
                     .push_back((from, m.term, beat.round, now, promise));
             }
             Body::Release { term, .. } => {
+                said.over = said.over.max(*term);
                 said.promise.take_if(|(_, of, _)| *of <= *term);
             }
             _ => {}
@@ -349,7 +352,9 @@ impl World {
                 Some((whom, _, older)) if whom == to => older.max(until),
                 _ => until,
             };
-            said.promise = Some((to, term, until));
+            if term > said.over {
+                said.promise = Some((to, term, until));
+            }
         }
         let lead = &mut spec.members[to].lead;
         if let Some(key) = r.accepted {

@@ -43,3 +43,40 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::oracle::lost_write::Acked;
+    use crate::postgres::directory::DataDir;
+    use crate::postgres::wal::Kind;
+    use crate::world::World;
+    use yoke_core::postgres::SystemId;
+
+    #[test]
+    fn what_is_renamed_out_of_the_way_or_rewritten_does_not_count() {
+        let mut world = World::still();
+        let mut dir = DataDir::fresh(7, SystemId(7));
+        dir.wal.append(Kind::Write(1), 48);
+        world.oracles.lost_write.acked.push(Acked {
+            write: 1,
+            index: 1,
+            by: 0,
+        });
+        world.hosts[1].storage.directory = Some(dir.clone());
+        world.check_vanished();
+        assert_eq!(world.violation, None);
+        world.hosts[1].storage.rewriting = true;
+        world.check_vanished();
+        assert!(
+            world
+                .violation
+                .take()
+                .is_some_and(|v| v.oracle == "vanished")
+        );
+        world.hosts[1].storage.rewriting = false;
+        world.hosts[1].storage.set_aside.push(dir);
+        world.hosts[1].storage.directory = None;
+        world.check_vanished();
+        assert!(world.violation.is_some());
+    }
+}
