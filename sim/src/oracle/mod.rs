@@ -18,7 +18,7 @@ pub(crate) mod two_primaries;
 pub(crate) mod vanished;
 
 use crate::world::World;
-use yoke_core::view::{ClusterView, RoleView};
+use yoke_core::view::{Glance, RoleView};
 
 /// What the oracles remember.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Oracles {
 
 impl World {
     /// A node has handled something: this is what it says now.
-    pub(crate) fn on_view(&mut self, h: usize, view: &ClusterView) {
+    pub(crate) fn on_view(&mut self, h: usize, view: &Glance<'_>) {
         if view.role != RoleView::Leader {
             return;
         }
@@ -67,6 +67,7 @@ impl World {
         self.check_one_leader(h, view);
         self.check_eligible(view);
         if self.check_newest_record(view) {
+            self.stirred_at = self.now;
             self.check_in_sync();
             self.note_ready();
         }
