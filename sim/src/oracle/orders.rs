@@ -11,7 +11,11 @@ use yoke_core::step::{Order, Settings, Step};
 impl World {
     /// A node gives its guard a permission.
     pub(crate) fn check_gives(&mut self, h: usize, permission: Permission) {
-        self.oracles.specification.members[h].given = Some(permission);
+        // One that waited for a disk may leave after a later one that shortens: the guard ignores it.
+        let given = &mut self.oracles.specification.members[h].given;
+        if given.is_none_or(|old| (old.term, old.serial) < (permission.term, permission.serial)) {
+            *given = Some(permission);
+        }
         if let Err(why) = self.judge_permission(h, permission) {
             self.violated("specification", format!("m{h} gives {permission}: {why}"));
         }
