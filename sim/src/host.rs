@@ -160,6 +160,7 @@ impl World {
             self.after(50_000, Ev::StartDaemon { h });
             return;
         }
+        self.look_for_trouble();
         if self.hosts[h].guard.is_none() {
             let nonce = self.choices.bits(About::Nonce, h, 1);
             let host = &mut self.hosts[h];
@@ -175,6 +176,7 @@ impl World {
         let boot = Boot { now, nonce, guard };
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
+        self.oracles.specification.starts(h, now, state.as_ref());
         host.daemon = Some(Box::new(Daemon {
             node: Node::new(host.config.clone(), state, boot.clone()),
             steward: Steward::new(host.config.clone(), boot),
@@ -203,6 +205,7 @@ impl World {
         self.queue.set(Alarm::Daemon(h), None);
         self.say(h, || "daemon: ends".into());
         self.digest.note(("daemon ends", h));
+        self.look_for_trouble();
     }
 
     /// The host loses power: what was not synced is lost.
@@ -212,6 +215,7 @@ impl World {
         }
         self.daemon_dies(h);
         self.say(h, || "host: DOWN".into());
+        self.oracles.specification.guard_ends(h);
         // A quick step's rename may have reached the disk.
         for exec in std::mem::take(&mut self.hosts[h].execs) {
             if self.choices.chance(About::StepLands, h, 2, 500) {
@@ -243,6 +247,7 @@ impl World {
         self.hosts[h].guard_backlog.clear();
         self.queue.set(Alarm::Guard(h), None);
         self.say(h, || "guard: ends".into());
+        self.oracles.specification.guard_ends(h);
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);
         for exec in std::mem::take(&mut self.hosts[h].execs) {

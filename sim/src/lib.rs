@@ -54,6 +54,7 @@ mod guardian;
 mod host;
 mod loss;
 mod many;
+pub mod matrix;
 mod network;
 mod operator;
 mod oracle;

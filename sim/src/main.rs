@@ -2,8 +2,10 @@
 
 mod bench;
 mod failure;
+mod gaps;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod networks;
 mod one;
 mod pairs_table;
 mod progress;
@@ -77,6 +79,10 @@ enum Command {
     /// Run every deliberate bug, and see that an oracle finds it.
     #[cfg(feature = "mutants")]
     Mutants,
+    /// Run single faults in calm conditions, and print how long writes stop.
+    Gaps,
+    /// Run every network of three hosts, and see that L keeps its word.
+    Matrix,
 }
 
 fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -106,8 +112,13 @@ fn main() -> ExitCode {
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
     }
-    if let Some(Command::Pairs) = cli.command {
-        return pairs_table::run(jobs, how).unwrap_or_else(said);
+    match cli.command {
+        Some(Command::Pairs) => return pairs_table::run(jobs, how).unwrap_or_else(said),
+        Some(Command::Gaps) => return gaps::run(cli.seeds.unwrap_or(0..2000), jobs, how),
+        Some(Command::Matrix) => {
+            return networks::run(jobs, how).unwrap_or_else(said);
+        }
+        _ => {}
     }
     let seeds = cli.seeds.clone();
     let done = match seeds {
