@@ -24,6 +24,7 @@ pub(crate) enum Inner {
 impl World {
     /// The daemon's task takes something in, if it runs.
     pub(crate) fn daemon_gets(&mut self, h: usize, input: Input) {
+        self.observe_input(h, &input);
         let now = self.now;
         let host = &mut self.hosts[h];
         let Some(daemon) = &mut host.daemon else {
@@ -127,6 +128,7 @@ impl World {
         }
         let view = daemon.node.view();
         self.note_daemon(&daemon, &view, due);
+        self.observe_view(h, &view);
         self.hosts[h].daemon = Some(daemon);
         if alive {
             self.on_view(h, &view);
@@ -173,6 +175,7 @@ impl World {
                 Action::Reply { request, outcome } => self.on_reply(h, request, &outcome),
                 Action::Explain(reason) => {
                     self.say(h, || format!("node: {reason}"));
+                    self.observe_node(h, &reason);
                     match &reason {
                         Reason::Forgot { .. } | Reason::CopyFellBack { .. } => {
                             self.on_loss_noticed(h, &reason.to_string());
@@ -227,7 +230,10 @@ impl World {
                     }
                     queue.push_back(Inner::Node(Event::Postgres(status)));
                 }
-                StewardAction::Explain(reason) => self.say(h, || format!("steward: {reason}")),
+                StewardAction::Explain(reason) => {
+                    self.say(h, || format!("steward: {reason}"));
+                    self.observe_steward(h, &reason);
+                }
             }
             if !self.survives_action(h, trigger) {
                 return false;
@@ -238,9 +244,10 @@ impl World {
 
     /// The armed crash happens.
     pub(crate) fn armed_strikes(&mut self, h: usize) {
-        let Some((_, whole_host, down)) = self.hosts[h].armed.take() else {
+        let Some((trigger, whole_host, down)) = self.hosts[h].armed.take() else {
             return;
         };
+        self.observe_struck(trigger);
         if whole_host {
             self.host_dies(h);
             self.after(down, Ev::BootHost { h });
@@ -251,6 +258,7 @@ impl World {
     }
 
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
+        self.observe_state(h, &state);
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());
             format!(

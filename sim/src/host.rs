@@ -183,6 +183,7 @@ impl World {
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
         self.say(h, || format!("daemon: starts, run {runs}"));
+        self.observe_daemon_starts(h);
         self.digest.note(("daemon", h, runs));
         self.daemon_handles(h, vec![]);
     }
@@ -192,6 +193,7 @@ impl World {
         if self.hosts[h].daemon.take().is_none() {
             return;
         }
+        self.observe_daemon_dies(h);
         let lands = self.choices.chance(About::StateLands, h, 0, 500);
         self.hosts[h].disk.crash(lands);
         self.hosts[h].armed = None;
@@ -204,6 +206,7 @@ impl World {
         if !self.hosts[h].up {
             return;
         }
+        self.observe_host_dies(h);
         self.daemon_dies(h);
         self.say(h, || "host: DOWN".into());
         // A quick step's rename may have reached the disk.
@@ -229,6 +232,7 @@ impl World {
         if self.hosts[h].guard.take().is_none() {
             return;
         }
+        self.observe_guard_dies(h);
         self.say(h, || "guard: ends".into());
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);

@@ -6,6 +6,7 @@ mod failure;
 mod mutants;
 mod one;
 mod progress;
+mod reached;
 mod seeds;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +41,12 @@ struct Cli {
     /// Make the failing scenario as small as it gets, and write it.
     #[arg(long, conflicts_with = "seeds", value_name = "FILE", num_args = 0..=1, default_missing_value = "shrunk.scenario")]
     shrink: Option<PathBuf>,
+    /// With --shrink: the fewest faults with which the run still comes by this situation.
+    #[arg(long, requires = "shrink", value_parser = reached::by_name, value_name = "SITUATION")]
+    probe: Option<sim::Probe>,
+    /// Fail unless every situation was come by, by these seeds or by a scenario in this folder.
+    #[arg(long, requires = "seeds", value_name = "FOLDER", num_args = 0..=1, default_missing_value = "sim/scenarios")]
+    require_probes: Option<PathBuf>,
     /// Write the digest of each step.
     #[arg(long, conflicts_with = "seeds", value_name = "FILE")]
     record: Option<PathBuf>,

@@ -78,6 +78,7 @@ impl Network {
 impl World {
     /// A daemon sends a message.
     pub(crate) fn send(&mut self, from: usize, to: usize, message: Message) {
+        self.observe_sent(from, &message);
         let now = self.now;
         let (loss, double, late) = self.scenario.network;
         let extra = if now < self.net.loss.1 {

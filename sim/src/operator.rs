@@ -48,6 +48,7 @@ impl World {
         let what = self.scenario.faults[number].what;
         let now = self.now;
         self.trace.say(now, None, || format!("FAULT {what}"));
+        self.observe_fault(what);
         match what {
             What::Daemon(target, trigger, down) => {
                 let h = self.meets(target);

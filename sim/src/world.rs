@@ -12,6 +12,7 @@ use crate::oracle::Oracles;
 use crate::postgres::directory::{DataDir, Storage};
 use crate::postgres::instance::DbEv;
 use crate::postgres::standby::Wire;
+use crate::probe::Observer;
 use crate::scenario::{Kind, Scenario};
 use crate::trace::Trace;
 use crate::word::Words;
@@ -208,6 +209,7 @@ pub(crate) struct World {
     pub(crate) digest: Digest,
     pub(crate) trace: Trace,
     pub(crate) coverage: Coverage,
+    pub(crate) observer: Observer,
     pub(crate) losses: Losses,
     pub(crate) words: Words,
     pub(crate) violation: Option<Violation>,
@@ -301,6 +303,7 @@ impl World {
             digest: Digest::new(),
             trace,
             coverage: Coverage::default(),
+            observer: Observer::new(members.len()),
             losses: Losses::default(),
             words: Words::default(),
             violation: None,
