@@ -64,6 +64,7 @@ mod shrink;
 mod states;
 mod step;
 pub mod story;
+pub mod study;
 mod trace;
 mod twin;
 mod word;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod failure;
+mod learned;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod one;
@@ -75,6 +76,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Failovers and unavailability a simulated year, against `decision_timeout`.
+    Study {
+        /// Write the curves as a picture.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        /// How often each length of each fault is played.
+        #[arg(long, default_value_t = 6)]
+        samples: u64,
+    },
     /// Run every deliberate bug, and see that an oracle finds it.
     #[cfg(feature = "mutants")]
     Mutants,
@@ -106,6 +116,9 @@ fn main() -> ExitCode {
     #[cfg(feature = "mutants")]
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
+    }
+    if let Some(Command::Study { svg, samples }) = &cli.command {
+        return learned::run(svg.as_deref(), *samples, jobs);
     }
     let seeds = cli.seeds.clone();
     let done = match seeds {
