@@ -64,12 +64,12 @@ impl Study {
         let share = 100.0 * more / best.unavailable.mean.max(1.0);
         text += &match best.decision_timeout {
             DEFAULT => format!(
-                "Of what is left, the default of {} s is the length with the least unavailability, {}.",
+                "Of the longer ones played, the default of {} s is the length with the least unavailability, {}.",
                 seconds(DEFAULT),
                 in_words(default)
             ),
             other => format!(
-                "Of what is left, {} s has the least unavailability, {}; the default of {} s {}: {more:.0} ± {error:.0} s, or {share:.0} %, more.",
+                "Of the longer ones played, {} s has the least unavailability, {}; the default of {} s {}: {more:.0} ± {error:.0} s, or {share:.0} %, more.",
                 seconds(other),
                 in_words(best),
                 seconds(DEFAULT),
