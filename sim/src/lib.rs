@@ -13,6 +13,9 @@
 //! cargo run --release -p sim -- --seed 7 --html page.html   lanes of members, messages, roles, gates, for a browser
 //! cargo run --release -p sim -- --seed 7 --shrink           the smallest scenario that breaks the same promise
 //! cargo run --release -p sim -- --bench                     how fast it is
+//! cargo run --release -p sim -- --seeds 0..2000 --require-probes   fails if a situation was never come by
+//! cargo run --release -p sim -- --seed 7 --probe LeaseLost --shrink   the fewest faults that come by this one
+//! cargo run --release -p sim -- study --svg study.svg       failovers and unavailability a year, by decision_timeout
 //! cargo run --release -p sim --features mutants -- mutants --seeds 0..2000
 //! ```
 //! What was found once is kept in `sim/scenarios/` and run by the tests.

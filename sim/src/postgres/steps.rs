@@ -334,7 +334,6 @@ impl World {
             .map(|w| (w.conn, w.peer))
             .collect();
         self.say(h, || "postgres: killed".into());
-        self.observe_database_dies(h);
         for (conn, peer) in conns {
             self.db_send(h, peer, conn, crate::postgres::standby::Wire::Fin);
         }

@@ -25,7 +25,6 @@ impl World {
         let stamping = host.execs.iter().any(|exec| stamps(&exec.order.step));
         self.observer.note_if(rewriting, Probe::HostDiedRewriting);
         self.observer.note_if(stamping, Probe::HostDiedStamping);
-        self.observe_database_dies(h);
     }
 
     /// A guard is about to die.
@@ -49,16 +48,5 @@ impl World {
         observer.note_if(early, Probe::GoneBeforeTakeOver);
         observer.note_if(observer.successor == Some(h), Probe::SuccessorDied);
         observer.members[h].daemon_ends();
-    }
-
-    /// A database's processes are dead.
-    pub(crate) fn observe_database_dies(&mut self, h: usize) {
-        let dead = |other: usize| self.hosts[other].server.is_none();
-        let members = self.observer.members.iter().enumerate();
-        let handing_over = |(other, facts): (usize, &super::observer::Facts)| {
-            facts.hands_over_to == Some(h) && dead(other)
-        };
-        let died = self.hosts[h].server.is_some() && members.map(handing_over).any(|is| is);
-        self.observer.note_if(died, Probe::HandOverTargetDied);
     }
 }

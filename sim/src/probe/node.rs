@@ -56,10 +56,7 @@ impl World {
                 facts.stops_leading();
                 observer.note(Probe::GaveWayUnseen);
             }
-            Reason::StopsLeadingWithoutState => {
-                facts.stops_leading();
-                observer.note(Probe::LeaderForgot);
-            }
+            Reason::StopsLeadingWithoutState => facts.stops_leading(),
             Reason::Releases { successor } => {
                 facts.stops_leading();
                 observer.successor = successor.map(|member| usize::from(member.0));
@@ -92,14 +89,7 @@ impl World {
             Reason::RestartsDatabase { dead: true, .. } => observer.note(Probe::RestartedDead),
             Reason::RestartsDatabase { dead: false, .. } => observer.note(Probe::RestartedHanging),
             Reason::StandbyHangs { .. } => observer.note(Probe::StandbyHung),
-            Reason::HandsOver { to: Some(copy) } => {
-                facts.hands_over_to = Some(usize::from(copy.member.0));
-            }
             Reason::HandsOver { to: None } => observer.note(Probe::StoppedWithoutSuccessor),
-            Reason::TakesBack => {
-                facts.hands_over_to = None;
-                observer.note(Probe::HandOverTakenBack);
-            }
             _ => {}
         }
     }

@@ -46,7 +46,6 @@ pub(super) struct Facts {
     pub(super) grows: Option<Copy>,
     /// The gate was proven in this term and run.
     pub(super) proven: Option<(Term, RunId)>,
-    pub(super) hands_over_to: Option<usize>,
     /// The number of its present start.
     pub(super) start: u64,
     pub(super) without_state: bool,
@@ -131,7 +130,6 @@ impl Facts {
         self.takes_over = false;
         self.outstanding = None;
         self.grows = None;
-        self.hands_over_to = None;
     }
 
     /// What kind of message it is that it handles.
