@@ -14,7 +14,6 @@ fn a_calm_cluster_misses_what_only_faults_bring() {
     let missed = tally.missed();
     for probe in [
         Probe::FencedFrozenDaemon,
-        Probe::RewoundTwoBehind,
         Probe::ResumedProposing,
         Probe::PromotedAfterTear,
     ] {
@@ -55,7 +54,7 @@ fn the_exit_status_says_that_a_situation_was_missed() {
     let (code, text) = sim(&["--require-probes", folder]);
     assert_eq!(code, Some(1), "{text}");
     assert!(
-        text.contains("never come by: ") && text.contains("RewoundTwoBehind"),
+        text.contains("never come by: ") && text.contains("FencedFrozenDaemon"),
         "{text}"
     );
 }
