@@ -6,7 +6,7 @@ use crate::postgres::instance::Phase;
 use crate::world::World;
 use yoke_core::reason::{Forgot, Reason};
 use yoke_core::record::{RecordKey, Term};
-use yoke_core::view::{ClusterView, RoleView};
+use yoke_core::view::{Glance, RoleView};
 
 impl World {
     /// A node says what it decided.
@@ -130,11 +130,11 @@ impl World {
     }
 
     /// What a node shows after a step.
-    pub(crate) fn observe_view(&mut self, h: usize, view: &ClusterView) {
+    pub(crate) fn observe_view(&mut self, h: usize, view: &Glance<'_>) {
         if view.role != RoleView::Leader {
             return;
         }
-        let (grows, record) = (view.growing.first().copied(), view.record.as_ref());
+        let (grows, record) = (view.growing.first().copied(), view.record);
         let before = std::mem::replace(&mut self.observer.members[h].grows, grows);
         let voided = before.is_some_and(|copy| {
             !view.growing.contains(&copy) && !record.is_some_and(|record| record.names(copy))

@@ -1,10 +1,11 @@
 //! One fault in a calm cluster, from before it until everything is in sync again.
 
+use crate::event::Ev;
 use crate::run::{How, Session};
 use crate::scenario::{Fault, Scenario, What};
-use crate::world::{Ev, Violation};
+use crate::world::Violation;
 
-/// A longer time without an acknowledged write counts as unavailable; in calm times there is one every 20 to 30 ms.
+/// A longer time without an acknowledged write counts as unavailable; in calm times there is one every 50 to 60 ms.
 const UNAVAILABLE: u64 = 100_000;
 const SECOND: u64 = 1_000_000;
 
@@ -43,7 +44,7 @@ pub(super) fn scenario(
     scenario
 }
 
-/// Plays it; somebody tries to write everywhere every 20 ms.
+/// Plays it; somebody tries to write everywhere every 50 ms.
 pub(super) fn play(scenario: &Scenario) -> Window {
     let mut session = Session::begin(scenario, How::default());
     // But for the fault the times are the usual ones.
