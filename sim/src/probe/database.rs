@@ -3,7 +3,7 @@
 use super::Probe;
 use super::observer::Rewrite;
 use crate::postgres::instance::Phase;
-use crate::scenario::Trigger;
+use crate::scenario::{Blow, Trigger};
 use crate::world::World;
 use yoke_core::guard::{GuardReason, Refusal};
 use yoke_core::record::Record;
@@ -140,13 +140,18 @@ impl World {
         self.observer.note_if(alone, Probe::LoneCutOffServed);
     }
 
-    /// An armed crash strikes.
-    pub(crate) fn observe_struck(&mut self, trigger: Trigger) {
+    /// An armed blow strikes.
+    pub(crate) fn observe_struck(&mut self, trigger: Trigger, blow: Blow) {
+        if !matches!(blow, Blow::Daemon | Blow::Host) {
+            return;
+        }
         self.observer.note(match trigger {
             Trigger::Persisted => Probe::DiedBeforeSending,
+            Trigger::Release => Probe::DiedAtRelease,
             Trigger::Promotion => Probe::DiedAtPromotion,
             Trigger::Gate => Probe::DiedAtGate,
-            Trigger::Actions(_) => return,
+            Trigger::Proof => Probe::DiedAtProof,
+            _ => return,
         });
     }
 }

@@ -67,6 +67,7 @@ probes! {
         CandidacyEnded = "a candidate took up another's record",
         OldLeaderHeard = "a heartbeat of a deposed leader arrived",
         OldDaemonHeard = "a message arrived after the daemon that sent it had ended",
+        DiedAtRelease = "a daemon died right after it released its term",
         ReleaseTooLate = "a release arrived when its term was over",
     }
     "R6: taking over and resuming" {
@@ -92,6 +93,7 @@ probes! {
         GrowWithoutMajority = "a lone primary had a copy to grow, and no majority to lease from",
         OldNamesAtWork = "a walsender released a commit by names that the postmaster no longer had",
         DiedAtGate = "a daemon died right after it ordered a gate",
+        DiedAtProof = "a daemon died right after it ordered a canary, to prove a gate",
     }
     "R10 and R16: permission, guard, orders" {
         FencedFrozenDaemon = "a guard fenced while its daemon was frozen",
