@@ -26,7 +26,7 @@ fn a_calm_cluster_misses_what_only_faults_bring() {
 fn what_is_reached_does_not_depend_on_the_threads() {
     let tally = |jobs| {
         let mut tally = Tally::new();
-        run_many(0..40, jobs, How::default(), |seed, report| {
+        run_many(0..120, jobs, How::default(), |seed, report| {
             tally.add(seed, report.reached);
         });
         tally
