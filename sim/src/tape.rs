@@ -56,8 +56,7 @@ impl Tape {
         Session::with(&self.scenario, choices, how)
     }
 
-    /// Another run near this one: an edit more, less, or another; seldom another seed. Of two: the edits of the other
-    /// follow. `random` decides.
+    /// Another run near this one: an edit more, less, or another; as often another seed. `random` decides.
     pub fn mutate(bytes: &mut Vec<u8>, random: u64) {
         let mut draws = (0..).map(|n| mix(random, n));
         let mut draw = |of: usize| draws.next().unwrap_or_default() as usize % of;
@@ -66,15 +65,16 @@ impl Tape {
         bytes.truncate(SEED + edits * EDIT);
         let place = |edit: usize| SEED + edit * EDIT;
         match draw(20) {
-            0..=1 => {
+            // Half of all are as good as random seeds; the other half looks around what was new.
+            0..=9 => {
                 bytes.clear();
                 bytes.extend((0..SEED).map(|_| draw(256) as u8));
             }
-            2..=3 if edits > 0 => {
+            10 if edits > 0 => {
                 let gone = place(draw(edits));
                 bytes.drain(gone..gone + EDIT);
             }
-            4..=7 if edits > 0 => {
+            11..=13 if edits > 0 => {
                 let changed = place(draw(edits)) + draw(EDIT);
                 bytes[changed] = draw(256) as u8;
             }
