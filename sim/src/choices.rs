@@ -44,9 +44,13 @@ pub(crate) enum About {
     Restart,
     Edits,
     RewindLies,
+    Tail,
+    Burst,
+    SyncTail,
+    StepLate,
 }
 
-const KINDS: usize = About::RewindLies as usize + 1;
+const KINDS: usize = About::StepLate as usize + 1;
 const PLACES: usize = 8;
 
 /// By so many groups can choices be made anew.

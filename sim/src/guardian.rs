@@ -1,8 +1,10 @@
 //! The guard's process: a socket to the daemon, a timer, and the steps that it carries out.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::host::{Input, ToGuard};
-use crate::world::{Ev, World};
+use crate::queue::Alarm;
+use crate::world::World;
 use yoke_core::Guard;
 use yoke_core::guard::{GuardAction, GuardEvent};
 
@@ -27,15 +29,12 @@ impl World {
         self.guard_handles(h, event);
     }
 
-    /// The guard's timer.
-    pub(crate) fn on_guard_timer(&mut self, h: usize, token: u64) {
-        if self.hosts[h].guard_timer.comes(token) {
-            self.guard_handles(h, GuardEvent::Timeout);
-        }
-    }
-
     /// The guard takes something in.
     pub(crate) fn guard_handles(&mut self, h: usize, event: GuardEvent) {
+        if self.guard_paused(h) {
+            self.hosts[h].guard_backlog.push(event);
+            return;
+        }
         let now = self.hosts[h].clock.at(self.now);
         if let Some(guard) = &mut self.hosts[h].guard {
             guard.handle(now, event);
@@ -44,11 +43,42 @@ impl World {
         }
     }
 
+    /// Whether the guard does not run for now.
+    pub(crate) fn guard_paused(&self, h: usize) -> bool {
+        self.hosts[h].guard.is_some() && self.hosts[h].guard_paused_until > self.now
+    }
+
+    /// A pause of the guard alone may be over.
+    pub(crate) fn guard_resumes(&mut self, h: usize) {
+        let host = &mut self.hosts[h];
+        if host.guard_paused_until == 0 || host.guard_paused_until > self.now {
+            return;
+        }
+        host.guard_paused_until = 0;
+        let excused = host.config.fencing().0;
+        host.excused_until = host.excused_until.max(self.now + excused);
+        self.after(excused, Ev::Recheck);
+        self.say(h, || "guard: runs again".into());
+        // It looks at its deadline first.
+        let (first, then) = std::mem::take(&mut self.hosts[h].guard_backlog)
+            .into_iter()
+            .partition::<Vec<_>, _>(|event| matches!(event, GuardEvent::Timeout));
+        for event in first.into_iter().chain(then) {
+            self.guard_handles(h, event);
+        }
+        if self.hosts[h].guard.is_some() {
+            self.guard_drains(h);
+        }
+    }
+
     pub(crate) fn guard_drains(&mut self, h: usize) {
         while let Some(action) = self.hosts[h].guard.as_mut().and_then(Guard::poll_action) {
             self.digest.note((self.now, h, &action));
             match action {
-                GuardAction::Execute { order, run } => self.step_begins(h, order, run),
+                GuardAction::Execute { order, run } => {
+                    self.stirred_at = self.now;
+                    self.step_begins(h, order, run)
+                }
                 GuardAction::EndOrder { number } => {
                     self.say(h, || format!("guard: ends step {number}"));
                     self.step_ends(h, number);
@@ -69,17 +99,19 @@ impl World {
             return;
         };
         self.digest.note((h, guard.view(), guard.next_timeout()));
-        if let Some(due) = guard.next_timeout() {
-            let at = self.hosts[h].clock.real(due).max(self.now + 1);
-            if let Some(token) = self.hosts[h].guard_timer.set(at) {
-                // It is woken a little late.
-                let most = self.scenario.decision_timeout / 50;
-                let late =
-                    self.choices
-                        .skewed(About::GuardWakes, h, 0, (50, 2_000), 20, (2_000, most));
-                let guard = self.hosts[h].guard_runs;
-                self.after(at + late - self.now, Ev::GuardTimer { h, guard, token });
-            }
+        let due = guard.next_timeout();
+        let due = due.map(|due| self.hosts[h].clock.real(due).max(self.now + 1));
+        if due == self.hosts[h].guard_due && self.queue.alarm_at(Alarm::Guard(h)).is_some() {
+            return;
         }
+        self.hosts[h].guard_due = due;
+        // It is woken a little late.
+        let most = self.scenario.decision_timeout / 50;
+        let at = due.map(|due| {
+            due + self
+                .choices
+                .skewed(About::GuardWakes, h, 0, (50, 2_000), 20, (2_000, most))
+        });
+        self.queue.set(Alarm::Guard(h), at);
     }
 }

@@ -2,15 +2,18 @@
 
 use crate::choices::About;
 use crate::clock::Clock;
+use crate::daemon::Inner;
 use crate::disk::Disk;
+use crate::event::Ev;
 use crate::postgres::directory::Storage;
 use crate::postgres::instance::Server;
 use crate::postgres::steps::Exec;
-use crate::scenario::Trigger;
-use crate::world::{Ev, World};
+use crate::queue::Alarm;
+use crate::scenario::{Blow, Trigger};
+use crate::world::World;
 use std::collections::VecDeque;
 use yoke_core::event::Boot;
-use yoke_core::guard::Guard;
+use yoke_core::guard::{Guard, GuardEvent};
 use yoke_core::operator::Command;
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::step::{Order, Outcome};
@@ -33,15 +36,23 @@ pub(crate) struct Host {
     pub(crate) daemon_runs: u64,
     pub(crate) guard: Option<Guard>,
     pub(crate) guard_runs: u64,
-    pub(crate) guard_timer: Timer,
+    pub(crate) guard_paused_until: u64,
+    /// What it would have taken in meanwhile.
+    pub(crate) guard_backlog: Vec<GuardEvent>,
+    /// The deadline for which its alarm is set.
+    pub(crate) guard_due: Option<u64>,
     pub(crate) execs: Vec<Exec>,
     pub(crate) disk: Disk,
     pub(crate) storage: Storage,
     pub(crate) server: Option<Server>,
     pub(crate) hung_until: u64,
     pub(crate) stalled_until: u64,
-    /// A crash that waits for its trigger: when, whether of the host, how long it is down.
-    pub(crate) armed: Option<(Trigger, bool, u64)>,
+    /// A blow that waits for its trigger, and how long it lasts.
+    pub(crate) armed: Option<(Trigger, Blow, u64)>,
+    /// The guard's steps take up to so much longer, until then.
+    pub(crate) late_steps: (u64, u64),
+    /// Its clock does not count the pause that ends then.
+    pub(crate) frozen_until: u64,
     /// When the newest message on the socket arrives, either way: they come in order.
     pub(crate) socket: [u64; 2],
     /// How long the daemon stays away after it ended by itself.
@@ -57,20 +68,14 @@ pub(crate) struct Daemon {
     pub(crate) steward: Steward,
     pub(crate) paused_until: u64,
     pub(crate) backlog: VecDeque<Input>,
-    pub(crate) timer: Timer,
-}
-
-/// The one timer event of a machine that counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Timer {
-    at: Option<u64>,
-    token: u64,
+    /// What it was about when it was paused between two actions.
+    pub(crate) rest: VecDeque<Inner>,
 }
 
 /// What a daemon's task takes in.
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum Input {
-    Timer(u64),
+    Timer,
     Received(usize, Box<Message>),
     Persisted(u64),
     Guard(GuardView),
@@ -87,27 +92,6 @@ pub(crate) enum ToGuard {
     Order(Order),
 }
 
-impl Timer {
-    /// Sets it, if the deadline needs another event: its token then.
-    pub(crate) fn set(&mut self, at: u64) -> Option<u64> {
-        if self.at.is_some_and(|set| set <= at) {
-            return None;
-        }
-        self.at = Some(at);
-        self.token += 1;
-        Some(self.token)
-    }
-
-    /// An event came: whether it is the one that counts.
-    pub(crate) fn comes(&mut self, token: u64) -> bool {
-        let counts = self.token == token;
-        if counts {
-            self.at = None;
-        }
-        counts
-    }
-}
-
 impl Host {
     /// A host that was never started.
     pub(crate) fn new(config: Config, clock: Clock, storage: Storage) -> Self {
@@ -122,7 +106,9 @@ impl Host {
             daemon_runs: 0,
             guard: None,
             guard_runs: 0,
-            guard_timer: Timer::default(),
+            guard_paused_until: 0,
+            guard_backlog: vec![],
+            guard_due: None,
             execs: vec![],
             disk: Disk::default(),
             storage,
@@ -130,6 +116,8 @@ impl Host {
             hung_until: 0,
             stalled_until: 0,
             armed: None,
+            late_steps: (0, 0),
+            frozen_until: 0,
             socket: [0, 0],
             away: 0,
             last_status: String::new(),
@@ -158,12 +146,17 @@ impl World {
         if !self.hosts[h].up || self.hosts[h].daemon.is_some() {
             return;
         }
+        if self.guard_paused(h) {
+            // It waits for the guard's greeting.
+            self.after(50_000, Ev::StartDaemon { h });
+            return;
+        }
         if self.hosts[h].guard.is_none() {
             let nonce = self.choices.bits(About::Nonce, h, 1);
             let host = &mut self.hosts[h];
             host.guard_runs += 1;
             host.guard = Some(Guard::new(host.config.clone(), nonce));
-            host.guard_timer = Timer::default();
+            host.guard_due = None;
             self.guard_drains(h);
         }
         let nonce = self.choices.bits(About::Nonce, h, 0);
@@ -178,7 +171,7 @@ impl World {
             steward: Steward::new(host.config.clone(), boot),
             paused_until: 0,
             backlog: VecDeque::new(),
-            timer: Timer::default(),
+            rest: VecDeque::new(),
         }));
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
@@ -193,8 +186,12 @@ impl World {
             return;
         }
         let lands = self.choices.chance(About::StateLands, h, 0, 500);
-        self.hosts[h].disk.crash(lands);
+        let full = self.hosts[h].disk.full_until > self.now;
+        self.hosts[h].disk.crash(lands && !full);
+        self.on_state_durable(h);
+        self.on_forgotten(h);
         self.hosts[h].armed = None;
+        self.queue.set(Alarm::Daemon(h), None);
         self.say(h, || "daemon: ends".into());
         self.digest.note(("daemon ends", h));
     }
@@ -217,6 +214,10 @@ impl World {
         host.paused_until = 0;
         host.backlog.clear();
         host.guard = None;
+        host.guard_paused_until = 0;
+        host.guard_backlog.clear();
+        self.queue.set(Alarm::Guard(h), None);
+        let host = &mut self.hosts[h];
         if let Some(server) = host.server.take() {
             for (client, session) in server.sessions {
                 self.client_times_out(client, session);
@@ -229,6 +230,9 @@ impl World {
         if self.hosts[h].guard.take().is_none() {
             return;
         }
+        self.hosts[h].guard_paused_until = 0;
+        self.hosts[h].guard_backlog.clear();
+        self.queue.set(Alarm::Guard(h), None);
         self.say(h, || "guard: ends".into());
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);
