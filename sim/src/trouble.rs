@@ -113,6 +113,11 @@ impl World {
         }
     }
 
+    /// Until when a host's database has any.
+    pub(crate) fn troubled_database(&self, h: usize) -> u64 {
+        self.hosts[h].troubles.0.into_iter().max().unwrap_or(0)
+    }
+
     /// Whether it has it now.
     pub(crate) fn is_troubled(&self, h: usize, trouble: Trouble) -> bool {
         self.hosts[h].troubles.0[trouble as usize] > self.now

@@ -4,6 +4,7 @@
 
 use crate::scenario::Kind;
 use crate::world::World;
+use yoke_core::view::RoleView;
 
 /// The last trouble of each host as a primary.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +50,14 @@ impl World {
             host.hung_until,
             host.stalled_until,
             host.disk.slow_until,
+            host.disk.full_until,
+            host.disk.tail.2,
+            host.guard_paused_until,
+            host.late_steps.1,
+            self.troubled_database(h),
             host.daemon.as_ref().map_or(now + 1, |d| d.paused_until),
             self.net.loss.1,
+            self.net.tail.2,
         ];
         let until = own.into_iter().max().filter(|until| *until > now);
         // Everything that keeps each of the others from answering; a majority is there once enough are back.
@@ -60,7 +67,9 @@ impl World {
                 let peer = &self.hosts[other];
                 let away = peer.daemon.as_ref().map_or(now + 1, |d| d.paused_until);
                 let link = self.net.daemons_linked_at(h, other);
-                let busy = peer.paused_until.max(peer.disk.slow_until);
+                let disk = &peer.disk;
+                let disk = disk.slow_until.max(disk.full_until).max(disk.tail.2);
+                let busy = peer.paused_until.max(disk);
                 away.max(link).max(busy)
             })
             .collect();
@@ -72,6 +81,11 @@ impl World {
 
     /// A promotion has ended.
     pub(crate) fn check_move(&mut self, h: usize) {
+        // One that lands when another leads moves nothing.
+        let daemon = self.hosts[h].daemon.as_ref();
+        if daemon.is_some_and(|d| d.node.glance().role != RoleView::Leader) {
+            return;
+        }
         self.look_for_trouble();
         self.judge_move(h);
     }
