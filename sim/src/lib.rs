@@ -46,6 +46,7 @@ mod coverage;
 mod daemon;
 mod digest;
 mod disk;
+pub mod exhaustive;
 mod generate;
 mod guardian;
 mod host;

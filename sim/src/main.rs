@@ -1,6 +1,7 @@
 //! `cargo run -p sim -- --seed N`: runs seeds of the simulator and says what came of them.
 
 mod bench;
+mod exhaust;
 mod failure;
 #[cfg(feature = "mutants")]
 mod mutants;
@@ -68,6 +69,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Search small scopes exhaustively.
+    Exhaust,
     /// Run every deliberate bug, and see that an oracle finds it.
     #[cfg(feature = "mutants")]
     Mutants,
@@ -96,6 +99,9 @@ fn main() -> ExitCode {
         trace: false,
         mutant,
     };
+    if let Some(Command::Exhaust) = cli.command {
+        return exhaust::run();
+    }
     #[cfg(feature = "mutants")]
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);

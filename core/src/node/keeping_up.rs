@@ -13,21 +13,21 @@ const REPORT_AGE: Duration = Duration::secs(1);
 pub(super) struct Track {
     pub(super) copy: Copy,
     /// A position of the primary, and when it was there: who has flushed it was fresh at that time.
-    mark: (Lsn, Instant),
+    pub(super) mark: (Lsn, Instant),
     /// It had flushed all that the primary held at this time.
     pub(super) fresh_at: Instant,
     /// It streams without a break since then.
     pub(super) steady_since: Option<Instant>,
     /// What it has certainly flushed, each the end of a whole record: the newest, and one noted at least
     /// [`REPORT_AGE`] ago.
-    confirmed: Confirmed,
+    pub(super) confirmed: Confirmed,
 }
 
 /// Two positions that a copy has confirmed.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Confirmed {
-    newest: (Lsn, Instant),
-    settled: Lsn,
+pub(super) struct Confirmed {
+    pub(super) newest: (Lsn, Instant),
+    pub(super) settled: Lsn,
 }
 
 impl Node {

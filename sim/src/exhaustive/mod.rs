@@ -1,0 +1,105 @@
+//! Exhaustive small scopes.
+
+mod database;
+mod ghost;
+mod moves;
+mod packet;
+mod scope;
+mod world;
+
+pub use ghost::{Broken, Judge};
+pub use scope::Scope;
+
+use moves::Move;
+use std::collections::BTreeMap;
+use std::time::Instant as WallClock;
+use world::World;
+use yoke_core::Config;
+
+/// What came of a search.
+#[derive(Debug)]
+pub struct Found {
+    /// States met, each as often as it was met.
+    pub states: usize,
+    /// Different ones.
+    pub unique: usize,
+    /// The longest of all shortest ways to a state.
+    pub depth: usize,
+    /// Every state within the bounds was met.
+    pub exhausted: bool,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// The shortest way to a state that breaks a promise, in words, and what is broken.
+    pub broken: Option<(Vec<String>, Broken)>,
+}
+
+/// Searches a scope, breadth first: what is found first is the shortest.
+pub fn search(scope: &Scope, judge: Judge, mutate: &dyn Fn(&mut Config)) -> Found {
+    let begun = WallClock::now();
+    let first = World::begin(scope, judge, mutate);
+    let mut seen: BTreeMap<u128, ()> = BTreeMap::from([(first.print(), ())]);
+    // Of each state: where it came from, and by which move.
+    let mut ways: Vec<(u32, Move)> = vec![(0, Move::Effect(0))];
+    let mut layer: Vec<(u32, World)> = vec![(0, first.clone())];
+    let mut found = Found {
+        states: 1,
+        unique: 1,
+        depth: 0,
+        exhausted: false,
+        seconds: 0.0,
+        broken: None,
+    };
+    while !layer.is_empty() && found.unique < scope.most {
+        let mut next_layer = vec![];
+        for (number, world) in layer {
+            for what in moves::moves(&world) {
+                let Some(next) = moves::after(&world, what) else {
+                    continue;
+                };
+                found.states += 1;
+                if !next.is_within() || seen.insert(next.print(), ()).is_some() {
+                    continue;
+                }
+                found.unique += 1;
+                ways.push((number, what));
+                if let Some(broken) = next.broken.clone() {
+                    found.depth += 1;
+                    found.seconds = begun.elapsed().as_secs_f64();
+                    found.broken = Some((tell(first, &ways), broken));
+                    return found;
+                }
+                next_layer.push((ways.len() as u32 - 1, next));
+            }
+        }
+        layer = next_layer;
+        if !layer.is_empty() {
+            found.depth += 1;
+            if std::env::var_os("EXHAUST_TRACE").is_some() {
+                eprintln!("depth {} layer {} unique {} {:.1}s", found.depth, layer.len(), found.unique, begun.elapsed().as_secs_f64());
+            }
+        }
+    }
+    found.exhausted = layer.is_empty();
+    found.seconds = begun.elapsed().as_secs_f64();
+    found
+}
+
+/// The way to the last state, in words.
+fn tell(first: World, ways: &[(u32, Move)]) -> Vec<String> {
+    let mut path = vec![];
+    let mut at = ways.len() - 1;
+    while at > 0 {
+        let (from, what) = ways[at];
+        path.push(what);
+        at = from as usize;
+    }
+    let mut world = first;
+    let mut story = vec![];
+    for what in path.into_iter().rev() {
+        story.push(moves::words(&world, what));
+        if let Some(next) = moves::after(&world, what) {
+            world = next;
+        }
+    }
+    story
+}
