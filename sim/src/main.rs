@@ -70,7 +70,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Search small scopes exhaustively.
-    Exhaust,
+    Exhaust(exhaust::Exhaust),
     /// Run every deliberate bug, and see that an oracle finds it.
     #[cfg(feature = "mutants")]
     Mutants,
@@ -99,8 +99,8 @@ fn main() -> ExitCode {
         trace: false,
         mutant,
     };
-    if let Some(Command::Exhaust) = cli.command {
-        return exhaust::run();
+    if let Some(Command::Exhaust(what)) = &cli.command {
+        return exhaust::run(what);
     }
     #[cfg(feature = "mutants")]
     if let Some(Command::Mutants) = cli.command {

@@ -362,8 +362,7 @@ impl Database {
 
     /// Whether all that `other` holds is the beginning of what this holds.
     pub(super) fn continues(&self, other: &Database) -> bool {
-        self.wal.starts_with(&other.wal)
-            && other.history.fits(Lsn(other.end()), &self.history)
+        self.wal.starts_with(&other.wal) && other.history.fits(Lsn(other.end()), &self.history)
     }
 }
 

@@ -5,13 +5,17 @@ mod ghost;
 mod moves;
 mod packet;
 mod scope;
+pub mod scopes;
 mod world;
 
 pub use ghost::{Broken, Judge};
 pub use scope::Scope;
+#[cfg(feature = "mutants")]
+pub use scopes::{Prey, prey};
 
 use moves::Move;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant as WallClock;
 use world::World;
 use yoke_core::Config;
@@ -37,7 +41,7 @@ pub struct Found {
 pub fn search(scope: &Scope, judge: Judge, mutate: &dyn Fn(&mut Config)) -> Found {
     let begun = WallClock::now();
     let first = World::begin(scope, judge, mutate);
-    let mut seen: BTreeMap<u128, ()> = BTreeMap::from([(first.print(), ())]);
+    let mut seen: BTreeSet<u128> = BTreeSet::from([first.print()]);
     // Of each state: where it came from, and by which move.
     let mut ways: Vec<(u32, Move)> = vec![(0, Move::Effect(0))];
     let mut layer: Vec<(u32, World)> = vec![(0, first.clone())];
@@ -53,11 +57,22 @@ pub fn search(scope: &Scope, judge: Judge, mutate: &dyn Fn(&mut Config)) -> Foun
         let mut next_layer = vec![];
         for (number, world) in layer {
             for what in moves::moves(&world) {
-                let Some(next) = moves::after(&world, what) else {
-                    continue;
+                let after = AssertUnwindSafe(|| moves::after(&world, what));
+                let next = match catch_unwind(after) {
+                    Ok(Some(next)) => next,
+                    Ok(None) => continue,
+                    Err(panic) => {
+                        let text = panic.downcast_ref::<String>().cloned();
+                        let mut next = world.clone();
+                        next.broken = Some(Broken {
+                            promise: "the core's own assertion",
+                            what: text.unwrap_or_default(),
+                        });
+                        next
+                    }
                 };
                 found.states += 1;
-                if !next.is_within() || seen.insert(next.print(), ()).is_some() {
+                if next.broken.is_none() && (!next.is_within() || !seen.insert(next.print())) {
                     continue;
                 }
                 found.unique += 1;
@@ -74,9 +89,6 @@ pub fn search(scope: &Scope, judge: Judge, mutate: &dyn Fn(&mut Config)) -> Foun
         layer = next_layer;
         if !layer.is_empty() {
             found.depth += 1;
-            if std::env::var_os("EXHAUST_TRACE").is_some() {
-                eprintln!("depth {} layer {} unique {} {:.1}s", found.depth, layer.len(), found.unique, begun.elapsed().as_secs_f64());
-            }
         }
     }
     found.exhausted = layer.is_empty();
@@ -95,9 +107,12 @@ fn tell(first: World, ways: &[(u32, Move)]) -> Vec<String> {
     }
     let mut world = first;
     let mut story = vec![];
-    for what in path.into_iter().rev() {
+    for (left, what) in path.into_iter().enumerate().rev() {
         story.push(moves::words(&world, what));
-        if let Some(next) = moves::after(&world, what) {
+        // The last one is what broke it, maybe by a panic.
+        if left > 0
+            && let Some(next) = moves::after(&world, what)
+        {
             world = next;
         }
     }

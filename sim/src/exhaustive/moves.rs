@@ -158,10 +158,16 @@ pub(super) fn words(world: &World, what: Move) -> String {
             };
             format!("{} reaches {}{fate}", packet.words(name), name(packet.to))
         }
-        Move::Tick(h, LONG) => format!("{} waits until its lease and all promises are over", host(h)),
+        Move::Tick(h, LONG) => format!(
+            "{} waits until its lease and all promises are over",
+            host(h)
+        ),
         Move::Tick(h, LAG) => format!("{} waits for longer than sync_timeout", host(h)),
         Move::Tick(h, _) => format!("{} waits for a while", host(h)),
-        Move::Campaign(h) => format!("{} waits for no promise any more and asks for votes", host(h)),
+        Move::Campaign(h) => format!(
+            "{} waits for no promise any more and asks for votes",
+            host(h)
+        ),
         Move::Ask(h) => format!("{} asks what the others hold", host(h)),
         Move::Order(h) => {
             let what = match world.next_order(h) {

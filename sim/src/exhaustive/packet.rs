@@ -15,7 +15,12 @@ pub(super) struct Packet {
 
 impl Packet {
     /// What travels of a message; none: it is never delivered.
-    pub(super) fn of(from: MemberId, to: MemberId, mut message: Message, asks: bool) -> Option<Packet> {
+    pub(super) fn of(
+        from: MemberId,
+        to: MemberId,
+        mut message: Message,
+        asks: bool,
+    ) -> Option<Packet> {
         let term = message.term;
         // R12's counts tell of restored states, of which there are none.
         message.presence = None;

@@ -155,6 +155,7 @@ impl World {
             judge,
         };
         let _ = world.ghost.leads(Term(1), MemberId(0));
+        let _ = world.ghost.commits(&record);
         for m in 0..3 {
             world.drain(m);
         }
@@ -330,11 +331,14 @@ impl World {
                     }
                     Action::Explain(reason) => {
                         let judged = match &reason {
-                            Reason::Elected { term } | Reason::Resumed { term } => {
-                                self.ghost.leads(*term, me)
+                            Reason::Elected { term } => {
+                                let disk = self.hosts[h].disk.as_ref();
+                                let holds = disk.and_then(|s| s.record.as_ref()).map(|r| r.key);
+                                let builds = self.ghost.is_elected_with(*term, holds);
+                                self.ghost.leads(*term, me).and(builds)
                             }
+                            Reason::Resumed { term } => self.ghost.leads(*term, me),
                             Reason::Committed { record } => self.ghost.commits(record),
-                            Reason::Proposed { record } => self.ghost.proposes(record),
                             _ => Ok(()),
                         };
                         self.judge_lemma(judged);
@@ -370,7 +374,9 @@ impl World {
         if lost {
             host.disk = None;
             host.losses += 1;
+            self.ghost.loses_candidacy(MemberId(h as u8));
         }
+        let host = self.host(h);
         let config = host.node.config().clone();
         let database = host.database.clone();
         let state = host.disk.clone();
@@ -386,7 +392,11 @@ impl World {
 
     /// The copies that stream from this host's primary.
     fn streaming(&self, h: usize) -> Vec<Copy> {
-        let Some(server) = self.database(h).filter(|d| d.is_primary()).and_then(|d| d.server.as_ref()) else {
+        let Some(server) = self
+            .database(h)
+            .filter(|d| d.is_primary())
+            .and_then(|d| d.server.as_ref())
+        else {
             return vec![];
         };
         let mut all: Vec<Copy> = self
@@ -409,11 +419,22 @@ impl World {
             .next_order(host.target.as_deref()?, &host.guard)?;
         match &order {
             Order::Clone(from) => {
-                let whole = self.database(usize::from(from.0)).is_some_and(Database::is_primary);
+                let whole = self
+                    .database(usize::from(from.0))
+                    .is_some_and(Database::is_primary);
                 whole.then_some(order)
             }
             Order::GiveUp if self.discards >= self.scope.discards => None,
             _ => Some(order),
+        }
+    }
+
+    /// Whether it happens as soon as it may: what makes no primary, ends none, and drops nothing.
+    fn is_prompt(&self, h: usize, order: &Order) -> bool {
+        match order {
+            Order::Start | Order::Follow(_) => true,
+            Order::Stop => self.hosts[h].guard.serving.is_none(),
+            _ => false,
         }
     }
 
@@ -482,23 +503,31 @@ impl World {
         let Some((db, from)) = self.database(h).and_then(|d| Some((d, d.follows()?))) else {
             return false;
         };
-        let Some(source) = self.database(usize::from(from.0)).filter(|d| d.is_primary()) else {
+        let Some(source) = self
+            .database(usize::from(from.0))
+            .filter(|d| d.is_primary())
+        else {
             return false;
         };
-        let known = source.server.as_ref().is_some_and(|s| {
-            s.senders.iter().any(|(copy, _)| Some(*copy) == db.named())
-        });
+        let known = source
+            .server
+            .as_ref()
+            .is_some_and(|s| s.senders.iter().any(|(copy, _)| Some(*copy) == db.named()));
         let same = db.wal == source.wal && db.history == source.history;
         source.continues(db) && !(same && known)
     }
 
     /// It flushes all that its primary holds; its confirmation is under way.
     pub(super) fn flush(&mut self, h: usize) {
-        let Some((from, copy)) = self.database(h).and_then(|d| Some((d.follows()?, d.named()?))) else {
+        let Some((from, copy)) = self
+            .database(h)
+            .and_then(|d| Some((d.follows()?, d.named()?)))
+        else {
             return;
         };
         let source = &self.hosts[usize::from(from.0)].database;
-        let Some((wal, history)) = source.as_ref().map(|s| (s.wal.clone(), s.history.clone())) else {
+        let Some((wal, history)) = source.as_ref().map(|s| (s.wal.clone(), s.history.clone()))
+        else {
             return;
         };
         if let Some(db) = &mut self.host(h).database {
@@ -513,7 +542,8 @@ impl World {
             server.senders.push((copy, 0));
             server.senders.sort_unstable();
         }
-        self.confirmations.retain(|(to, c, _)| (*to, *c) != (from, copy));
+        self.confirmations
+            .retain(|(to, c, _)| (*to, *c) != (from, copy));
         self.confirmations.push((from, copy, end));
         self.confirmations.sort_unstable();
     }
@@ -539,19 +569,25 @@ impl World {
                     continue;
                 }
                 let streaming = self.streaming(h);
-                let mut host = Host::clone(&self.hosts[h]);
-                let config = host.node.config().clone();
-                if let Some(db) = &mut host.database {
-                    db.prove(&config, &streaming);
+                let mut db = self.hosts[h].database.clone();
+                if let Some(db) = db.as_mut().filter(|d| d.is_primary()) {
+                    db.prove(self.hosts[h].node.config(), &streaming);
                     let through = db.let_through();
                     let term = db.server.as_ref().map_or(Term(0), |s| s.opened_in);
                     for write in &through {
                         self.ghost.acknowledges(*write, term);
                     }
                 }
-                if host.tell(&streaming) || host.database != self.hosts[h].database {
-                    host.touched = true;
-                    self.hosts[h] = Arc::new(host);
+                if db != self.hosts[h].database {
+                    self.host(h).database = db;
+                }
+                // A standby's start and stop take no time.
+                if let Some(order) = self.next_order(h).filter(|o| self.is_prompt(h, o)) {
+                    self.order(h, order);
+                    changed = true;
+                }
+                if self.hosts[h].has_news(&streaming) {
+                    self.host(h).tell(&streaming);
                     self.drain(h);
                     changed = true;
                 }
@@ -563,7 +599,10 @@ impl World {
         // What was on its way to a run that is no more comes to nobody.
         let hosts = &self.hosts;
         self.confirmations.retain(|(to, copy, _)| {
-            let server = hosts[usize::from(to.0)].database.as_ref().and_then(|d| d.server.as_ref());
+            let server = hosts[usize::from(to.0)]
+                .database
+                .as_ref()
+                .and_then(|d| d.server.as_ref());
             server.is_some_and(|s| s.senders.iter().any(|(c, _)| c == copy))
         });
         for h in 0..self.hosts.len() {
@@ -571,6 +610,10 @@ impl World {
                 && let Err(broken) = self.ghost.judge(db)
             {
                 self.broken.get_or_insert(broken);
+            }
+            if let Some(db) = self.database(h) {
+                let judged = self.ghost.judge_gate(db).and(self.ghost.judge_in_sync(db));
+                self.judge_lemma(judged);
             }
             if self.hosts[h].touched {
                 self.host(h).canonical();
@@ -636,6 +679,18 @@ impl Host {
         }
     }
 
+    /// Whether guard or database are not what the node was told.
+    fn has_news(&self, streaming: &[Copy]) -> bool {
+        let mut guard = self.guard;
+        let Some(db) = &self.database else {
+            return guard != self.told_guard;
+        };
+        db.guard(&mut guard);
+        let target = self.target.as_ref().map_or(0, |t| t.seq);
+        guard != self.told_guard
+            || self.told.as_ref() != Some(&db.status(target, self.now, streaming))
+    }
+
     /// Tells the node what changed of its guard and its database; false: nothing did.
     fn tell(&mut self, streaming: &[Copy]) -> bool {
         let Some(db) = &self.database else {
@@ -658,7 +713,8 @@ impl Host {
             return guard_changed;
         }
         self.told = Some(status.clone());
-        self.node.handle(self.now, Event::Postgres(Box::new(status)));
+        self.node
+            .handle(self.now, Event::Postgres(Box::new(status)));
         true
     }
 
