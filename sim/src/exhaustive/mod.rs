@@ -1,4 +1,35 @@
-//! Exhaustive small scopes.
+//! Exhaustive small scopes: every order of what may happen to three members, within bounds, without clocks.
+//!
+//! ```text
+//! cargo run --release -p sim -- exhaust                                   the usual scopes
+//! cargo run --release -p sim -- exhaust --deep --most 2000000             larger ones
+//! cargo run --release -p sim --features mutants -- exhaust --mutants      every bug that it can find
+//! cargo run --release -p sim --features mutants -- exhaust --mutant NAME  the shortest trace to it, in words
+//! ```
+//! "exhausted yes" means: every state that the moves below lead to within the scope's bounds was met, and none broke a
+//! promise; "no" means that it gave up, and says nothing of what lies deeper. Beyond that nothing is proven.
+//!
+//! # What is real
+//! Each member's `Node`, with its own clock, state file and restarts. Its canonical form (`yoke_core::node::canonical`)
+//! says, field by field, what is not told apart. Fingerprints have 128 bits: equal ones are taken for equal states.
+//!
+//! # What is a model
+//! - Steward, guard and PostgreSQL are one small database ([`database`]): gate, promotions, flushed writes, copy ids, one
+//!   order under way that takes effect at any time. The mutants of R7 and R9 break *this* steward, not the real one.
+//! - A standby's start, stop and following take no time; looks cost nothing and are seen at once; the gate's proof takes
+//!   the earliest position that it may. A clone is whole; what fits is judged by promotions, as the real steward does.
+//! - A state is durable at once: a daemon that dies before has sent nothing that rests on it.
+//! - Clocks jump by one of three lengths: within a lease, beyond `sync_timeout`, beyond every deadline. No promise, silence or
+//!   pre-vote keeps from a vote, and no late heartbeat loses a lease: S1 must not rest on them. S2 is the simulator's.
+//! - Of each kind of message between two members the newest alone is under way. It may be lost, late, and come any number
+//!   of times. An answer comes at once or never, but where the scope says "late answers".
+//! - R12's counts and R15's notes are left out: a state file may be lost, none is restored. No hand-over, no operator, no
+//!   orderly stop, no database that hangs.
+//!
+//! # What is judged
+//! S1 (a primary whose gate is open holds every write acknowledged in its term or before), and what S1 rests on, which
+//! breaks earlier: one leader a term, one vote a term, a committed record stands, an open gate names all in sync, a copy in
+//! sync holds what was acknowledged.
 
 mod database;
 mod ghost;
