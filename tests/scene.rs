@@ -4,7 +4,7 @@ use crate::network::Network;
 use crate::{Said, programs};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use yoke::demo::cluster::{Cluster, Plan};
@@ -13,8 +13,9 @@ use yoke::demo::programs::Programs;
 use yoke::demo::stage::{Load, PATIENCE, Stage};
 use yoke::demo::writer::Database;
 
-/// Two clusters at once would take each other's processor.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// A cluster mostly waits; more than two at once would take each other's processor.
+const AT_ONCE: usize = 2;
+static PLAYING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
 /// How much of a log is shown when a test fails.
 const LOG_LINES: usize = 80;
@@ -50,7 +51,7 @@ pub fn play(body: impl AsyncFnOnce(&mut Scene) -> Said<()>) {
 
 /// The same on another setting.
 pub fn play_on(setting: &Setting<'_>, body: impl AsyncFnOnce(&mut Scene) -> Said<()>) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _place = Place::take();
     let dir = directory();
     // One thread, the test's own: the daemons are told to stop when the thread that started them ends.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -67,6 +68,28 @@ pub fn play_on(setting: &Setting<'_>, body: impl AsyncFnOnce(&mut Scene) -> Said
         Ok(Ok(())) => {}
         Ok(Err(why)) => panic!("{why}"),
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// One of the places for clusters that run.
+struct Place;
+
+impl Place {
+    /// Waits for one.
+    fn take() -> Place {
+        let (playing, changed) = &PLAYING;
+        let playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = changed.wait_while(playing, |playing| *playing >= AT_ONCE);
+        *free.unwrap_or_else(PoisonError::into_inner) += 1;
+        Place
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (playing, changed) = &PLAYING;
+        *playing.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        changed.notify_one();
     }
 }
 

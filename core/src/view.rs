@@ -32,6 +32,25 @@ pub struct ClusterView {
     pub stays_out: Option<String>,
 }
 
+/// The part of it that decides, borrowed: what the simulator's oracles look at after every event.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance<'a> {
+    /// Whose view it is.
+    pub me: MemberId,
+    /// What the member is in its term.
+    pub role: RoleView,
+    /// The highest term that it met.
+    pub term: Term,
+    /// The leader that it hears.
+    pub leader: Option<MemberId>,
+    /// Its newest record.
+    pub record: Option<&'a Arc<Record>>,
+    /// The newest record that it knows committed.
+    pub committed: Option<RecordKey>,
+    /// Its database.
+    pub postgres: &'a PgStatus,
+}
+
 /// What a member is in its term.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum RoleView {

@@ -269,6 +269,23 @@ fn a_zombie_is_noticed() {
     assert_eq!(world.count("clone"), 1);
 }
 
+/// It was away for longer than the primary keeps WAL.
+#[test]
+fn a_receiver_that_comes_and_goes_brings_nothing() {
+    let (mut world, record) = world();
+    world.dir = Some(Dir {
+        end: Lsn(900),
+        ..stamped(B, 2)
+    });
+    world.removed_before = Lsn(2000);
+    world.want(5, Some(&record), of(A, true));
+    world.run_for(Duration::secs(9));
+    assert_eq!(world.count("clone"), 0, "patience");
+    world.run_for(Duration::secs(9));
+    assert_eq!(world.count("clone"), 1);
+    world.until("streams", World::streams);
+}
+
 #[test]
 fn a_failing_clone_is_tried_again_slowly() {
     let (mut world, record) = world();

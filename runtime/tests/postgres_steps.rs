@@ -388,7 +388,7 @@ async fn what_is_refused_says_why() {
         .expect("a directory")
         .filter_map(|e| e.ok()?.file_name().into_string().ok())
         .find(|name| name.starts_with("data.aside-"));
-    assert!(kept.is_some_and(|name| name.len() == "data.aside-".len() + 14));
+    assert!(kept.is_some_and(|name| name.len() == "data.aside-".len() + 17));
     let refused = failed(a.guards(1, step, Some(nowhere)).await);
     assert!(refused.contains("Connection refused"), "{refused}");
     assert_eq!(a.inspect().await.directory, Directory::Absent);

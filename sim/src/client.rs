@@ -2,12 +2,20 @@
 //! session is there when a standby is promoted. A prober, in runs that measure gaps, tries everything all the time.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::instance::{DbEv, Phase};
-use crate::world::{Ev, World};
+use crate::queue::Alarm;
+use crate::world::World;
 use yoke_core::postgres::Doors;
 
 /// The prober's number.
 const PROBER: usize = usize::MAX;
+/// How often it tries: gaps are measured to this.
+const PROBE: u64 = 50_000;
+/// So long after the last fault, order or record it is calm.
+const CALM: u64 = 2_000_000;
+/// So many statements of a thousand end a burst then.
+const REST: u64 = 250;
 
 /// One client.
 #[derive(Clone, Debug)]
@@ -16,15 +24,6 @@ pub(crate) struct Client {
     roams: bool,
     session: u64,
     at: Option<usize>,
-}
-
-/// What happens to a client.
-#[derive(Clone, Copy, Debug, Hash)]
-pub(crate) enum ClientEv {
-    /// It goes on.
-    Wake,
-    /// Its statement got no answer for long.
-    GivesUp,
 }
 
 impl Client {
@@ -51,21 +50,25 @@ impl World {
         }
     }
 
-    /// Something happens to a client.
-    pub(crate) fn on_client(&mut self, client: usize, session: u64, ev: ClientEv) {
+    /// A client goes on.
+    pub(crate) fn client_wakes(&mut self, client: usize, session: u64) {
         if self.clients[client].session != session {
             return;
         }
-        match (ev, self.clients[client].at) {
-            (ClientEv::Wake, None) => self.client_connects(client),
-            (ClientEv::Wake, Some(h)) => self.client_writes(client, h),
-            (ClientEv::GivesUp, Some(h)) => {
-                if let Some(server) = &mut self.hosts[h].server {
-                    server.sessions.retain(|s| *s != (client, session));
-                }
-                self.client_lost(client, session);
+        match self.clients[client].at {
+            None => self.client_connects(client),
+            Some(h) => self.client_writes(client, h),
+        }
+    }
+
+    /// Its statement got no answer for long.
+    pub(crate) fn client_gives_up(&mut self, client: usize) {
+        let session = self.clients[client].session;
+        if let Some(h) = self.clients[client].at {
+            if let Some(server) = &mut self.hosts[h].server {
+                server.sessions.retain(|s| *s != (client, session));
             }
-            (ClientEv::GivesUp, None) => {}
+            self.client_lost(client, session);
         }
     }
 
@@ -90,31 +93,20 @@ impl World {
     }
 
     fn client_later(&mut self, client: usize, low: u64, high: u64) {
+        // No statement of it is under way.
+        self.queue.set(Alarm::Client(client), None);
         let session = self.clients[client].session;
         let delay = self
             .choices
             .within(About::ClientThink, client, 0, low, high);
-        self.after(
-            delay,
-            Ev::Client {
-                client,
-                session,
-                ev: ClientEv::Wake,
-            },
-        );
+        self.after(delay, Ev::Client { client, session });
     }
 
     fn client_writes(&mut self, client: usize, h: usize) {
         let session = self.clients[client].session;
         self.begin_write(client, session, h);
-        self.after(
-            6_000_000,
-            Ev::Client {
-                client,
-                session,
-                ev: ClientEv::GivesUp,
-            },
-        );
+        let patience = self.now + 6_000_000;
+        self.queue.set(Alarm::Client(client), Some(patience));
     }
 
     fn begin_write(&mut self, client: usize, session: u64, h: usize) {
@@ -165,7 +157,7 @@ impl World {
         }
     }
 
-    /// A statement has ended: the session's number changes with each, so that an old give-up is not taken for a new one.
+    /// A statement has ended: the session's number changes with each, so that no old answer is taken for a new one.
     fn client_goes_on(&mut self, h: usize, client: usize, session: u64) {
         if self.clients[client].session != session {
             return;
@@ -179,8 +171,13 @@ impl World {
                 }
             }
         }
-        let think = self.scenario.clients.1;
-        self.client_later(client, 1_000, think);
+        // Where nothing happens, they write in bursts; what goes wrong between two writes has its time all the same.
+        let calm = self.now > self.stirred_at + CALM;
+        let (low, high) = match calm && self.choices.chance(About::ClientThink, client, 1, REST) {
+            true => (100_000, 1_500_000),
+            false => (1_000, self.scenario.clients.1),
+        };
+        self.client_later(client, low, high);
     }
 
     /// The connection is gone; what became of the statement is unknown.
@@ -212,6 +209,6 @@ impl World {
                 self.begin_write(PROBER, session, h);
             }
         }
-        self.after(20_000, Ev::Probe);
+        self.after(PROBE, Ev::Probe);
     }
 }

@@ -1,9 +1,11 @@
 //! The daemon's task: takes in one thing at a time, drains node and steward, and may die between any two actions.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::host::{Daemon, Input, ToGuard};
+use crate::queue::Alarm;
 use crate::scenario::Trigger;
-use crate::world::{Ev, World};
+use crate::world::World;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use yoke_core::event::Event;
@@ -13,7 +15,7 @@ use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
 use yoke_core::step::Step;
 use yoke_core::steward::{StewardAction, StewardEvent};
-use yoke_core::{Action, HardState};
+use yoke_core::{Action, HardState, Instant};
 
 /// For one of the two machines.
 pub(crate) enum Inner {
@@ -34,14 +36,18 @@ impl World {
             return;
         }
         let inner = match input {
-            Input::Timer(token) => {
-                if !daemon.timer.comes(token) {
-                    return;
+            Input::Timer => {
+                // Each machine whose time has come, as the runtime does it.
+                let now = host.clock.at(now);
+                let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+                let mut inner = vec![];
+                if is_due(daemon.node.next_timeout()) {
+                    inner.push(Inner::Node(Event::Timeout));
                 }
-                vec![
-                    Inner::Node(Event::Timeout),
-                    Inner::Steward(StewardEvent::Timeout),
-                ]
+                if is_due(daemon.steward.next_timeout()) {
+                    inner.push(Inner::Steward(StewardEvent::Timeout));
+                }
+                inner
             }
             Input::Received(from, message) => vec![Inner::Node(Event::Received {
                 from: MemberId(from as u8),
@@ -111,26 +117,16 @@ impl World {
             .into_iter()
             .flatten()
             .min();
-        if let Some(due) = due {
-            let at = self.hosts[h].clock.real(due).max(self.now + 1);
-            if let Some(token) = daemon.timer.set(at) {
-                let run = self.hosts[h].daemon_runs;
-                self.after(
-                    at - self.now,
-                    Ev::ToDaemon {
-                        h,
-                        daemon: run,
-                        input: Input::Timer(token),
-                    },
-                );
-            }
-        }
-        let view = daemon.node.view();
+        let clock = self.hosts[h].clock;
+        let at = due.map(|due| clock.real(due).max(self.now + 1));
+        self.queue.set(Alarm::Daemon(h), at);
+        let view = daemon.node.glance();
         self.note_daemon(&daemon, &view, due);
-        self.hosts[h].daemon = Some(daemon);
         if alive {
             self.on_view(h, &view);
-        } else {
+        }
+        self.hosts[h].daemon = Some(daemon);
+        if !alive {
             self.armed_strikes(h);
         }
     }

@@ -1,14 +1,15 @@
 //! A number that stands for everything that happened in a run: equal runs, equal digests.
 //!
-//! At each step it takes in the time, the event, every action, and the state of what the event met: of a daemon what it
-//! shows and when it is due again, and each eighth time all that it is; of a guard and a database what it holds and does,
-//! and where the log ends. What an event does not meet does not change.
+//! At each step it takes in the time, the event (by its sort and place: what it holds was an action's, and taken in with
+//! that), every action, and the state of what the event met: of a daemon what it shows and when it is due again, and each
+//! sixteenth time all that it is; of a guard and a database what it holds and does, and where the log ends. What an event
+//! does not meet does not change.
 
 use crate::host::Daemon;
 use crate::world::World;
 use std::hash::{Hash, Hasher};
 use yoke_core::Instant;
-use yoke_core::view::ClusterView;
+use yoke_core::view::Glance;
 
 /// Takes in what happened, in order.
 #[derive(Clone, Debug)]
@@ -71,20 +72,15 @@ impl Hasher for Digest {
 
 /// How often a daemon's whole state is taken in: as seldom as this keeps the digest cheap, and a difference that shows in
 /// nothing else is found a few steps late. [`crate::twin`] compares all of it at each step.
-const WHOLE: u64 = 8;
+const WHOLE: u64 = 16;
 
 impl World {
     /// The state of a daemon after it handled something.
-    pub(crate) fn note_daemon(
-        &mut self,
-        daemon: &Daemon,
-        view: &ClusterView,
-        due: Option<Instant>,
-    ) {
-        let postgres = &view.postgres;
+    pub(crate) fn note_daemon(&mut self, daemon: &Daemon, view: &Glance<'_>, due: Option<Instant>) {
+        let postgres = view.postgres;
         self.digest.note((
             (view.me, view.role, view.term, view.leader, view.committed),
-            (view.record.as_ref().map(|record| record.key), due),
+            (view.record.map(|record| record.key), due),
             (postgres.target, postgres.run, postgres.copy, postgres.end),
         ));
         self.daemon_steps += 1;

@@ -1,8 +1,10 @@
 //! The guard's process: a socket to the daemon, a timer, and the steps that it carries out.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::host::{Input, ToGuard};
-use crate::world::{Ev, World};
+use crate::queue::Alarm;
+use crate::world::World;
 use yoke_core::Guard;
 use yoke_core::guard::{GuardAction, GuardEvent};
 
@@ -27,13 +29,6 @@ impl World {
         self.guard_handles(h, event);
     }
 
-    /// The guard's timer.
-    pub(crate) fn on_guard_timer(&mut self, h: usize, token: u64) {
-        if self.hosts[h].guard_timer.comes(token) {
-            self.guard_handles(h, GuardEvent::Timeout);
-        }
-    }
-
     /// The guard takes something in.
     pub(crate) fn guard_handles(&mut self, h: usize, event: GuardEvent) {
         let now = self.hosts[h].clock.at(self.now);
@@ -48,7 +43,10 @@ impl World {
         while let Some(action) = self.hosts[h].guard.as_mut().and_then(Guard::poll_action) {
             self.digest.note((self.now, h, &action));
             match action {
-                GuardAction::Execute { order, run } => self.step_begins(h, order, run),
+                GuardAction::Execute { order, run } => {
+                    self.stirred_at = self.now;
+                    self.step_begins(h, order, run)
+                }
                 GuardAction::EndOrder { number } => {
                     self.say(h, || format!("guard: ends step {number}"));
                     self.step_ends(h, number);
@@ -69,17 +67,19 @@ impl World {
             return;
         };
         self.digest.note((h, guard.view(), guard.next_timeout()));
-        if let Some(due) = guard.next_timeout() {
-            let at = self.hosts[h].clock.real(due).max(self.now + 1);
-            if let Some(token) = self.hosts[h].guard_timer.set(at) {
-                // It is woken a little late.
-                let most = self.scenario.decision_timeout / 50;
-                let late =
-                    self.choices
-                        .skewed(About::GuardWakes, h, 0, (50, 2_000), 20, (2_000, most));
-                let guard = self.hosts[h].guard_runs;
-                self.after(at + late - self.now, Ev::GuardTimer { h, guard, token });
-            }
+        let due = guard.next_timeout();
+        let due = due.map(|due| self.hosts[h].clock.real(due).max(self.now + 1));
+        if due == self.hosts[h].guard_due && self.queue.alarm_at(Alarm::Guard(h)).is_some() {
+            return;
         }
+        self.hosts[h].guard_due = due;
+        // It is woken a little late.
+        let most = self.scenario.decision_timeout / 50;
+        let at = due.map(|due| {
+            due + self
+                .choices
+                .skewed(About::GuardWakes, h, 0, (50, 2_000), 20, (2_000, most))
+        });
+        self.queue.set(Alarm::Guard(h), at);
     }
 }

@@ -3,11 +3,13 @@
 use crate::choices::About;
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::event::Ev;
 use crate::postgres::directory::Storage;
 use crate::postgres::instance::Server;
 use crate::postgres::steps::Exec;
+use crate::queue::Alarm;
 use crate::scenario::Trigger;
-use crate::world::{Ev, World};
+use crate::world::World;
 use std::collections::VecDeque;
 use yoke_core::event::Boot;
 use yoke_core::guard::Guard;
@@ -33,7 +35,8 @@ pub(crate) struct Host {
     pub(crate) daemon_runs: u64,
     pub(crate) guard: Option<Guard>,
     pub(crate) guard_runs: u64,
-    pub(crate) guard_timer: Timer,
+    /// The deadline for which its alarm is set.
+    pub(crate) guard_due: Option<u64>,
     pub(crate) execs: Vec<Exec>,
     pub(crate) disk: Disk,
     pub(crate) storage: Storage,
@@ -57,20 +60,12 @@ pub(crate) struct Daemon {
     pub(crate) steward: Steward,
     pub(crate) paused_until: u64,
     pub(crate) backlog: VecDeque<Input>,
-    pub(crate) timer: Timer,
-}
-
-/// The one timer event of a machine that counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Timer {
-    at: Option<u64>,
-    token: u64,
 }
 
 /// What a daemon's task takes in.
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum Input {
-    Timer(u64),
+    Timer,
     Received(usize, Box<Message>),
     Persisted(u64),
     Guard(GuardView),
@@ -87,27 +82,6 @@ pub(crate) enum ToGuard {
     Order(Order),
 }
 
-impl Timer {
-    /// Sets it, if the deadline needs another event: its token then.
-    pub(crate) fn set(&mut self, at: u64) -> Option<u64> {
-        if self.at.is_some_and(|set| set <= at) {
-            return None;
-        }
-        self.at = Some(at);
-        self.token += 1;
-        Some(self.token)
-    }
-
-    /// An event came: whether it is the one that counts.
-    pub(crate) fn comes(&mut self, token: u64) -> bool {
-        let counts = self.token == token;
-        if counts {
-            self.at = None;
-        }
-        counts
-    }
-}
-
 impl Host {
     /// A host that was never started.
     pub(crate) fn new(config: Config, clock: Clock, storage: Storage) -> Self {
@@ -122,7 +96,7 @@ impl Host {
             daemon_runs: 0,
             guard: None,
             guard_runs: 0,
-            guard_timer: Timer::default(),
+            guard_due: None,
             execs: vec![],
             disk: Disk::default(),
             storage,
@@ -163,7 +137,7 @@ impl World {
             let host = &mut self.hosts[h];
             host.guard_runs += 1;
             host.guard = Some(Guard::new(host.config.clone(), nonce));
-            host.guard_timer = Timer::default();
+            host.guard_due = None;
             self.guard_drains(h);
         }
         let nonce = self.choices.bits(About::Nonce, h, 0);
@@ -178,7 +152,6 @@ impl World {
             steward: Steward::new(host.config.clone(), boot),
             paused_until: 0,
             backlog: VecDeque::new(),
-            timer: Timer::default(),
         }));
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
@@ -195,6 +168,7 @@ impl World {
         let lands = self.choices.chance(About::StateLands, h, 0, 500);
         self.hosts[h].disk.crash(lands);
         self.hosts[h].armed = None;
+        self.queue.set(Alarm::Daemon(h), None);
         self.say(h, || "daemon: ends".into());
         self.digest.note(("daemon ends", h));
     }
@@ -217,6 +191,8 @@ impl World {
         host.paused_until = 0;
         host.backlog.clear();
         host.guard = None;
+        self.queue.set(Alarm::Guard(h), None);
+        let host = &mut self.hosts[h];
         if let Some(server) = host.server.take() {
             for (client, session) in server.sessions {
                 self.client_times_out(client, session);
@@ -229,6 +205,7 @@ impl World {
         if self.hosts[h].guard.take().is_none() {
             return;
         }
+        self.queue.set(Alarm::Guard(h), None);
         self.say(h, || "guard: ends".into());
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);

@@ -4,11 +4,12 @@
 //! nobody can promise.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::host::Host;
 use crate::oracle::lost_write::first_missing;
 use crate::postgres::directory::{DataDir, Storage};
 use crate::scenario::{Links, Target, What};
-use crate::world::{Ev, World};
+use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use yoke_core::HardState;
@@ -205,7 +206,7 @@ impl World {
     pub(crate) fn all_have_state(&self) -> bool {
         self.hosts.iter().all(|host| {
             let daemon = host.daemon.as_ref();
-            daemon.is_some_and(|d| d.node.view().role != RoleView::WithoutState)
+            daemon.is_some_and(|d| d.node.glance().role != RoleView::WithoutState)
         })
     }
 

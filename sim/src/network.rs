@@ -2,10 +2,11 @@
 //! where what is cut arrives later if both ends still hold on.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::standby::Wire;
 use crate::scenario::Links;
 use crate::trace::in_words;
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::Message;
 
 const MOST: usize = 8;

@@ -1,9 +1,10 @@
 //! Carries out the scenario: faults, healing, and what operators do.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::host::Input;
 use crate::scenario::{Kind, Target, Trigger, What};
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::operator::Command;
 
 impl World {
@@ -47,6 +48,7 @@ impl World {
         }
         let what = self.scenario.faults[number].what;
         let now = self.now;
+        self.stirred_at = now;
         self.trace.say(now, None, || format!("FAULT {what}"));
         match what {
             What::Daemon(target, trigger, down) => {
@@ -244,6 +246,7 @@ impl World {
         }
         self.trace.say(self.now, None, || "EVERYTHING HEALS".into());
         self.healed = true;
+        self.stirred_at = self.now;
         self.heal_at = Some(self.now);
         self.net.heal();
         self.scenario.network = (0, 0, 0);

@@ -1,8 +1,8 @@
 //! Keeps the story of a run, when it is wanted: what the parts say, and what goes over the links.
 
+use crate::event::Ev;
 use crate::postgres::standby::Wire;
 use crate::story::{Line, Story};
-use crate::world::Ev;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use yoke_core::message::{Body, Message, Report};

@@ -1,9 +1,10 @@
 //! Operators where nobody else can decide (R12, R15): they read what a member says of itself, and give their word where it
 //! is true. What is true they know better than any member: which hosts have power, and what was acknowledged.
 
+use crate::event::Ev;
 use crate::host::Input;
 use crate::oracle::lost_write::first_missing;
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::member::MemberId;
 use yoke_core::operator::{Command, CommandOutcome, LEAST_STEP};
 use yoke_core::view::RoleView;

@@ -1,177 +1,25 @@
-//! The world: simulated time, the queue of what will happen, and what happens next.
+//! The world: everything that there is, and its steps.
 
 use crate::choices::{About, Choices};
-use crate::client::{Client, ClientEv};
+use crate::client::Client;
 use crate::clock::Clock;
 use crate::coverage::Coverage;
 use crate::digest::Digest;
-use crate::host::{Host, Input, ToGuard};
+use crate::event::Ev;
+use crate::host::Host;
 use crate::loss::Losses;
 use crate::network::Network;
 use crate::oracle::Oracles;
 use crate::postgres::directory::{DataDir, Storage};
-use crate::postgres::instance::DbEv;
-use crate::postgres::standby::Wire;
+use crate::queue::{Next, Queue};
 use crate::scenario::{Kind, Scenario};
 use crate::trace::Trace;
 use crate::word::Words;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt;
 use std::sync::Arc;
-use yoke_core::guard::GuardEvent;
 use yoke_core::member::{Member, MemberId, MemberKind};
-use yoke_core::postgres::{RunId, SystemId};
-use yoke_core::step::Order;
-use yoke_core::{Config, Duration, Message};
-
-/// Something that will happen.
-#[derive(Clone, Debug, Hash)]
-pub(crate) enum Ev {
-    Fault(usize),
-    /// For this fault, everything is copied aside.
-    Image(usize),
-    Heal,
-    BootHost {
-        h: usize,
-    },
-    /// The host dies and comes back at once.
-    Restart {
-        h: usize,
-    },
-    StartDaemon {
-        h: usize,
-    },
-    Resume {
-        h: usize,
-    },
-    Recheck,
-    GuardTimer {
-        h: usize,
-        guard: u64,
-        token: u64,
-    },
-    ToGuard {
-        h: usize,
-        daemon: u64,
-        what: ToGuard,
-    },
-    ToDaemon {
-        h: usize,
-        daemon: u64,
-        input: Input,
-    },
-    Deliver {
-        from: usize,
-        to: usize,
-        message: Box<Message>,
-    },
-    Synced {
-        h: usize,
-        token: u64,
-    },
-    Exec {
-        h: usize,
-        guard: u64,
-        number: u64,
-    },
-    Sql {
-        h: usize,
-        daemon: u64,
-        order: Box<Order>,
-        run: Option<RunId>,
-        given_up: bool,
-    },
-    Dead {
-        h: usize,
-        run: RunId,
-    },
-    Gone {
-        h: usize,
-        run: RunId,
-    },
-    Db {
-        h: usize,
-        run: RunId,
-        ev: DbEv,
-    },
-    Wire {
-        from: usize,
-        to: usize,
-        conn: u64,
-        wire: Wire,
-    },
-    /// It has passed the link; its host did not run.
-    WireLands {
-        from: usize,
-        to: usize,
-        conn: u64,
-        wire: Wire,
-    },
-    LinkWhole {
-        from: usize,
-        to: usize,
-    },
-    Client {
-        client: usize,
-        session: u64,
-        ev: ClientEv,
-    },
-    Probe,
-}
-
-impl Ev {
-    /// The host on which it happens.
-    fn host(&self) -> Option<usize> {
-        match self {
-            Ev::GuardTimer { h, .. }
-            | Ev::ToGuard { h, .. }
-            | Ev::ToDaemon { h, .. }
-            | Ev::Synced { h, .. }
-            | Ev::Exec { h, .. }
-            | Ev::Sql { h, .. }
-            | Ev::Dead { h, .. }
-            | Ev::Gone { h, .. }
-            | Ev::Db { h, .. }
-            | Ev::StartDaemon { h } => Some(*h),
-            Ev::Deliver { to, .. } => Some(*to),
-            _ => None,
-        }
-    }
-
-    /// The host whose database it may change; none: any.
-    fn place(&self) -> Option<usize> {
-        match self {
-            Ev::Wire { to, .. } | Ev::WireLands { to, .. } | Ev::LinkWhole { to, .. } => Some(*to),
-            other => other.host(),
-        }
-    }
-}
-
-/// Its place in the queue; small, because a heap moves its entries about.
-struct Scheduled {
-    at: u64,
-    seq: u64,
-    /// Where the event itself lies.
-    slot: u32,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.seq == other.seq
-    }
-}
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.seq).cmp(&(other.at, other.seq))
-    }
-}
+use yoke_core::postgres::SystemId;
+use yoke_core::{Config, Duration};
 
 /// A promise that was broken.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -195,10 +43,7 @@ impl fmt::Display for Violation {
 /// Everything that there is.
 pub(crate) struct World {
     pub(crate) now: u64,
-    seq: u64,
-    queue: BinaryHeap<Reverse<Scheduled>>,
-    due: Vec<Option<Ev>>,
-    free: Vec<u32>,
+    pub(crate) queue: Queue,
     pub(crate) scenario: Scenario,
     pub(crate) choices: Choices,
     pub(crate) hosts: Vec<Host>,
@@ -220,6 +65,8 @@ pub(crate) struct World {
     pub(crate) daemon_steps: u64,
     /// When the cluster was ready: a primary that acknowledges, every copy in sync.
     pub(crate) ready: Option<u64>,
+    /// When a fault, an order to a guard or a committed record last changed something.
+    pub(crate) stirred_at: u64,
     pub(crate) healed: bool,
     pub(crate) heal_at: Option<u64>,
     pub(crate) finished: bool,
@@ -283,15 +130,12 @@ impl World {
                 Host::new(config, Clock::new(offset, scenario.rates[h]), storage)
             })
             .collect();
-        let clients = (0..=scenario.clients.0 as usize)
+        let clients: Vec<Client> = (0..=scenario.clients.0 as usize)
             .map(|c| Client::new(c == 0))
             .collect();
         let mut world = World {
             now: 0,
-            seq: 0,
-            queue: BinaryHeap::new(),
-            due: vec![],
-            free: vec![],
+            queue: Queue::new(clients.len()),
             oracles: Oracles::new(scenario.members.len()),
             scenario,
             choices,
@@ -309,6 +153,7 @@ impl World {
             core_steps: 0,
             daemon_steps: 0,
             ready: None,
+            stirred_at: 0,
             healed: false,
             heal_at: None,
             finished: false,
@@ -337,11 +182,7 @@ impl World {
     #[cfg(test)]
     pub(crate) fn passes_by(&mut self, time: u64) {
         let end = self.now + time;
-        while self
-            .queue
-            .peek()
-            .is_some_and(|Reverse(next)| next.at <= end)
-        {
+        while self.queue.next_at().is_some_and(|at| at <= end) {
             self.step();
         }
         self.now = end;
@@ -353,14 +194,7 @@ impl World {
             self.after(at, Ev::BootHost { h });
         }
         for client in 0..self.clients.len() {
-            self.after(
-                1_000_000,
-                Ev::Client {
-                    client,
-                    session: 0,
-                    ev: ClientEv::Wake,
-                },
-            );
+            self.after(1_000_000, Ev::Client { client, session: 0 });
         }
         if matches!(self.scenario.kind, Kind::Single(_)) {
             self.after(1_000_000, Ev::Probe);
@@ -374,19 +208,11 @@ impl World {
 
     /// Something will happen after so many microseconds.
     pub(crate) fn after(&mut self, delay: u64, ev: Ev) {
-        self.seq += 1;
-        self.trace
-            .is_sent(self.now, self.now + delay, self.seq, &ev);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.due.push(None);
-            self.due.len() as u32 - 1
-        });
-        self.due[slot as usize] = Some(ev);
-        self.queue.push(Reverse(Scheduled {
-            at: self.now + delay,
-            seq: self.seq,
-            slot,
-        }));
+        let at = self.now + delay;
+        if self.trace.is_on() {
+            self.trace.is_sent(self.now, at, self.queue.seq() + 1, &ev);
+        }
+        self.queue.put(at, ev);
     }
 
     /// One line of the trace of a host.
@@ -415,129 +241,35 @@ impl World {
 
     /// The next event; false if there is none.
     pub(crate) fn step(&mut self) -> bool {
-        let Some(Reverse(next)) = self.queue.pop() else {
+        let Some((now, seq, next)) = self.queue.pop() else {
             return false;
         };
-        let Some(ev) = self.due[next.slot as usize].take() else {
-            return false;
-        };
-        self.free.push(next.slot);
-        self.now = next.at;
+        self.now = now;
         self.events += 1;
         self.trace.step = self.events;
         if self.events > MOST_EVENTS {
             self.violated("liveness", "the run does not come to an end".into());
         }
-        self.digest.note((self.now, &ev));
-        self.met = ev.place();
-        if self.trace.is_on() {
-            let taken_in = self.is_taken_in(&ev);
-            self.trace.is_due(next.seq, taken_in);
+        match next {
+            Next::Alarm(alarm) => {
+                self.digest.note((now, alarm));
+                self.met = alarm.place();
+                self.rings(alarm);
+            }
+            Next::Event(ev) => {
+                self.digest
+                    .note((now, std::mem::discriminant(&ev), ev.place()));
+                self.met = ev.place();
+                if self.trace.is_on() {
+                    let taken_in = self.is_taken_in(&ev);
+                    self.trace.is_due(seq, taken_in);
+                }
+                self.happens(ev);
+            }
         }
-        self.happens(ev);
         self.check_liveness();
         self.note_databases();
         self.look();
         true
-    }
-
-    /// It happens, unless its host is down or paused.
-    pub(crate) fn happens(&mut self, ev: Ev) {
-        if let Some(h) = ev.host() {
-            let host = &mut self.hosts[h];
-            if !host.up {
-                return;
-            }
-            if host.paused(self.now) {
-                host.backlog.push_back(ev);
-                return;
-            }
-        }
-        match ev {
-            Ev::Fault(number) => self.fault(number),
-            Ev::Image(number) => self.take_images(number),
-            Ev::Heal => self.heal(),
-            Ev::BootHost { h } if self.is_kept_off(h) => self.after(100_000, Ev::BootHost { h }),
-            Ev::BootHost { h } => self.host_boots(h),
-            Ev::Restart { h } => {
-                self.host_dies(h);
-                self.host_boots(h);
-            }
-            Ev::StartDaemon { h } => self.daemon_starts(h),
-            Ev::Resume { h } => self.resume(h),
-            Ev::Recheck => self.check_two_primaries(),
-            Ev::GuardTimer { h, guard, token } => {
-                if self.hosts[h].guard_runs == guard {
-                    self.on_guard_timer(h, token);
-                }
-            }
-            Ev::ToGuard { h, daemon, what } => {
-                if self.hosts[h].daemon_runs == daemon {
-                    self.on_to_guard(h, what);
-                }
-            }
-            Ev::ToDaemon { h, daemon, input } => {
-                if self.hosts[h].daemon_runs == daemon {
-                    self.daemon_gets(h, input);
-                }
-            }
-            Ev::Deliver { from, to, message } => {
-                if self.passes(from, to) {
-                    self.digest.note((self.now, from, to));
-                    self.daemon_gets(to, Input::Received(from, message));
-                }
-            }
-            Ev::Synced { h, token } => self.on_synced(h, token),
-            Ev::Exec { h, guard, number } => {
-                if self.hosts[h].guard_runs == guard {
-                    self.on_exec(h, number);
-                }
-            }
-            Ev::Sql {
-                h,
-                daemon,
-                order,
-                run,
-                given_up,
-            } => {
-                let outcome = self.on_sql(h, &order.step, run, given_up);
-                let back =
-                    self.choices
-                        .skewed(About::ObserveBack, h, 0, (20, 500), 20, (1_000, 20_000));
-                let input = Input::Outcome {
-                    number: order.number,
-                    outcome,
-                };
-                self.after(back, Ev::ToDaemon { h, daemon, input });
-            }
-            Ev::Dead { h, run } => self.on_dead(h, run),
-            Ev::Gone { h, run } => {
-                if self.hosts[h].server.as_ref().is_some_and(|s| s.run == run) {
-                    self.database_ends(h, false);
-                } else {
-                    self.guard_handles(h, GuardEvent::Gone { run });
-                }
-            }
-            Ev::Db { h, run, ev } => self.on_db(h, run, ev),
-            Ev::Wire {
-                from,
-                to,
-                conn,
-                wire,
-            } => self.on_wire_arrives(from, to, conn, wire),
-            Ev::WireLands {
-                from,
-                to,
-                conn,
-                wire,
-            } => self.wire_lands(from, to, conn, wire),
-            Ev::LinkWhole { from, to } => self.on_link_whole(from, to),
-            Ev::Client {
-                client,
-                session,
-                ev,
-            } => self.on_client(client, session, ev),
-            Ev::Probe => self.probe(),
-        }
     }
 }

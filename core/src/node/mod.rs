@@ -37,7 +37,7 @@ use crate::reason::Reason;
 use crate::record::{Copy, CopyId, Record, RecordKey, Term};
 use crate::rule;
 use crate::time::{Duration, Instant};
-use crate::view::{ClusterView, RoleView};
+use crate::view::{ClusterView, Glance, RoleView};
 use amnesia::Memory;
 use asking::{Answered, Asking};
 use election::{Campaign, Promise};
@@ -227,23 +227,15 @@ impl Node {
     /// What an operator sees.
     pub fn view(&self) -> ClusterView {
         let leader = self.leader.as_deref();
+        let glance = self.glance();
         ClusterView {
-            me: self.config.me,
-            role: match (&self.state, leader, &self.campaign) {
-                (None, ..) => RoleView::WithoutState,
-                (_, Some(_), _) => RoleView::Leader,
-                (_, _, Some(_)) => RoleView::Candidate,
-                _ => RoleView::Follower,
-            },
-            term: self.term(),
-            leader: match leader {
-                Some(_) => Some(self.config.me),
-                None if self.hears_leader() => self.heard.as_ref().map(|h| h.leader),
-                None => None,
-            },
-            record: self.record().cloned(),
-            committed: self.committed,
-            postgres: self.pg.clone(),
+            me: glance.me,
+            role: glance.role,
+            term: glance.term,
+            leader: glance.leader,
+            record: glance.record.cloned(),
+            committed: glance.committed,
+            postgres: glance.postgres.clone(),
             lease_left: leader.filter(|_| !self.needs_no_lease()).map(|l| {
                 l.lease_end(&self.config)
                     .unwrap_or(self.now)
@@ -251,6 +243,28 @@ impl Node {
             }),
             growing: leader.map_or_else(Vec::new, |l| l.growing.clone()),
             stays_out: self.stays_out(),
+        }
+    }
+
+    /// The part of it that decides, at no cost.
+    pub fn glance(&self) -> Glance<'_> {
+        Glance {
+            me: self.config.me,
+            role: match (&self.state, &self.leader, &self.campaign) {
+                (None, ..) => RoleView::WithoutState,
+                (_, Some(_), _) => RoleView::Leader,
+                (_, _, Some(_)) => RoleView::Candidate,
+                _ => RoleView::Follower,
+            },
+            term: self.term(),
+            leader: match &self.leader {
+                Some(_) => Some(self.config.me),
+                None if self.hears_leader() => self.heard.as_ref().map(|h| h.leader),
+                None => None,
+            },
+            record: self.record(),
+            committed: self.committed,
+            postgres: &self.pg,
         }
     }
 

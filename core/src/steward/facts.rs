@@ -80,8 +80,10 @@ pub(super) struct RunFacts {
     pub(super) nudge_failing: bool,
     /// When the canary was last begun.
     pub(super) canary_at: Option<Instant>,
-    /// Since when it follows without streaming.
-    pub(super) not_streaming_since: Option<Instant>,
+    /// Since when, and from which position on, it follows and nothing comes.
+    pub(super) starved: Option<(Instant, Lsn)>,
+    /// Since when every look found it streaming.
+    pub(super) streaming_since: Option<Instant>,
     /// The gate's proof.
     pub(super) proof: Proof,
 }

@@ -27,6 +27,7 @@ mod reason;
 mod rejoin;
 mod rewind;
 mod settings;
+mod starving;
 mod status;
 
 pub use reason::StewardReason;

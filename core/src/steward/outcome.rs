@@ -132,12 +132,7 @@ impl Steward {
             }
             _ => None,
         };
-        run.not_streaming_since = match follows {
-            Some(member) if server.streaming_from != Some(member) => {
-                run.not_streaming_since.or(Some(now))
-            }
-            _ => None,
-        };
+        run.fed(now, follows, server.streaming_from, server.position);
         let proven = run
             .proof
             .observed(number, &server, run.in_force.as_ref(), run.wrote);

@@ -70,15 +70,15 @@ impl Steward {
 
     /// It follows. PostgreSQL says nothing if it cannot: it runs, reads, and never streams (research/postgres.md 2).
     fn watch(&self, now: Instant, server: &Server, record: &Record) -> Plan {
-        if server.streaming_from == Some(record.primary) {
-            return Plan::look(Pace::Slow);
-        }
+        let streams = server.streaming_from == Some(record.primary);
         let patience = self.config.decision_timeout.times(2);
-        match self.facts.run.not_streaming_since {
-            Some(since) if now.since(since) > patience && server.drained => self.give_up(format!(
-                "it has not streamed from {} for {patience}, though its history should fit",
-                self.config.name(record.primary)
-            )),
+        match self.facts.run.starved {
+            None if streams => Plan::look(Pace::Slow),
+            Some((since, _)) if now.since(since) > patience && !streams && server.drained => self
+                .give_up(format!(
+                    "it has not streamed from {} for {patience}, though its history should fit",
+                    self.config.name(record.primary)
+                )),
             _ => Plan::look(Pace::Fast),
         }
     }

@@ -126,6 +126,8 @@ pub struct World {
     pub pg: Option<Pg>,
     /// The primaries elsewhere.
     pub primaries: BTreeMap<MemberId, Dir>,
+    /// The primaries elsewhere have removed their WAL before this.
+    pub removed_before: Lsn,
     /// Who streams from here: copy, flushed.
     pub standbys: Vec<(Copy, Lsn)>,
     /// How many observations checkpointer and walsenders lag behind a reload.
@@ -255,6 +257,7 @@ impl World {
             aside: Vec::new(),
             pg: None,
             primaries: BTreeMap::new(),
+            removed_before: Lsn(0),
             standbys: Vec::new(),
             lags: (1, 1),
             gate_is_ours: true,
@@ -698,8 +701,10 @@ impl World {
                     .timelines
                     .get(dir.timelines.len())
                     .is_none_or(|next| dir.end <= next.1);
-            pg.streaming = contained;
-            if contained {
+            // What it asks for is gone: its receiver comes and goes.
+            let removed = dir.end < self.removed_before;
+            pg.streaming = contained && !(removed && pg.streaming);
+            if contained && !removed {
                 dir.timelines = primary.timelines.clone();
                 dir.end = dir.end.max(primary.end);
             }

@@ -172,6 +172,36 @@ pub fn timeline_start(data: &Path, timeline: Timeline) -> Said<Option<Lsn>> {
         .ok_or_else(|| format!("{} holds no timeline switch", path.display()))
 }
 
+/// The timelines of a timeline's history, its own last, and where each begins.
+///
+/// # Errors
+/// Its history file is missing, cannot be read, or says nothing.
+pub(crate) fn timelines(data: &Path, last: Timeline) -> Said<Vec<(Timeline, Lsn)>> {
+    let mut begins = vec![(Timeline(1), Lsn(0))];
+    if last <= Timeline(1) {
+        return Ok(begins);
+    }
+    let path = data.join(format!("pg_wal/{:08X}.history", last.0));
+    let text =
+        files::read_optional(&path)?.ok_or_else(|| format!("{} is missing", path.display()))?;
+    let switches: Vec<_> = text.lines().filter_map(switch).collect();
+    if switches.is_empty() {
+        return Err(format!("{} holds no timeline switch", path.display()));
+    }
+    let parents = switches.iter().map(|(timeline, _)| *timeline);
+    let children = parents.skip(1).chain([last]);
+    begins = vec![(switches[0].0, Lsn(0))];
+    begins.extend(children.zip(switches.iter().map(|(_, at)| *at)));
+    Ok(begins)
+}
+
+/// A line of a history file: whose timeline ended, and where.
+fn switch(line: &str) -> Option<(Timeline, Lsn)> {
+    let mut words = line.split_whitespace();
+    let timeline = words.next()?.parse().ok()?;
+    Some((Timeline(timeline), parse_lsn(words.next()?)?))
+}
+
 /// The timeline that a history file's name tells.
 fn history_file_of(name: &str) -> Option<Timeline> {
     let digits = name.strip_suffix(".history")?;
@@ -184,10 +214,9 @@ fn history_file_of(name: &str) -> Option<Timeline> {
 /// The position in the last line of a history file: `2<tab>0/15007B0<tab>no recovery target specified`.
 fn last_switch(text: &str) -> Option<Lsn> {
     text.lines()
-        .map(str::trim)
-        .rfind(|line| !line.is_empty() && !line.starts_with('#'))
-        .and_then(|line| line.split_whitespace().nth(1))
-        .and_then(parse_lsn)
+        .filter_map(switch)
+        .next_back()
+        .map(|(_, at)| at)
 }
 
 /// `16/B374D848`.
@@ -261,5 +290,16 @@ max_locks_per_xact setting:           64
         let text = "1\t0/15007B0\tno recovery target specified\n\n2\t16/B374D848\tx\n";
         assert_eq!(last_switch(text), Some(Lsn(0x16_B374_D848)));
         assert_eq!(last_switch("# nothing\n"), None);
+        let data = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(data.path().join("pg_wal")).expect("a directory");
+        let named = |n| data.path().join(format!("pg_wal/{n}.history"));
+        std::fs::write(named("00000004"), text).expect("a file");
+        let expected = [
+            (Timeline(1), Lsn(0)),
+            (Timeline(2), Lsn(0x0150_07B0)),
+            (Timeline(4), Lsn(0x16_B374_D848)),
+        ];
+        assert_eq!(timelines(data.path(), Timeline(4)), Ok(expected.to_vec()));
+        assert!(timelines(data.path(), Timeline(3)).is_err_and(|e| e.contains("missing")));
     }
 }

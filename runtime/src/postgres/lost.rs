@@ -250,12 +250,12 @@ pub(crate) fn copy_durably(from: &Path, to: &Path) -> Said<()> {
     copied.map_err(|e| format!("cannot copy {} to {}: {e}", from.display(), to.display()))
 }
 
-/// `YYYYMMDDhhmmss` in UTC.
+/// `YYYYMMDDhhmmssmmm` in UTC: what leaves within one second is told apart, in its order.
 pub(crate) fn now() -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    timestamp(now.as_secs())
+    format!("{}{:03}", timestamp(now.as_secs()), now.subsec_millis())
 }
 
 /// The time that a name begins with, for people.
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_names_time_is_readable() {
-        assert_eq!(readable("20261123150101-aside"), "2026-11-23 15:01:01");
+        assert_eq!(readable("20261123150101007-aside"), "2026-11-23 15:01:01");
         assert_eq!(readable("x"), "x");
     }
 

@@ -157,13 +157,13 @@ impl Rewind<'_> {
             .and_then(|rest| control::parse_lsn(rest.split_whitespace().next()?))
             .ok_or_else(|| format!("{} names no position to begin at", label.display()))?;
         let folder = self.data.join("pg_wal");
-        let missing = wal::first_missing(&folder, after.segment_size, begins, after.recovered_to)?;
-        match missing {
+        let timelines = control::timelines(self.data, after.recovery_timeline)?;
+        let span = (begins, after.recovered_to);
+        match wal::first_missing(&folder, after.segment_size, span, &timelines)? {
             None => Ok(()),
-            Some(number) => Err(format!(
-                "WAL from {begins} to {} is needed, and the segment of {} is missing: the source has removed it already",
-                after.recovered_to,
-                Lsn(number * after.segment_size)
+            Some(name) => Err(format!(
+                "WAL from {begins} to {} is needed, and {name} is missing: the source has removed it already, or never had it",
+                after.recovered_to
             )),
         }
     }

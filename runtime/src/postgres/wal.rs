@@ -27,6 +27,13 @@ impl Segment {
         })
     }
 
+    /// The file's name.
+    fn name(self, size: u64) -> String {
+        let each = (1 << 32) / size.max(1);
+        let (high, low) = (self.number / each, self.number % each);
+        format!("{:08X}{high:08X}{low:08X}", self.timeline.0)
+    }
+
     /// Whether the file's first page says so too: PostgreSQL gives old segments new names before it fills them.
     pub(crate) fn is_in(self, path: &Path, size: u64) -> Said<bool> {
         let mut head = [0; 16];
@@ -62,17 +69,26 @@ pub(crate) fn segments(folder: &Path, size: u64) -> Said<Vec<(Segment, String)>>
     Ok(found)
 }
 
-/// The first segment between two positions of which there is none; none: all are there.
-pub(crate) fn first_missing(folder: &Path, size: u64, from: Lsn, to: Lsn) -> Said<Option<u64>> {
-    let all = segments(folder, size)?;
-    let mut numbers = from.0 / size..=to.0.saturating_sub(1) / size;
-    for number in &mut numbers {
-        let mut there = false;
-        for (segment, name) in all.iter().filter(|(s, _)| s.number == number) {
-            there |= segment.is_in(&folder.join(name), size)?;
-        }
-        if !there {
-            return Ok(Some(number));
+/// The first segment between two positions without which recovery does not get through; none: all are there.
+///
+/// Of a segment in which timelines change only the newest one's file will do: an older one's goes on as its own timeline
+/// did, and recovery would follow it there, or wait for ever.
+pub(crate) fn first_missing(
+    folder: &Path,
+    size: u64,
+    (from, to): (Lsn, Lsn),
+    timelines: &[(Timeline, Lsn)],
+) -> Said<Option<String>> {
+    for number in from.0 / size..=to.0.saturating_sub(1) / size {
+        let newest = timelines
+            .iter()
+            .rfind(|(_, begins)| begins.0 / size <= number);
+        let timeline = newest.map_or(Timeline(1), |(timeline, _)| *timeline);
+        let segment = Segment { timeline, number };
+        let name = segment.name(size);
+        let path = folder.join(&name);
+        if !path.exists() || !segment.is_in(&path, size)? {
+            return Ok(Some(name));
         }
     }
     Ok(None)
@@ -93,11 +109,42 @@ mod tests {
             Segment::of_name("000000020000000100000003", size),
             Some(segment(2, 256 + 3))
         );
+        assert_eq!(segment(2, 256 + 3).name(size), "000000020000000100000003");
         assert_eq!(Segment::of_name("00000002000000010000000", size), None);
         assert_eq!(Segment::of_name("00000002.history", size), None);
         assert_eq!(
             Segment::of_name("000000020000000100000003.partial", size),
             None
         );
+    }
+
+    /// Where the source's own copy began later, pg_rewind leaves the target's file of the old timeline alone there.
+    #[test]
+    fn an_old_timelines_file_is_not_what_recovery_needs() {
+        let size = 1 << 20;
+        let folder = tempfile::tempdir().expect("a directory");
+        let timelines = [(Timeline(2), Lsn(0)), (Timeline(3), Lsn(3 * size + 512))];
+        let make = |timeline: u32, number: u64| {
+            let mut page = vec![0; 16];
+            page[4..8].copy_from_slice(&timeline.to_ne_bytes());
+            page[8..].copy_from_slice(&(number * size).to_ne_bytes());
+            let segment = Segment {
+                timeline: Timeline(timeline),
+                number,
+            };
+            std::fs::write(folder.path().join(segment.name(size)), page).expect("a file");
+        };
+        let missing = || {
+            let span = (Lsn(2 * size + 7), Lsn(4 * size + 9));
+            first_missing(folder.path(), size, span, &timelines).expect("readable")
+        };
+        for number in [2, 3, 4] {
+            make(2, number);
+        }
+        assert_eq!(missing().as_deref(), Some("000000030000000000000003"));
+        make(3, 3);
+        assert_eq!(missing().as_deref(), Some("000000030000000000000004"));
+        make(3, 4);
+        assert_eq!(missing(), None);
     }
 }

@@ -291,8 +291,8 @@ impl Database {
             .min()
             .unwrap_or(u64::MAX);
         let passes = |write: &u8| {
-            let at = wal.iter().position(|w| w == write).unwrap_or(usize::MAX);
-            BEGIN + at as u64 + 1 <= confirmed
+            let at = wal.iter().position(|w| w == write);
+            at.is_some_and(|at| BEGIN + (at as u64) < confirmed)
         };
         let (through, waiting) = server.waiting.iter().partition(|w| passes(w));
         server.waiting = waiting;

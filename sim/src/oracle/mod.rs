@@ -12,7 +12,7 @@ pub(crate) mod one_leader;
 pub(crate) mod two_primaries;
 
 use crate::world::World;
-use yoke_core::view::{ClusterView, RoleView};
+use yoke_core::view::{Glance, RoleView};
 
 /// What the oracles remember.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Oracles {
 
 impl World {
     /// A node has handled something: this is what it says now.
-    pub(crate) fn on_view(&mut self, h: usize, view: &ClusterView) {
+    pub(crate) fn on_view(&mut self, h: usize, view: &Glance<'_>) {
         if view.role != RoleView::Leader {
             return;
         }
@@ -53,6 +53,7 @@ impl World {
         self.check_one_leader(h, view);
         self.check_eligible(view);
         if self.check_newest_record(view) {
+            self.stirred_at = self.now;
             self.check_in_sync();
             self.note_ready();
         }

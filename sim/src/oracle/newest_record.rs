@@ -3,7 +3,7 @@
 use crate::world::World;
 use std::sync::Arc;
 use yoke_core::record::Record;
-use yoke_core::view::ClusterView;
+use yoke_core::view::Glance;
 
 /// The newest record that a leader took for committed.
 #[derive(Clone, Debug, Default)]
@@ -13,9 +13,9 @@ pub(crate) struct NewestRecord {
 
 impl World {
     /// A leader's view; true if it has committed something newer than ever.
-    pub(crate) fn check_newest_record(&mut self, view: &ClusterView) -> bool {
+    pub(crate) fn check_newest_record(&mut self, view: &Glance<'_>) -> bool {
         let known = self.oracles.newest_record.committed.clone();
-        if let (Some(known), Some(record)) = (&known, &view.record) {
+        if let (Some(known), Some(record)) = (&known, view.record) {
             if known.key.term < view.term && record.key < known.key {
                 let (me, term, key) = (view.me, view.term, record.key);
                 self.violated(
@@ -33,7 +33,7 @@ impl World {
                 );
             }
         }
-        match (&view.record, view.committed) {
+        match (view.record, view.committed) {
             (Some(record), Some(key))
                 if record.key == key && known.as_ref().is_none_or(|k| k.key < key) =>
             {

@@ -3,7 +3,7 @@
 use crate::world::World;
 use std::collections::BTreeMap;
 use yoke_core::record::Term;
-use yoke_core::view::ClusterView;
+use yoke_core::view::Glance;
 
 /// Who led which term.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,7 @@ impl OneLeader {
 
 impl World {
     /// A node says that it leads.
-    pub(crate) fn check_one_leader(&mut self, h: usize, view: &ClusterView) {
+    pub(crate) fn check_one_leader(&mut self, h: usize, view: &Glance<'_>) {
         match self.oracles.one_leader.leaders.get(&view.term).copied() {
             None => {
                 self.oracles.one_leader.leaders.insert(view.term, h);

@@ -1,10 +1,11 @@
 //! A copy of a running primary: takes long, and may break off.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::directory::DataDir;
 use crate::postgres::instance::Phase;
 use crate::postgres::steps::CLONE_PARTS;
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::postgres::RunId;
 use yoke_core::step::{ClusterState, Outcome};
 

@@ -3,10 +3,11 @@
 //! releases waiting commits by its *own* copy of the names.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::directory::DataDir;
 use crate::postgres::standby::{Receiver, TIMEOUT, Walsender};
 use crate::postgres::wal::{Entry, Kind};
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::member::MemberId;
 use yoke_core::postgres::{Doors, Lsn, RunId, StopMode};
 use yoke_core::record::{Copy, Term};

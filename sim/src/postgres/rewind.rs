@@ -2,9 +2,10 @@
 //! and says that it worked; it breaks off and leaves half of either; it takes two promotions of one number for one.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::directory::DataDir;
 use crate::postgres::steps::{CLONE_PARTS, Exec};
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::postgres::{Lsn, Timeline};
 use yoke_core::step::{ClusterState, Outcome, Step};
 

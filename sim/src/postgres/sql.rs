@@ -1,12 +1,13 @@
 //! What the daemon does and sees over its own connection.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::directory::DataDir;
 use crate::postgres::instance::{DbEv, Phase, Server, Waiter};
 use crate::postgres::standby::Link;
 use crate::postgres::steps::in_words;
 use crate::postgres::wal::Kind;
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::postgres::{Lsn, RunId};
 use yoke_core::step::{Canary, Order, Outcome, Server as Seen, Step, Walsender as SeenWalsender};
 

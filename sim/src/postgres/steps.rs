@@ -1,11 +1,12 @@
 //! What each primitive step does to a modelled database, how long it takes, and how it fails.
 
 use crate::choices::About;
+use crate::event::Ev;
 use crate::postgres::directory::DataDir;
 use crate::postgres::instance::{DbEv, Phase, Server};
 use crate::postgres::rewind::Fate;
 use crate::postgres::wal::continues;
-use crate::world::{Ev, World};
+use crate::world::World;
 use yoke_core::guard::GuardEvent;
 use yoke_core::postgres::{RunId, StopMode, SystemId};
 use yoke_core::step::{ClusterState, Order, Outcome, Step};
