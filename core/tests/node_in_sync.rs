@@ -360,3 +360,24 @@ fn three_data_members_all_enter_and_the_slowest_is_dropped() {
     assert!(gap <= SYNC_TIMEOUT + secs(1), "{gap}");
     cluster.over();
 }
+
+/// A standby's answer of long ago comes once more, or only now: it says less than the copy has confirmed since.
+#[test]
+fn r8_a_late_report_is_no_disk_that_went_back() {
+    let mut cluster = Cluster::in_sync();
+    cluster.mark();
+    cluster.run_for(secs(1));
+    let of_then = cluster.sent_by(DATA2).find_map(|s| match &s.message.body {
+        Body::HeartbeatReply(reply) if reply.report.drained => Some(reply.clone()),
+        _ => None,
+    });
+    let (of_then, term) = (of_then.unwrap(), cluster.term(DATA1));
+    cluster.run_for(secs(4));
+    for _ in 0..100 {
+        cluster.inject(DATA2, DATA1, term.0, Body::HeartbeatReply(of_then.clone()));
+        cluster.run_for(ms(10));
+    }
+    let trace = cluster.trace();
+    assert!(!trace.contains("leaves in_sync"), "{trace}");
+    assert_eq!(cluster.record(DATA1).unwrap().in_sync.len(), 2, "{trace}");
+}

@@ -44,9 +44,14 @@ pub(crate) enum About {
     Restart,
     Edits,
     RewindLies,
+    Tail,
+    Burst,
+    SyncTail,
+    StepLate,
+    Trouble,
 }
 
-const KINDS: usize = About::RewindLies as usize + 1;
+const KINDS: usize = About::Trouble as usize + 1;
 const PLACES: usize = 8;
 
 /// Where the bits come from.

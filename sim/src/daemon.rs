@@ -4,12 +4,13 @@ use crate::choices::About;
 use crate::event::Ev;
 use crate::host::{Daemon, Input, ToGuard};
 use crate::queue::Alarm;
-use crate::scenario::Trigger;
+use crate::scenario::{Blow, Trigger};
 use crate::world::World;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use yoke_core::event::Event;
 use yoke_core::member::MemberId;
+use yoke_core::message::Body;
 use yoke_core::postgres::{GateStatus, PgState, PgStatus};
 use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
@@ -18,6 +19,7 @@ use yoke_core::steward::{StewardAction, StewardEvent};
 use yoke_core::{Action, HardState, Instant};
 
 /// For one of the two machines.
+#[derive(Debug)]
 pub(crate) enum Inner {
     Node(Event),
     Steward(StewardEvent),
@@ -26,6 +28,7 @@ pub(crate) enum Inner {
 impl World {
     /// The daemon's task takes something in, if it runs.
     pub(crate) fn daemon_gets(&mut self, h: usize, input: Input) {
+        self.observe_input(h, &input);
         let now = self.now;
         let host = &mut self.hosts[h];
         let Some(daemon) = &mut host.daemon else {
@@ -49,13 +52,18 @@ impl World {
                 }
                 inner
             }
-            Input::Received(from, message) => vec![Inner::Node(Event::Received {
-                from: MemberId(from as u8),
-                message: *message,
-            })],
+            Input::Received(from, message) => {
+                let now = host.clock.at(now);
+                self.oracles.specification.hears(h, from, &message, now);
+                vec![Inner::Node(Event::Received {
+                    from: MemberId(from as u8),
+                    message: *message,
+                })]
+            }
             Input::Persisted(seq) => {
                 if matches!(host.armed, Some((Trigger::Persisted, ..))) {
                     self.armed_strikes(h);
+                    self.daemon_gets(h, input);
                     return;
                 }
                 vec![Inner::Node(Event::Persisted { seq })]
@@ -93,13 +101,11 @@ impl World {
             return;
         };
         let now = self.hosts[h].clock.at(self.now);
-        let mut queue = VecDeque::from(first);
-        let fresh = queue.is_empty();
-        let mut alive = true;
-        if fresh {
-            alive = self.node_drains(h, &mut daemon, &mut queue)
-                && self.steward_drains(h, &mut daemon, &mut queue);
-        }
+        // Actions may be left from a pause, or from its birth.
+        let mut queue = std::mem::take(&mut daemon.rest);
+        let mut alive = self.node_drains(h, &mut daemon, &mut queue)
+            && self.steward_drains(h, &mut daemon, &mut queue);
+        queue.extend(first);
         while alive && let Some(inner) = queue.pop_front() {
             self.core_steps += 1;
             alive = match inner {
@@ -122,25 +128,63 @@ impl World {
         self.queue.set(Alarm::Daemon(h), at);
         let view = daemon.node.glance();
         self.note_daemon(&daemon, &view, due);
+        self.observe_view(h, &view);
         if alive {
             self.on_view(h, &view);
         }
+        // What it was about, should it live on after a blow.
+        daemon.rest = queue;
         self.hosts[h].daemon = Some(daemon);
-        if !alive {
-            self.armed_strikes(h);
+        if alive {
+            return;
+        }
+        let run = self.hosts[h].daemon_runs;
+        self.armed_strikes(h);
+        let host = &self.hosts[h];
+        let lives = host.daemon.as_ref().filter(|_| host.daemon_runs == run);
+        if lives.is_some_and(|daemon| daemon.paused_until <= self.now) {
+            self.daemon_handles(h, vec![]);
         }
     }
 
-    /// Whether the daemon lives on after this action.
-    pub(crate) fn survives_action(&mut self, h: usize, trigger: Option<Trigger>) -> bool {
+    /// Whether the daemon goes on after this action, which is one of these moments; else the armed blow strikes.
+    pub(crate) fn survives_action(&mut self, h: usize, moments: &[Trigger]) -> bool {
+        let host = &mut self.hosts[h];
+        host.actions += 1;
+        let done = host.actions;
+        if let Some((_, blow, time)) = host.counted.take_if(|(at, ..)| done > *at) {
+            host.armed = Some((Trigger::Actions(0), blow, time));
+            return false;
+        }
         match &mut self.hosts[h].armed {
             Some((Trigger::Actions(0), ..)) => false,
             Some((Trigger::Actions(left), ..)) => {
                 *left -= 1;
                 true
             }
-            Some((armed, ..)) => Some(*armed) != trigger,
+            Some((Trigger::Steps(left), ..)) if moments.contains(&Trigger::Steps(0)) => {
+                let goes_on = *left > 0;
+                *left = left.saturating_sub(1);
+                goes_on
+            }
+            Some((armed, ..)) => !moments.contains(armed),
             None => true,
+        }
+    }
+
+    /// A moment of the guard: an armed blow that has counted enough of its kind strikes, before anybody hears of it.
+    pub(crate) fn guard_moment(
+        &mut self,
+        h: usize,
+        counted: impl Fn(&mut Trigger) -> Option<&mut u64>,
+    ) {
+        let Some((armed, ..)) = &mut self.hosts[h].armed else {
+            return;
+        };
+        match counted(armed) {
+            Some(0) => self.after(1, Ev::Strike { h }),
+            Some(left) => *left -= 1,
+            None => {}
         }
     }
 
@@ -153,6 +197,13 @@ impl World {
         while let Some(action) = daemon.node.poll_action() {
             self.digest.note((self.now, h, &action));
             self.coverage.actions += 1;
+            let moments: &[Trigger] = match &action {
+                Action::Send { message, .. } if matches!(message.body, Body::Release { .. }) => {
+                    &[Trigger::Sent, Trigger::Release]
+                }
+                Action::Send { .. } => &[Trigger::Sent],
+                _ => &[],
+            };
             match action {
                 Action::Persist { seq, state } => self.persist(h, seq, Arc::new(*state)),
                 Action::Send { to, message } => self.send(h, usize::from(to.0), message),
@@ -165,12 +216,20 @@ impl World {
                     });
                     queue.push_back(Inner::Steward(StewardEvent::Target(target)));
                 }
-                Action::Guard(permission) => self.tells_guard(h, ToGuard::Permission(permission)),
+                Action::Guard(permission) => {
+                    self.check_gives(h, permission);
+                    self.tells_guard(h, ToGuard::Permission(permission));
+                }
                 Action::Reply { request, outcome } => self.on_reply(h, request, &outcome),
                 Action::Explain(reason) => {
                     self.say(h, || format!("node: {reason}"));
+                    self.observe_node(h, &reason);
                     match &reason {
-                        Reason::Forgot { .. } | Reason::CopyFellBack { .. } => {
+                        Reason::Forgot { .. } => {
+                            self.on_loss_noticed(h, &reason.to_string());
+                            self.forgets(h);
+                        }
+                        Reason::CopyFellBack { .. } => {
                             self.on_loss_noticed(h, &reason.to_string());
                         }
                         Reason::Rejoined { .. } => self.on_rejoined(h),
@@ -180,11 +239,11 @@ impl World {
                 Action::Exit => {
                     self.say(h, || "daemon: exits".into());
                     let away = self.hosts[h].away;
-                    self.hosts[h].armed = Some((Trigger::Actions(0), false, away));
+                    self.hosts[h].armed = Some((Trigger::Actions(0), Blow::Daemon, away));
                     return false;
                 }
             }
-            if !self.survives_action(h, None) {
+            if !self.survives_action(h, moments) {
                 return false;
             }
         }
@@ -198,13 +257,18 @@ impl World {
         queue: &mut VecDeque<Inner>,
     ) -> bool {
         while let Some(action) = daemon.steward.poll_action() {
-            let mut trigger = None;
+            let mut moments: &[Trigger] = &[];
             match action {
                 StewardAction::Order(order) => {
-                    trigger = match &order.step {
-                        Step::Promote => Some(Trigger::Promotion),
-                        Step::WriteSettings(s) if s.gate.is_some() => Some(Trigger::Gate),
-                        _ => None,
+                    moments = match &order.step {
+                        Step::Promote => &[Trigger::Promotion, Trigger::Steps(0)],
+                        Step::WriteSettings(s) if s.gate.is_some() => {
+                            &[Trigger::Gate, Trigger::Steps(0)]
+                        }
+                        Step::Canary => &[Trigger::Proof, Trigger::Steps(0)],
+                        // Looking changes nothing.
+                        Step::Observe | Step::Inspect => &[],
+                        _ => &[Trigger::Steps(0)],
                     };
                     if order.step.is_guards() {
                         self.tells_guard(h, ToGuard::Order(order));
@@ -223,9 +287,12 @@ impl World {
                     }
                     queue.push_back(Inner::Node(Event::Postgres(status)));
                 }
-                StewardAction::Explain(reason) => self.say(h, || format!("steward: {reason}")),
+                StewardAction::Explain(reason) => {
+                    self.say(h, || format!("steward: {reason}"));
+                    self.observe_steward(h, &reason);
+                }
             }
-            if !self.survives_action(h, trigger) {
+            if !self.survives_action(h, moments) {
                 return false;
             }
         }
@@ -234,19 +301,19 @@ impl World {
 
     /// The armed crash happens.
     pub(crate) fn armed_strikes(&mut self, h: usize) {
-        let Some((_, whole_host, down)) = self.hosts[h].armed.take() else {
+        let Some((trigger, blow, time)) = self.hosts[h].armed.take() else {
             return;
         };
-        if whole_host {
-            self.host_dies(h);
-            self.after(down, Ev::BootHost { h });
-        } else {
-            self.daemon_dies(h);
-            self.after(down, Ev::StartDaemon { h });
+        self.observe_struck(trigger, blow);
+        if trigger != Trigger::Actions(0) {
+            self.coverage.happened(trigger.word());
+            self.say(h, || format!("FAULT at {trigger}: {blow} {time}"));
         }
+        self.strikes(h, blow, time);
     }
 
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
+        self.observe_state(h, &state);
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());
             format!(
@@ -271,6 +338,13 @@ impl World {
         if disk.slow_until > self.now {
             time += 200_000 + time * 40;
         }
+        let (share, most, until) = disk.tail;
+        if until > self.now && self.choices.chance(About::SyncTail, h, 0, share) {
+            // Each power of two as likely as the next.
+            let top = (most >> self.choices.within(About::SyncTail, h, 1, 0, 8)).max(1);
+            time += self.choices.within(About::SyncTail, h, 2, 0, top);
+        }
+        let disk = &mut self.hosts[h].disk;
         disk.token += 1;
         let token = disk.token;
         self.after(time, Ev::Synced { h, token });
@@ -282,6 +356,13 @@ impl World {
         if disk.token != token {
             return;
         }
+        if disk.full_until > self.now && disk.under_way.is_some() {
+            // The write failed, and is tried again once there is space.
+            let space = disk.full_until - self.now;
+            self.coverage.happened("(a state write found no space)");
+            self.after(space, Ev::Synced { h, token });
+            return;
+        }
         let Some((seq, state)) = disk.under_way.take() else {
             return;
         };
@@ -290,6 +371,7 @@ impl World {
         if disk.under_way.is_some() {
             self.sync_begins(h);
         }
+        self.on_state_durable(h);
         self.daemon_gets(h, Input::Persisted(seq));
     }
 

@@ -5,6 +5,7 @@ use crate::host::{Input, ToGuard};
 use crate::postgres::instance::DbEv;
 use crate::postgres::standby::Wire;
 use crate::queue::Alarm;
+use crate::scenario::Links;
 use crate::world::World;
 use yoke_core::Message;
 use yoke_core::guard::GuardEvent;
@@ -32,6 +33,18 @@ pub(crate) enum Ev {
         h: usize,
     },
     Recheck,
+    /// A moment of the guard has come that a blow waited for.
+    Strike {
+        h: usize,
+    },
+    /// A link that comes and goes.
+    Flap {
+        one: usize,
+        other: usize,
+        links: Links,
+        period: u64,
+        until: u64,
+    },
     /// The deadline of a guard that was kept from looking at it.
     GuardTimer {
         h: usize,
@@ -50,6 +63,8 @@ pub(crate) enum Ev {
     Deliver {
         from: usize,
         to: usize,
+        /// Which connection between the two it was sent over.
+        link: u64,
         message: Box<Message>,
     },
     Synced {
@@ -163,9 +178,17 @@ impl World {
             }
         }
         match ev {
-            Ev::Fault(number) => self.fault(number),
+            Ev::Fault(number) => {
+                self.fault(number);
+                self.look_for_trouble();
+                self.network_stands(number);
+            }
             Ev::Image(number) => self.take_images(number),
-            Ev::Heal => self.heal(),
+            Ev::Heal => {
+                self.look_for_trouble();
+                self.check_standing();
+                self.heal();
+            }
             Ev::BootHost { h } if self.is_kept_off(h) => self.after(100_000, Ev::BootHost { h }),
             Ev::BootHost { h } => self.host_boots(h),
             Ev::Restart { h } => {
@@ -175,6 +198,14 @@ impl World {
             Ev::StartDaemon { h } => self.daemon_starts(h),
             Ev::Resume { h } => self.resume(h),
             Ev::Recheck => self.check_two_primaries(),
+            Ev::Strike { h } => self.armed_strikes(h),
+            Ev::Flap {
+                one,
+                other,
+                links,
+                period,
+                until,
+            } => self.on_flap(one, other, links, period, until),
             Ev::GuardTimer { h, guard } => {
                 if self.hosts[h].guard_runs == guard {
                     self.guard_handles(h, GuardEvent::Timeout);
@@ -190,8 +221,13 @@ impl World {
                     self.daemon_gets(h, input);
                 }
             }
-            Ev::Deliver { from, to, message } => {
-                if self.passes(from, to) {
+            Ev::Deliver {
+                from,
+                to,
+                link,
+                message,
+            } => {
+                if self.passes(from, to) && self.net.link(from, to) == link {
                     self.digest.note((self.now, from, to));
                     self.daemon_gets(to, Input::Received(from, message));
                 }

@@ -2,17 +2,19 @@
 
 use crate::choices::About;
 use crate::clock::Clock;
+use crate::daemon::Inner;
 use crate::disk::Disk;
 use crate::event::Ev;
 use crate::postgres::directory::Storage;
-use crate::postgres::instance::Server;
+use crate::postgres::server::Server;
 use crate::postgres::steps::Exec;
 use crate::queue::Alarm;
-use crate::scenario::Trigger;
+use crate::scenario::{Blow, Trigger};
+use crate::trouble::Troubles;
 use crate::world::World;
 use std::collections::VecDeque;
 use yoke_core::event::Boot;
-use yoke_core::guard::Guard;
+use yoke_core::guard::{Guard, GuardEvent};
 use yoke_core::operator::Command;
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::step::{Order, Outcome};
@@ -35,6 +37,9 @@ pub(crate) struct Host {
     pub(crate) daemon_runs: u64,
     pub(crate) guard: Option<Guard>,
     pub(crate) guard_runs: u64,
+    pub(crate) guard_paused_until: u64,
+    /// What it would have taken in meanwhile.
+    pub(crate) guard_backlog: Vec<GuardEvent>,
     /// The deadline for which its alarm is set.
     pub(crate) guard_due: Option<u64>,
     pub(crate) execs: Vec<Exec>,
@@ -43,8 +48,17 @@ pub(crate) struct Host {
     pub(crate) server: Option<Server>,
     pub(crate) hung_until: u64,
     pub(crate) stalled_until: u64,
-    /// A crash that waits for its trigger: when, whether of the host, how long it is down.
-    pub(crate) armed: Option<(Trigger, bool, u64)>,
+    pub(crate) troubles: Troubles,
+    /// A blow that waits for its trigger, and how long it lasts.
+    pub(crate) armed: Option<(Trigger, Blow, u64)>,
+    /// The guard's steps take up to so much longer, until then.
+    pub(crate) late_steps: (u64, u64),
+    /// Its clock does not count the pause that ends then.
+    pub(crate) frozen_until: u64,
+    /// How many actions its daemons have carried out.
+    pub(crate) actions: u64,
+    /// After which of them what strikes, and for how long.
+    pub(crate) counted: Option<(u64, Blow, u64)>,
     /// When the newest message on the socket arrives, either way: they come in order.
     pub(crate) socket: [u64; 2],
     /// How long the daemon stays away after it ended by itself.
@@ -60,6 +74,8 @@ pub(crate) struct Daemon {
     pub(crate) steward: Steward,
     pub(crate) paused_until: u64,
     pub(crate) backlog: VecDeque<Input>,
+    /// What it was about when it was paused between two actions.
+    pub(crate) rest: VecDeque<Inner>,
 }
 
 /// What a daemon's task takes in.
@@ -96,6 +112,8 @@ impl Host {
             daemon_runs: 0,
             guard: None,
             guard_runs: 0,
+            guard_paused_until: 0,
+            guard_backlog: vec![],
             guard_due: None,
             execs: vec![],
             disk: Disk::default(),
@@ -103,7 +121,12 @@ impl Host {
             server: None,
             hung_until: 0,
             stalled_until: 0,
+            troubles: Troubles::default(),
             armed: None,
+            late_steps: (0, 0),
+            frozen_until: 0,
+            actions: 0,
+            counted: None,
             socket: [0, 0],
             away: 0,
             last_status: String::new(),
@@ -132,6 +155,12 @@ impl World {
         if !self.hosts[h].up || self.hosts[h].daemon.is_some() {
             return;
         }
+        if self.guard_paused(h) {
+            // It waits for the guard's greeting.
+            self.after(50_000, Ev::StartDaemon { h });
+            return;
+        }
+        self.look_for_trouble();
         if self.hosts[h].guard.is_none() {
             let nonce = self.choices.bits(About::Nonce, h, 1);
             let host = &mut self.hosts[h];
@@ -147,15 +176,18 @@ impl World {
         let boot = Boot { now, nonce, guard };
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
+        self.oracles.specification.starts(h, now, state.as_ref());
         host.daemon = Some(Box::new(Daemon {
             node: Node::new(host.config.clone(), state, boot.clone()),
             steward: Steward::new(host.config.clone(), boot),
             paused_until: 0,
             backlog: VecDeque::new(),
+            rest: VecDeque::new(),
         }));
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
         self.say(h, || format!("daemon: starts, run {runs}"));
+        self.observe_daemon_starts(h);
         self.digest.note(("daemon", h, runs));
         self.daemon_handles(h, vec![]);
     }
@@ -165,12 +197,17 @@ impl World {
         if self.hosts[h].daemon.take().is_none() {
             return;
         }
+        self.observe_daemon_dies(h);
         let lands = self.choices.chance(About::StateLands, h, 0, 500);
-        self.hosts[h].disk.crash(lands);
+        let full = self.hosts[h].disk.full_until > self.now;
+        self.hosts[h].disk.crash(lands && !full);
+        self.on_state_durable(h);
+        self.on_forgotten(h);
         self.hosts[h].armed = None;
         self.queue.set(Alarm::Daemon(h), None);
         self.say(h, || "daemon: ends".into());
         self.digest.note(("daemon ends", h));
+        self.look_for_trouble();
     }
 
     /// The host loses power: what was not synced is lost.
@@ -178,8 +215,10 @@ impl World {
         if !self.hosts[h].up {
             return;
         }
+        self.observe_host_dies(h);
         self.daemon_dies(h);
         self.say(h, || "host: DOWN".into());
+        self.oracles.specification.guard_ends(h);
         // A quick step's rename may have reached the disk.
         for exec in std::mem::take(&mut self.hosts[h].execs) {
             if self.choices.chance(About::StepLands, h, 2, 500) {
@@ -191,6 +230,8 @@ impl World {
         host.paused_until = 0;
         host.backlog.clear();
         host.guard = None;
+        host.guard_paused_until = 0;
+        host.guard_backlog.clear();
         self.queue.set(Alarm::Guard(h), None);
         let host = &mut self.hosts[h];
         if let Some(server) = host.server.take() {
@@ -205,8 +246,12 @@ impl World {
         if self.hosts[h].guard.take().is_none() {
             return;
         }
+        self.observe_guard_dies(h);
+        self.hosts[h].guard_paused_until = 0;
+        self.hosts[h].guard_backlog.clear();
         self.queue.set(Alarm::Guard(h), None);
         self.say(h, || "guard: ends".into());
+        self.oracles.specification.guard_ends(h);
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);
         for exec in std::mem::take(&mut self.hosts[h].execs) {

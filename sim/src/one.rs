@@ -2,6 +2,7 @@
 
 use crate::Cli;
 use crate::failure::{self, Name};
+use crate::reached;
 use sim::{Coverage, How, Scenario};
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, stdin, stdout};
@@ -21,7 +22,10 @@ pub(crate) fn run(cli: &Cli, how: How) -> Result<ExitCode, String> {
         }
         (None, seed) => {
             let seed = seed.unwrap_or(0);
-            (sim::scenario_of(seed), Name(format!("--seed {seed}")))
+            (
+                sim::scenario_in(cli.profile, seed),
+                Name::of_seed(cli.profile, seed),
+            )
         }
     };
     if cli.print_scenario {
@@ -47,6 +51,11 @@ pub(crate) fn run(cli: &Cli, how: How) -> Result<ExitCode, String> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+    }
+    if let (Some(file), Some(probe)) = (&cli.shrink, cli.probe) {
+        reached::write(&scenario, probe, file)?;
+        println!("{} is written", file.display());
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(file) = &cli.shrink {
         return shrink(&scenario, &name, how, file);

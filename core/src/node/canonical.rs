@@ -131,6 +131,7 @@ impl Node {
             leader.next_heartbeat = NOW + config.heartbeat();
             for peer in &mut leader.peers {
                 peer.acked = peer.acked.map(|_| NOW);
+                peer.asked = peer.asked.map(|_| NOW);
                 if let Some((_, at)) = &mut peer.report {
                     *at = NOW;
                 }
@@ -190,6 +191,6 @@ impl super::keeping_up::Track {
         self.mark.1 = now;
         self.fresh_at = now;
         self.confirmed.newest = (Lsn(0), now);
-        self.confirmed.settled = Lsn(0);
+        self.confirmed.settled = (Lsn(0), now);
     }
 }

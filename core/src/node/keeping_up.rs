@@ -5,8 +5,8 @@ use crate::postgres::Lsn;
 use crate::record::Copy;
 use crate::time::{Duration, Instant};
 
-/// A member's report is not older than this: what it confirmed before that, it has to show.
-const REPORT_AGE: Duration = Duration::secs(1);
+/// How far apart the positions are that are kept as confirmed: longer than a report takes.
+const NOTE_EVERY: Duration = Duration::secs(1);
 
 /// How one copy keeps up with this run of the primary.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -18,16 +18,15 @@ pub(super) struct Track {
     pub(super) fresh_at: Instant,
     /// It streams without a break since then.
     pub(super) steady_since: Option<Instant>,
-    /// What it has certainly flushed, each the end of a whole record: the newest, and one noted at least
-    /// [`REPORT_AGE`] ago.
+    /// What it has certainly flushed.
     pub(super) confirmed: Confirmed,
 }
 
-/// Two positions that a copy has confirmed.
+/// Two positions that a copy has confirmed, each the end of a whole record, and since when: the newest, and the one before.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Confirmed {
     pub(super) newest: (Lsn, Instant),
-    pub(super) settled: Lsn,
+    pub(super) settled: (Lsn, Instant),
 }
 
 impl Node {
@@ -57,7 +56,7 @@ impl Node {
                         steady_since: None,
                         confirmed: Confirmed {
                             newest: (Lsn(0), now),
-                            settled: Lsn(0),
+                            settled: (Lsn(0), now),
                         },
                     });
                     let last = leader.tracks.len() - 1;
@@ -94,24 +93,27 @@ impl Node {
         let Some(leader) = self.leader.as_deref() else {
             return false;
         };
+        let asked = leader.peers[usize::from(copy.member.0)].asked;
         leader
             .tracks
             .iter()
             .find(|t| t.copy == copy)
             .zip(leader.report_of(copy.member))
             .is_some_and(|(track, report)| {
+                let (settled, at) = track.confirmed.settled;
                 report.copy == Some(copy.id)
                     && report.running
                     && report.drained
-                    && report.end < track.confirmed.settled
+                    && report.end < settled
+                    && asked >= Some(at)
             })
     }
 }
 
 impl Confirmed {
     fn note(&mut self, position: Lsn, now: Instant) {
-        if now.since(self.newest.1) >= REPORT_AGE {
-            self.settled = self.newest.0;
+        if now.since(self.newest.1) >= NOTE_EVERY {
+            self.settled = self.newest;
             self.newest = (position, now);
         }
     }

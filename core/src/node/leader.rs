@@ -93,6 +93,8 @@ pub(super) struct Peer {
     pub(super) accepted: Option<RecordKey>,
     /// Its last report, and when it came.
     pub(super) report: Option<(Report, Instant)>,
+    /// When the heartbeat was sent that this report answers: it tells of that moment, or of a later one.
+    pub(super) asked: Option<Instant>,
 }
 
 impl Node {
@@ -153,6 +155,7 @@ impl Node {
                     acked: None,
                     accepted: None,
                     report: None,
+                    asked: None,
                 };
                 members
             ],

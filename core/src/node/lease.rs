@@ -81,15 +81,18 @@ impl Node {
             return;
         };
         let peer = &mut leader.peers[usize::from(from.0)];
-        peer.report = Some((reply.report, now));
+        let mut sent = leader.sent.iter();
+        let sent = sent.find(|(round, _)| *round == reply.round);
+        let sent = sent.map(|(_, at)| *at);
+        // An answer that comes late says nothing new.
+        if sent >= peer.asked {
+            peer.report = Some((reply.report, now));
+            peer.asked = sent;
+        }
         if !reply.promised || term != own {
             return;
         }
-        let sent = leader
-            .sent
-            .iter()
-            .find(|(round, _)| *round == reply.round)
-            .map(|(_, at)| if arrival { now } else { *at });
+        let sent = sent.map(|at| if arrival { now } else { at });
         peer.acked = peer.acked.max(sent);
         peer.accepted = peer.accepted.max(reply.accepted.filter(|k| k.term == own));
     }

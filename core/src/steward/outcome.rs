@@ -1,6 +1,7 @@
 //! What each outcome says, and what a step that did not work leaves open.
 
 use super::order::{CLONE_FAILED, FAILED, REFUSED};
+use super::promotion::unsettled;
 use super::proof::Proven;
 use super::{Steward, StewardReason};
 use crate::mutant;
@@ -34,9 +35,12 @@ impl Steward {
                 self.inspected(now, number, inspection);
             }
             (Step::Observe, Outcome::Observed(server)) => self.observed(now, number, *server),
-            (Step::Observe, Outcome::NotNow) => {
+            (Step::Observe, Outcome::NotNow { replays }) => {
                 // It lives, and that is all that is known of it.
                 let run = &mut self.facts.run;
+                if run.replays.0 != replays {
+                    run.replays = (replays, now);
+                }
                 (run.tried, run.failing, run.answered) = (Some((number, now)), true, now);
             }
             (Step::Nudge, Outcome::Wrote(at)) => self.wrote(now, number, at),
@@ -51,7 +55,10 @@ impl Steward {
             ),
             (
                 _,
-                Outcome::Inspected(_) | Outcome::Observed(_) | Outcome::Wrote(_) | Outcome::NotNow,
+                Outcome::Inspected(_)
+                | Outcome::Observed(_)
+                | Outcome::Wrote(_)
+                | Outcome::NotNow { .. },
             ) => {
                 self.failed(
                     now,
@@ -277,7 +284,7 @@ impl Steward {
         let first = old.as_ref().is_none_or(|o| o.copy != stamp.copy);
         let struck = old
             .as_ref()
-            .and_then(|o| o.ordered)
+            .and_then(unsettled)
             .filter(|_| stamp.ordered.is_none());
         let joined = stamp.history.last().copied().filter(|last| {
             stamp.ordered == Some((last.term, last.n))

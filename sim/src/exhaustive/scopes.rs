@@ -22,14 +22,14 @@ pub fn usual() -> Vec<Scope> {
         },
         Scope::of("election", 2, 2),
         Scope {
-            most: 60_000,
+            most: 200_000,
             ..Scope::of("take-over", 2, 3)
         },
         Scope {
             writes: 0,
             losses: 1,
             asks: true,
-            most: 60_000,
+            most: 200_000,
             ..Scope::of("loss", 2, 2)
         },
     ]
