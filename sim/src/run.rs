@@ -69,11 +69,6 @@ pub fn run(scenario: &Scenario, how: How) -> Report {
     Session::begin(scenario, how).run()
 }
 
-/// The same, where a fuzzer's bytes make the small choices.
-pub fn run_bytes(scenario: &Scenario, bytes: Vec<u8>, how: How) -> Report {
-    Session::with(scenario, Choices::from_bytes(bytes), how).run()
-}
-
 /// A run that goes on step by step.
 pub struct Session {
     pub(crate) world: World,
@@ -86,7 +81,7 @@ impl Session {
         Session::with(scenario, Choices::from_seed(scenario.choices), how)
     }
 
-    fn with(scenario: &Scenario, choices: Choices, how: How) -> Session {
+    pub(crate) fn with(scenario: &Scenario, choices: Choices, how: How) -> Session {
         let mutate = |config: &mut Config| {
             #[cfg(feature = "mutants")]
             {
