@@ -6,6 +6,7 @@
 mod adopting;
 mod amnesia;
 mod asking;
+pub mod canonical;
 mod election;
 mod following;
 mod give_way;
@@ -216,6 +217,11 @@ impl Node {
             None => self.campaign_due().unwrap_or(self.retry_at).min(latest),
         };
         Some(due.max(Instant(self.now.0 + 1)))
+    }
+
+    /// The settings that it was started with.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// What an operator sees.
