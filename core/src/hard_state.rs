@@ -41,6 +41,16 @@ impl HardState {
         HardState::of(config.members.iter().map(|m| m.name.clone()).collect())
     }
 
+    /// Whether a member of this cluster can have written it.
+    pub fn is_possible(&self) -> bool {
+        let count = self.members.len();
+        let record = self.record.as_deref();
+        self.voted_for
+            .is_none_or(|member| usize::from(member.0) < count)
+            && record.is_none_or(|r| r.is_possible(count) && r.key.term <= self.term)
+            && self.sightings.len() <= count
+    }
+
     /// What is left of a state that cannot be read: that there was one (R12).
     pub fn lost(members: Arc<[String]>) -> HardState {
         HardState {

@@ -70,6 +70,19 @@ pub struct Sighting {
     pub reached: Option<Reached>,
 }
 
+impl Message {
+    /// The record that it brings.
+    pub fn record(&self) -> Option<&Record> {
+        match &self.body {
+            Body::PreVote(candidacy) | Body::Vote(candidacy) => candidacy.record.as_deref(),
+            Body::VoteReply(reply) => reply.refusal.as_ref()?.record.as_deref(),
+            Body::Heartbeat(heartbeat) => heartbeat.record.as_deref(),
+            Body::Answer { record, .. } => record.as_deref(),
+            Body::HeartbeatReply(_) | Body::Release { .. } | Body::Ask { .. } => None,
+        }
+    }
+}
+
 /// What a message says.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Body {

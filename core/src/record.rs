@@ -68,6 +68,15 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether a cluster of so many members can hold it: it speaks of members that there are, and its primary's copy is in
+    /// sync. Anything else is a lie of a peer, or a file's.
+    pub fn is_possible(&self, members: usize) -> bool {
+        let is_member = |member: MemberId| usize::from(member.0) < members;
+        is_member(self.primary)
+            && self.in_sync.iter().all(|copy| is_member(copy.member))
+            && self.copy_of(self.primary).is_some()
+    }
+
     /// Whether this copy is in sync.
     pub fn names(&self, copy: Copy) -> bool {
         self.in_sync.contains(&copy)

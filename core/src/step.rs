@@ -135,7 +135,10 @@ pub enum Outcome {
     /// A stop or a fence ended it before its end.
     Ended,
     /// Of `Observe`: the server answers that it takes no questions now: it recovers, or it stops.
-    NotNow,
+    NotNow {
+        /// The WAL file in the startup process's hands: while that changes, recovery goes on.
+        replays: Option<String>,
+    },
 }
 
 /// What is on disk.
@@ -217,6 +220,10 @@ pub struct Stamp {
     pub ordered_on: Timeline,
     /// The primary's copy that it was last set to follow: all that it holds beyond its history came from there (R15).
     pub follows: Option<Copy>,
+    /// It was rewound or cloned, and no server in it has been ready since: whether it has all the WAL that it needs is
+    /// not known.
+    #[serde(default)]
+    pub rewritten: bool,
 }
 
 /// What a running server says.

@@ -417,6 +417,7 @@ fn r6_what_was_never_entered_is_not_in_the_history() {
     dir.stamp = Some(Stamp {
         history: record.promotions.clone(),
         follows: Some(copy(A, 1)),
+        rewritten: false,
         ..stamp(B, 2, vec![])
     });
     world.dir = Some(dir);

@@ -262,3 +262,79 @@ fn a_new_primary_begins_one_checkpoint_once_it_serves() {
     world.run_for(Duration::secs(600));
     assert_eq!(world.count("begin checkpoint"), 1, "once is enough");
 }
+
+/// A rewound copy that lacks WAL: started as a standby of nobody, it waits for that for ever.
+fn unready() -> (World, Record) {
+    let (mut world, record) = world();
+    rejoin(&mut world, &record);
+    world.until("rewinds", |w| w.count("rewind") == 1);
+    world.recovers = true;
+    world.replays = Some("000000020000000000000003".to_owned());
+    // As the node says it once there is a copy again, whose end it has not seen.
+    world.until("named", |w| w.count("unmark") == 1);
+    world.want(5, Some(&record), standby(Upstream::AsFound, true));
+    let before = world.count("start");
+    world.until("starts", |w| w.count("start") > before);
+    (world, record)
+}
+
+#[test]
+fn a_rewound_copy_that_never_becomes_ready_is_cloned() {
+    let (mut world, record) = unready();
+    assert!(
+        world
+            .dir
+            .as_ref()
+            .unwrap()
+            .stamp
+            .as_ref()
+            .unwrap()
+            .rewritten
+    );
+    world.run_for(Duration::secs(20));
+    world.replays = Some("000000020000000000000004".to_owned());
+    world.run_for(Duration::secs(25));
+    assert_eq!(world.count("clone"), 0, "it still came further");
+    world.until("gives it up", |w| w.count("mark") == 2);
+    rejoin(&mut world, &record);
+    world.until("clones", |w| w.count("clone") == 1);
+    says(
+        &world,
+        "its recovery has come no further than 000000020000000000000004",
+    );
+    world.recovers = false;
+    world.until("streams", World::streams);
+    is_whole(&world);
+    assert!(
+        !world
+            .dir
+            .as_ref()
+            .unwrap()
+            .stamp
+            .as_ref()
+            .unwrap()
+            .rewritten
+    );
+}
+
+#[test]
+fn a_new_daemon_knows_that_a_copy_was_rewound_and_not_ready_since() {
+    let (mut world, record) = unready();
+    world.restart_daemon();
+    world.want(5, Some(&record), standby(Upstream::AsFound, true));
+    world.until("gives it up", |w| w.count("mark") == 2);
+    rejoin(&mut world, &record);
+    world.until("clones", |w| w.count("clone") == 1);
+}
+
+#[test]
+fn a_copy_that_was_ready_once_recovers_as_long_as_it_takes() {
+    let (mut world, record) = world();
+    streams(&mut world, &record);
+    world.postmaster_dies();
+    world.recovers = true;
+    world.run_for(Duration::secs(300));
+    assert_eq!(world.count("clone"), 0);
+    world.recovers = false;
+    world.until("streams", World::streams);
+}

@@ -30,6 +30,7 @@ async fn stamp(host: &mut Host, name: &str) -> Stamp {
         ordered: None,
         ordered_on: Timeline(1),
         follows: None,
+        rewritten: false,
     }
 }
 

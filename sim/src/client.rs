@@ -3,7 +3,8 @@
 
 use crate::choices::About;
 use crate::event::Ev;
-use crate::postgres::instance::{DbEv, Phase};
+use crate::postgres::instance::DbEv;
+use crate::postgres::server::Phase;
 use crate::queue::Alarm;
 use crate::world::World;
 use yoke_core::postgres::Doors;

@@ -51,10 +51,14 @@ impl World {
                 }
                 inner
             }
-            Input::Received(from, message) => vec![Inner::Node(Event::Received {
-                from: MemberId(from as u8),
-                message: *message,
-            })],
+            Input::Received(from, message) => {
+                let now = host.clock.at(now);
+                self.oracles.specification.hears(h, from, &message, now);
+                vec![Inner::Node(Event::Received {
+                    from: MemberId(from as u8),
+                    message: *message,
+                })]
+            }
             Input::Persisted(seq) => {
                 if matches!(host.armed, Some((Trigger::Persisted, ..))) {
                     self.armed_strikes(h);
@@ -143,6 +147,13 @@ impl World {
 
     /// Whether the daemon goes on after this action, which is one of these moments; else the armed blow strikes.
     pub(crate) fn survives_action(&mut self, h: usize, moments: &[Trigger]) -> bool {
+        let host = &mut self.hosts[h];
+        host.actions += 1;
+        let done = host.actions;
+        if let Some((_, blow, time)) = host.counted.take_if(|(at, ..)| done > *at) {
+            host.armed = Some((Trigger::Actions(0), blow, time));
+            return false;
+        }
         match &mut self.hosts[h].armed {
             Some((Trigger::Actions(0), ..)) => false,
             Some((Trigger::Actions(left), ..)) => {
@@ -203,7 +214,10 @@ impl World {
                     });
                     queue.push_back(Inner::Steward(StewardEvent::Target(target)));
                 }
-                Action::Guard(permission) => self.tells_guard(h, ToGuard::Permission(permission)),
+                Action::Guard(permission) => {
+                    self.check_gives(h, permission);
+                    self.tells_guard(h, ToGuard::Permission(permission));
+                }
                 Action::Reply { request, outcome } => self.on_reply(h, request, &outcome),
                 Action::Explain(reason) => {
                     self.say(h, || format!("node: {reason}"));

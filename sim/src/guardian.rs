@@ -22,6 +22,7 @@ impl World {
         let event = match what {
             ToGuard::Permission(permission) => {
                 self.say(h, || format!("guard: permission {permission}"));
+                self.oracles.specification.takes(h, permission);
                 GuardEvent::Permission(permission)
             }
             ToGuard::Order(order) => GuardEvent::Order(order),

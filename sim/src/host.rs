@@ -6,10 +6,11 @@ use crate::daemon::Inner;
 use crate::disk::Disk;
 use crate::event::Ev;
 use crate::postgres::directory::Storage;
-use crate::postgres::instance::Server;
+use crate::postgres::server::Server;
 use crate::postgres::steps::Exec;
 use crate::queue::Alarm;
 use crate::scenario::{Blow, Trigger};
+use crate::trouble::Troubles;
 use crate::world::World;
 use std::collections::VecDeque;
 use yoke_core::event::Boot;
@@ -47,12 +48,17 @@ pub(crate) struct Host {
     pub(crate) server: Option<Server>,
     pub(crate) hung_until: u64,
     pub(crate) stalled_until: u64,
+    pub(crate) troubles: Troubles,
     /// A blow that waits for its trigger, and how long it lasts.
     pub(crate) armed: Option<(Trigger, Blow, u64)>,
     /// The guard's steps take up to so much longer, until then.
     pub(crate) late_steps: (u64, u64),
     /// Its clock does not count the pause that ends then.
     pub(crate) frozen_until: u64,
+    /// How many actions its daemons have carried out.
+    pub(crate) actions: u64,
+    /// After which of them what strikes, and for how long.
+    pub(crate) counted: Option<(u64, Blow, u64)>,
     /// When the newest message on the socket arrives, either way: they come in order.
     pub(crate) socket: [u64; 2],
     /// How long the daemon stays away after it ended by itself.
@@ -115,9 +121,12 @@ impl Host {
             server: None,
             hung_until: 0,
             stalled_until: 0,
+            troubles: Troubles::default(),
             armed: None,
             late_steps: (0, 0),
             frozen_until: 0,
+            actions: 0,
+            counted: None,
             socket: [0, 0],
             away: 0,
             last_status: String::new(),
@@ -151,6 +160,7 @@ impl World {
             self.after(50_000, Ev::StartDaemon { h });
             return;
         }
+        self.look_for_trouble();
         if self.hosts[h].guard.is_none() {
             let nonce = self.choices.bits(About::Nonce, h, 1);
             let host = &mut self.hosts[h];
@@ -166,6 +176,7 @@ impl World {
         let boot = Boot { now, nonce, guard };
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
+        self.oracles.specification.starts(h, now, state.as_ref());
         host.daemon = Some(Box::new(Daemon {
             node: Node::new(host.config.clone(), state, boot.clone()),
             steward: Steward::new(host.config.clone(), boot),
@@ -194,6 +205,7 @@ impl World {
         self.queue.set(Alarm::Daemon(h), None);
         self.say(h, || "daemon: ends".into());
         self.digest.note(("daemon ends", h));
+        self.look_for_trouble();
     }
 
     /// The host loses power: what was not synced is lost.
@@ -203,6 +215,7 @@ impl World {
         }
         self.daemon_dies(h);
         self.say(h, || "host: DOWN".into());
+        self.oracles.specification.guard_ends(h);
         // A quick step's rename may have reached the disk.
         for exec in std::mem::take(&mut self.hosts[h].execs) {
             if self.choices.chance(About::StepLands, h, 2, 500) {
@@ -234,6 +247,7 @@ impl World {
         self.hosts[h].guard_backlog.clear();
         self.queue.set(Alarm::Guard(h), None);
         self.say(h, || "guard: ends".into());
+        self.oracles.specification.guard_ends(h);
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);
         for exec in std::mem::take(&mut self.hosts[h].execs) {

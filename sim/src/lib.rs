@@ -14,6 +14,7 @@
 //! cargo run --release -p sim -- --seed 7 --html page.html   lanes of members, messages, roles, gates, for a browser
 //! cargo run --release -p sim -- --seed 7 --shrink           the smallest scenario that breaks the same promise
 //! cargo run --release -p sim -- --bench                     how fast it is
+//! cargo run --release -p sim -- pairs                       one failover, one hand-over: every action x every fault
 //! cargo run --release -p sim --features mutants -- mutants --seeds 0..2000
 //! ```
 //! What was found once is kept in `sim/scenarios/` and run by the tests.
@@ -53,10 +54,12 @@ mod guardian;
 mod host;
 mod loss;
 mod many;
+pub mod matrix;
 mod network;
 mod operator;
 mod oracle;
 mod page;
+pub mod pairs;
 mod postgres;
 mod queue;
 mod record;
@@ -69,6 +72,7 @@ mod step;
 pub mod story;
 mod tape;
 mod trace;
+mod trouble;
 mod twin;
 mod word;
 mod world;
@@ -85,5 +89,6 @@ pub use situation::Situations;
 pub use step::debug;
 pub use story::Story;
 pub use tape::Tape;
+pub use trouble::Trouble;
 pub use twin::run_twice;
 pub use world::Violation;

@@ -2,9 +2,12 @@
 
 mod bench;
 mod failure;
+mod gaps;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod networks;
 mod one;
+mod pairs_table;
 mod progress;
 mod seeds;
 
@@ -71,9 +74,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Disturb one failover and one hand-over after every action of every member by every kind of fault.
+    Pairs,
     /// Run every deliberate bug, and see that an oracle finds it.
     #[cfg(feature = "mutants")]
     Mutants,
+    /// Run single faults in calm conditions, and print how long writes stop.
+    Gaps,
+    /// Run every network of three hosts, and see that L keeps its word.
+    Matrix,
 }
 
 fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -103,14 +112,24 @@ fn main() -> ExitCode {
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
     }
+    match cli.command {
+        Some(Command::Pairs) => return pairs_table::run(jobs, how).unwrap_or_else(said),
+        Some(Command::Gaps) => return gaps::run(cli.seeds.unwrap_or(0..2000), jobs, how),
+        Some(Command::Matrix) => {
+            return networks::run(jobs, how).unwrap_or_else(said);
+        }
+        _ => {}
+    }
     let seeds = cli.seeds.clone();
     let done = match seeds {
         _ if cli.bench => bench::run(seeds.unwrap_or(0..300), how),
         Some(seeds) => seeds::run(&cli, seeds, jobs, how),
         None => one::run(&cli, how),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("{error}");
-        ExitCode::from(2)
-    })
+    done.unwrap_or_else(said)
+}
+
+fn said(error: String) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(2)
 }

@@ -48,9 +48,9 @@ impl World {
         }
         let what = self.scenario.faults[number].what;
         let now = self.now;
+        self.trace.say(now, None, || format!("FAULT {what}"));
         self.coverage.happened(what.word());
         self.stirred_at = now;
-        self.trace.say(now, None, || format!("FAULT {what}"));
         match what {
             What::Daemon(target, trigger, down) => {
                 let h = self.meets(target);
@@ -62,7 +62,12 @@ impl World {
             }
             What::Aim(target, trigger, blow, time) => {
                 let h = self.meets(target);
-                self.arm(h, trigger, blow, time);
+                if let Trigger::Counted(more) = trigger {
+                    let host = &mut self.hosts[h];
+                    host.counted = Some((host.actions + more, blow, time));
+                } else {
+                    self.arm(h, trigger, blow, time);
+                }
             }
             What::LoseState(target, down)
             | What::RestoreState(target, _, down)
@@ -221,6 +226,10 @@ impl World {
                 let h = self.meets(target);
                 self.operator_comes(h);
             }
+            What::Trouble(target, trouble, time) => {
+                let h = self.meets(target);
+                self.trouble_begins(h, trouble, time);
+            }
             What::StopDaemon(target, down) => {
                 let h = self.meets(target);
                 if self.hosts[h].up {
@@ -247,6 +256,7 @@ impl World {
             Blow::Tear => self.tears(h, time),
             Blow::Guard => self.guard_dies(h),
             Blow::Database => {
+                self.is_in_trouble(h);
                 if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
                     self.on_dead(h, run);
                     let gone = self.choices.within(About::GoneTime, h, 1, 5_000, 100_000);
@@ -399,6 +409,8 @@ impl World {
             }
             host.hung_until = 0;
             host.stalled_until = 0;
+            self.troubles_end(h);
+            let host = &mut self.hosts[h];
             if host.paused_until > now && host.frozen_until <= now {
                 host.paused_until = now;
             }

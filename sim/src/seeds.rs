@@ -22,8 +22,8 @@ pub(crate) fn run(
     let (mut done, mut events, mut length, mut failures) = (0, 0, 0, vec![]);
     let mut digests = BTreeMap::new();
     let mut same = vec![];
-    let of = |seed| sim::scenario_in(cli.profile, seed);
-    sim::run_scenarios(seeds.clone(), of, jobs, how, &stop, |seed, report| {
+    let of = |seed| Some(sim::scenario_in(cli.profile, seed));
+    sim::run_scenarios(seeds.clone(), of, jobs, how, &stop, |seed, _, report| {
         coverage.add(&report.coverage);
         done += 1;
         events += report.events;

@@ -5,7 +5,7 @@
 
 use crate::choices::mix;
 use crate::host::Host;
-use crate::postgres::instance::{Phase, waits};
+use crate::postgres::server::{Phase, waits};
 use crate::run::Session;
 use crate::world::World;
 use yoke_core::member::MemberId;

@@ -1,7 +1,7 @@
 //! What happened in a run, for people: lines of words, messages under way, and what each host showed when.
 
 use crate::host::Host;
-use crate::postgres::instance::{Phase, waits};
+use crate::postgres::server::{Phase, waits};
 use crate::trace::Messages;
 use crate::world::World;
 use std::fmt;

@@ -86,7 +86,7 @@ impl World {
         mutate: &dyn Fn(&mut Config),
     ) -> Self {
         let trace = Trace::new(story, &scenario.members);
-        choices.tails = !matches!(scenario.kind, Kind::Single(_));
+        choices.tails = !matches!(scenario.kind, Kind::Single(_) | Kind::Network);
         let members: Arc<[Member]> = scenario
             .members
             .iter()
@@ -196,7 +196,7 @@ impl World {
         for client in 0..self.clients.len() {
             self.after(1_000_000, Ev::Client { client, session: 0 });
         }
-        if matches!(self.scenario.kind, Kind::Single(_)) {
+        if matches!(self.scenario.kind, Kind::Single(_) | Kind::Network) {
             self.after(1_000_000, Ev::Probe);
         }
         for (number, fault) in self.scenario.faults.clone().into_iter().enumerate() {

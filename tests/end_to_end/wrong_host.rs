@@ -238,6 +238,7 @@ fn a_copy_of_another_cluster_is_named_and_left_alone() {
                 ordered: Some((Term(1), 1)),
                 ordered_on: Timeline(1),
                 follows: None,
+                rewritten: false,
             };
             stamp::write(&h.data(), &stamp, &user).unwrap_or_else(|e| panic!("{e}"));
         },

@@ -131,6 +131,7 @@ impl Steward {
                 look: config.is_data(config.me),
                 run: RunFacts {
                     answered: boot.now,
+                    replays: (None, boot.now),
                     ..RunFacts::default()
                 },
                 ..Facts::default()
@@ -227,6 +228,7 @@ impl Steward {
     fn run_changed(&mut self, now: Instant) {
         self.facts.run = RunFacts {
             answered: now,
+            replays: (None, now),
             // The settings on disk are what a started postmaster reads.
             reloaded: self.facts.written.as_ref().map(|w| (w.generation, now, 0)),
             ..RunFacts::default()

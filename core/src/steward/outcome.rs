@@ -35,9 +35,12 @@ impl Steward {
                 self.inspected(now, number, inspection);
             }
             (Step::Observe, Outcome::Observed(server)) => self.observed(now, number, *server),
-            (Step::Observe, Outcome::NotNow) => {
+            (Step::Observe, Outcome::NotNow { replays }) => {
                 // It lives, and that is all that is known of it.
                 let run = &mut self.facts.run;
+                if run.replays.0 != replays {
+                    run.replays = (replays, now);
+                }
                 (run.tried, run.failing, run.answered) = (Some((number, now)), true, now);
             }
             (Step::Nudge, Outcome::Wrote(at)) => self.wrote(now, number, at),
@@ -52,7 +55,10 @@ impl Steward {
             ),
             (
                 _,
-                Outcome::Inspected(_) | Outcome::Observed(_) | Outcome::Wrote(_) | Outcome::NotNow,
+                Outcome::Inspected(_)
+                | Outcome::Observed(_)
+                | Outcome::Wrote(_)
+                | Outcome::NotNow { .. },
             ) => {
                 self.failed(
                     now,

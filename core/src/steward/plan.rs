@@ -155,7 +155,7 @@ impl Steward {
                 Want::Draining => Plan::stop(StopMode::Clean, "a hand-over; it does not answer"),
                 // What is left of it is swept away.
                 _ if self.facts.run.start_failed => Plan::stop(StopMode::Now, "its start failed"),
-                _ => Plan::look(Pace::Fast),
+                _ => self.give_up_unready(now).unwrap_or(Plan::look(Pace::Fast)),
             };
         };
         if !server.in_recovery && !serving {
@@ -220,6 +220,15 @@ impl Steward {
                     return Plan::look(Pace::Fast);
                 }
                 return self.plan_rename(stamp);
+            }
+            Holding::Own {
+                stamp: Some(stamp), ..
+            } if stamp.rewritten => {
+                // It is ready: it has what it needs.
+                return Plan::step(Step::WriteStamp(Stamp {
+                    rewritten: false,
+                    ..stamp.clone()
+                }));
             }
             Holding::Own { .. } => {}
             _ if of == Upstream::AsFound => return keep,
@@ -286,6 +295,7 @@ impl Steward {
             ordered: None,
             ordered_on: data.newest_timeline.0,
             follows: None,
+            rewritten: false,
         }
     }
 

@@ -193,6 +193,7 @@ impl Steward {
             record: self.record().map(|r| r.key).max(stamp.record),
             history: entered(&stamp.history, reached).with(promotion),
             follows: None,
+            rewritten: false,
             ..stamp.clone()
         }
     }

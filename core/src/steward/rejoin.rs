@@ -11,6 +11,9 @@ use crate::rule;
 use crate::step::{DataDirectory, Directory, Leaving, Server, Stamp, Step};
 use crate::time::{Duration, Instant};
 
+/// A recovery that stays in one file of WAL for so long waits for what will not come.
+const NO_PROGRESS: Duration = Duration::secs(30);
+
 impl Steward {
     /// A running standby that is to follow this member's primary.
     pub(super) fn plan_follow(&self, now: Instant, server: &Server, member: MemberId) -> Plan {
@@ -83,6 +86,27 @@ impl Steward {
         }
     }
 
+    /// Whether this copy was rewound or cloned, and was not ready since.
+    fn is_rewritten(&self) -> bool {
+        matches!(
+            self.holding(),
+            Holding::Own { stamp: Some(stamp), .. } if stamp.rewritten
+        )
+    }
+
+    /// A server that is not ready yet. What a rewind or a clone left may lack WAL without which it is no whole copy, and
+    /// a standby of nobody waits for that for ever (research/postgres.md 2).
+    pub(super) fn give_up_unready(&self, now: Instant) -> Option<Plan> {
+        let (replays, since) = &self.facts.run.replays;
+        if !self.is_rewritten() || now.since(*since) <= NO_PROGRESS {
+            return None;
+        }
+        let at = replays.as_deref().unwrap_or("an unknown place");
+        Some(self.give_up(format!(
+            "what was rewritten is not ready, and its recovery has come no further than {at} for {NO_PROGRESS}: WAL that it needs is not there"
+        )))
+    }
+
     /// This copy does not fit: a rewind or a clone, where it may be discarded (R11); else it stays as it is.
     fn give_up(&self, why: String) -> Plan {
         let Holding::Own { copy, .. } = self.holding() else {
@@ -107,14 +131,19 @@ impl Steward {
 
     /// What a clone or a rewind may be made of: only while the record, known committed, leaves this copy out (R11).
     fn clone_source(&self) -> Option<Cloned> {
-        let Want::Standby {
-            of: Upstream::Member(from),
-            may_discard: true,
-        } = *self.want()
-        else {
-            return None;
-        };
         let record = self.record()?;
+        let from = match *self.want() {
+            Want::Standby {
+                of: Upstream::Member(from),
+                may_discard: true,
+            } => from,
+            // The node lets nobody follow before it has seen the end of its copy, and of this one it may never see it.
+            Want::Standby {
+                of: Upstream::AsFound,
+                may_discard: true,
+            } if self.is_rewritten() => record.primary,
+            _ => return None,
+        };
         let own = self.own_copy();
         if record.primary != from || from == self.config.me || own.is_some_and(|c| record.names(c))
         {
@@ -249,7 +278,10 @@ impl Steward {
         if named {
             return Plan::step(Step::ClearMark);
         }
-        let stamp = self.new_stamp(data, copy, record);
+        let stamp = Stamp {
+            rewritten: true,
+            ..self.new_stamp(data, copy, record)
+        };
         Plan::step(Step::WriteStamp(follower_of(&stamp, record)))
     }
 

@@ -136,6 +136,8 @@ pub struct World {
     pub replay_paused: bool,
     /// The server says that it takes no questions now.
     pub recovers: bool,
+    /// The WAL file that its recovery has in hand.
+    pub replays: Option<String>,
     /// The user's files have changed since the settings were written.
     pub edited: bool,
     /// What PostgreSQL says of settings that it does not take.
@@ -263,6 +265,7 @@ impl World {
             gate_is_ours: true,
             replay_paused: false,
             recovers: false,
+            replays: None,
             edited: false,
             refuses: None,
             too_small: None,
@@ -552,7 +555,11 @@ impl World {
                     last_words: Some("FATAL: no".to_owned()),
                 });
             }
-            Step::Observe if self.recovers => return Outcome::NotNow,
+            Step::Observe if self.recovers => {
+                return Outcome::NotNow {
+                    replays: self.replays.clone(),
+                };
+            }
             Step::Observe => {
                 return match self.observe() {
                     Some(server) => Outcome::Observed(Box::new(server)),
@@ -847,6 +854,7 @@ pub fn stamp(me: MemberId, id: u64, history: Vec<Promotion>) -> Stamp {
         ordered: None,
         ordered_on: Timeline(0),
         follows: None,
+        rewritten: false,
     }
 }
 

@@ -10,7 +10,9 @@ use std::path::Path;
 static ALLOCATOR: Counting = Counting;
 
 fn replay(target: &str, run: fn(&[u8])) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../corpus")
+        .join(target);
     let mut files: Vec<_> = fs::read_dir(&corpus)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -25,7 +27,11 @@ fn replay(target: &str, run: fn(&[u8])) {
         println!("{}", file.display());
         run(&contents);
     }
-    assert!(bytes < 64 << 10, "{} has {bytes} bytes: minimise it", corpus.display());
+    assert!(
+        bytes < 64 << 10,
+        "{} has {bytes} bytes: minimise it",
+        corpus.display()
+    );
 }
 
 #[test]

@@ -174,6 +174,7 @@ mod tests {
             ordered: Some((Term(3), 4)),
             ordered_on: Timeline(5),
             follows: Some(copy),
+            rewritten: true,
         };
         let settings = Settings {
             generation: 6,
@@ -206,7 +207,7 @@ mod tests {
             GuardRequest::Admits { run: RunId(6) },
             GuardRequest::Leave,
         ];
-        insta::assert_snapshot!(hex(&requests), @"0000000400000002 00000014010301020163016d010200000103040501010200 0000001001030209060101010201010101020200 00000006010303060100 0000000f010307080105010204010809017700 000000050103040c00 000000060103050d0100 000000020206 0000000103");
+        insta::assert_snapshot!(hex(&requests), @"0000000400000002 00000015010301020163016d01020000010304050101020100 0000001001030209060101010201010101020200 00000006010303060100 0000000f010307080105010204010809017700 000000050103040c00 000000060103050d0100 000000020206 0000000103");
         let replies = [
             GuardReply::View(GuardView::NEW),
             GuardReply::Answer {

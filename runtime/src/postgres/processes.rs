@@ -142,6 +142,24 @@ pub fn foreign_postmaster(processes: &Processes, conf_file: &Path) -> Option<Pid
     (!is_ours && processes.is_one(pid, here).unwrap_or(false)).then_some(pid)
 }
 
+/// The WAL file that the startup process of a recovering server has in hand, as its title says.
+pub fn replays(data: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let pid = text.lines().next()?.trim().parse::<i32>().ok()?;
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().find_map(|child| {
+        let title = std::fs::read_to_string(format!("/proc/{child}/cmdline")).ok()?;
+        replayed(&title)
+    })
+}
+
+/// "postgres: startup recovering 000000010000000000000003", and nothing else.
+fn replayed(title: &str) -> Option<String> {
+    let (_, file) = title.split_once("startup recovering ")?;
+    let file: String = file.chars().take_while(char::is_ascii_hexdigit).collect();
+    (!file.is_empty()).then_some(file)
+}
+
 fn identity(directory: &std::fs::Metadata) -> Identity {
     (directory.dev(), directory.ino())
 }
@@ -222,6 +240,14 @@ fn without_deleted(path: &Path) -> &OsStr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_title_tells_what_is_replayed() {
+        let title = "postgres: c/data1: startup recovering 00000002000000000000000A\0\0";
+        assert_eq!(replayed(title).as_deref(), Some("00000002000000000000000A"));
+        assert_eq!(replayed("postgres: startup \0"), None);
+        assert_eq!(replayed("postgres: walreceiver streaming 0/3000060"), None);
+    }
 
     /// Our child, ended and not waited for, under the name `postgres`.
     fn zombie() -> std::process::Child {

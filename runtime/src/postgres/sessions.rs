@@ -4,7 +4,7 @@ use crate::postgres::canary::CanaryCommit;
 use crate::postgres::control::Control;
 use crate::postgres::find::Binaries;
 use crate::postgres::observe::{self, Answer, FRESH_SQL, MAP_SQL, Replay};
-use crate::postgres::processes::Processes;
+use crate::postgres::processes::{self, Processes};
 use crate::postgres::session::{self, APPLICATION, NoSession, Rows, Session, within};
 use crate::postgres::settings::Written;
 use crate::postgres::user::PgUser;
@@ -98,7 +98,14 @@ impl Sessions {
                 let answer = async { Ok(self.observe().await) };
                 match within(OBSERVE, "the database's answer", answer).await {
                     Ok(Ok(server)) => Ok(Outcome::Observed(Box::new(server))),
-                    Ok(Err(none)) if none.not_now => Ok(Outcome::NotNow),
+                    Ok(Err(none)) if none.not_now => {
+                        let title = self
+                            .off_thread(|context| Ok(processes::replays(&context.real_data_dir())));
+                        let replays = within(OBSERVE, "its recovery's place", title).await;
+                        Ok(Outcome::NotNow {
+                            replays: replays.ok().flatten(),
+                        })
+                    }
                     Ok(Err(none)) => Err(none.why),
                     Err(why) => Err(why),
                 }

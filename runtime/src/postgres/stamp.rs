@@ -81,6 +81,7 @@ mod tests {
             ordered: Some((Term(3), 1)),
             ordered_on: Timeline(1),
             follows: None,
+            rewritten: true,
         }
     }
 

@@ -439,6 +439,7 @@ pub fn stamp_of(data: &yoke_core::step::DataDirectory, member: MemberId, name: &
         ordered: None,
         ordered_on: Timeline(1),
         follows: None,
+        rewritten: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Makes a scenario of a seed: first the cluster and the conditions of the run, then what goes wrong.
 
 pub(crate) mod bits;
+mod databases;
 mod losses;
 mod one;
 mod plot;
@@ -60,6 +61,9 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
         swarm(&mut bits, &mut s, profile.classes());
     }
     s.rewinds = !bits.one_in(4);
+    if !matches!(s.kind, Kind::Single(_)) && bits.one_in(5) {
+        databases::troubles(&mut bits, &mut s);
+    }
     s
 }
 

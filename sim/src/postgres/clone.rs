@@ -3,10 +3,12 @@
 use crate::choices::About;
 use crate::event::Ev;
 use crate::postgres::directory::DataDir;
-use crate::postgres::instance::Phase;
+use crate::postgres::instance::LOOK_AGAIN;
+use crate::postgres::server::Phase;
 use crate::postgres::steps::CLONE_PARTS;
+use crate::trouble::Trouble;
 use crate::world::World;
-use yoke_core::postgres::RunId;
+use yoke_core::postgres::{RunId, SystemId};
 use yoke_core::step::{ClusterState, Outcome};
 
 impl World {
@@ -26,6 +28,9 @@ impl World {
         let Some((from, run)) = self.hosts[h].execs[at].source else {
             return false;
         };
+        if self.copy_is_stuck(h, at) {
+            return true;
+        }
         let breaks = self
             .choices
             .chance(About::CloneBreaks, h, from, 2 * self.scenario.failures);
@@ -46,6 +51,17 @@ impl World {
         true
     }
 
+    /// The helper of a clone or a rewind does nothing for now.
+    pub(crate) fn copy_is_stuck(&mut self, h: usize, at: usize) -> bool {
+        let stuck = self.is_troubled(h, Trouble::StuckCopy);
+        if stuck {
+            let number = self.hosts[h].execs[at].order.number;
+            let guard = self.hosts[h].guard_runs;
+            self.after(LOOK_AGAIN, Ev::Exec { h, guard, number });
+        }
+        stuck
+    }
+
     pub(crate) fn clone_lands(&mut self, h: usize, source: Option<(usize, RunId)>) -> Outcome {
         let Some((from, _)) = source else {
             return Outcome::Failed("the source cannot be reached, or the connection broke".into());
@@ -54,6 +70,10 @@ impl World {
             return Outcome::Failed("the place is taken".into());
         }
         let uid = self.fresh_uid();
+        let old = self.is_troubled(h, Trouble::OldClone);
+        let ago = self.choices.within(About::Trouble, h, 3, 1, 300) as usize;
+        let foreign = self.is_troubled(h, Trouble::ForeignClone);
+        let other = SystemId(self.choices.bits(About::Trouble, h, 4));
         let Some(theirs) = &self.hosts[from].storage.directory else {
             return Outcome::Failed("the source has no directory".into());
         };
@@ -70,6 +90,12 @@ impl World {
         };
         copy.fetch_files(&theirs.lineage);
         copy.checkpoint_timeline = copy.timeline().0;
+        if old {
+            copy.was(ago);
+        }
+        if foreign {
+            copy.system_id = other;
+        }
         self.hosts[h].storage.directory = Some(copy);
         self.coverage.clones += 1;
         Outcome::Done

@@ -1,8 +1,10 @@
 //! Commits and what they wait for; and how a new setting reaches the processes that decide it.
 
 use crate::choices::About;
-use crate::postgres::instance::{DbEv, Phase, Waiter, Waiting, in_words, read_of, waits};
+use crate::postgres::instance::DbEv;
+use crate::postgres::server::{Phase, Waiter, Waiting, in_words, read_of, waits};
 use crate::postgres::wal::Kind;
+use crate::trouble::Trouble;
 use crate::world::World;
 use yoke_core::step::Canary;
 
@@ -95,13 +97,19 @@ impl World {
 
     /// The postmaster reads the file, then tells its children, who look when they next can.
     pub(crate) fn reread_postmaster(&mut self, h: usize) {
+        let refuses = self.is_troubled(h, Trouble::RefusedSettings);
         let host = &mut self.hosts[h];
         let Some(server) = &mut host.server else {
             return;
         };
+        if refuses {
+            // Its children are told all the same, and refuse as long as it would.
+            self.say(h, || "postgres: LOG, no changes were applied".into());
+            self.children_reread(h);
+            return;
+        }
         server.read = read_of(host.storage.settings.as_ref());
-        let (run, read) = (server.run, server.read.clone());
-        let conns: Vec<u64> = server.walsenders.iter().map(|w| w.conn).collect();
+        let read = server.read.clone();
         self.say(h, || {
             format!(
                 "postgres: postmaster reads settings {}: {}",
@@ -109,6 +117,15 @@ impl World {
                 in_words(&read)
             )
         });
+        self.children_reread(h);
+    }
+
+    fn children_reread(&mut self, h: usize) {
+        let Some(server) = &self.hosts[h].server else {
+            return;
+        };
+        let run = server.run;
+        let conns: Vec<u64> = server.walsenders.iter().map(|w| w.conn).collect();
         let checkpointer = self.choices.skewed(
             About::RereadCheckpointer,
             h,
@@ -136,6 +153,9 @@ impl World {
     }
 
     pub(crate) fn reread_checkpointer(&mut self, h: usize) {
+        if self.keeps_settings(h, DbEv::RereadCheckpointer) {
+            return;
+        }
         let host = &mut self.hosts[h];
         let Some(server) = &mut host.server else {
             return;
@@ -169,7 +189,24 @@ impl World {
         }
     }
 
+    /// A process does not take the new settings, or not yet.
+    fn keeps_settings(&mut self, h: usize, again: DbEv) -> bool {
+        if self.is_troubled(h, Trouble::LateGate)
+            && let Some(server) = &self.hosts[h].server
+        {
+            // Each process in its own time.
+            let run = server.run;
+            let later = self.choices.within(About::Trouble, h, 2, 20_000, 500_000);
+            self.db_in(later, h, run, again);
+            return true;
+        }
+        self.is_troubled(h, Trouble::RefusedSettings)
+    }
+
     pub(crate) fn reread_walsender(&mut self, h: usize, conn: u64) {
+        if self.keeps_settings(h, DbEv::RereadWalsender(conn)) {
+            return;
+        }
         let host = &mut self.hosts[h];
         let Some(server) = &mut host.server else {
             return;

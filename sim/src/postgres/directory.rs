@@ -29,6 +29,8 @@ pub(crate) struct DataDir {
     pub(crate) torn: bool,
     /// A rewind said that it had worked, and had not (for the oracles).
     pub(crate) left_as_it_was: bool,
+    /// It needs WAL to become consistent that is not there.
+    pub(crate) lacks_wal: bool,
     pub(crate) never_used: bool,
     /// How many of the acknowledged writes were seen to be in it (for the oracles).
     pub(crate) verified: usize,
@@ -72,6 +74,7 @@ impl DataDir {
             rewindable: true,
             torn: false,
             left_as_it_was: false,
+            lacks_wal: false,
             never_used: true,
             verified: 0,
             went_back: None,
@@ -153,6 +156,24 @@ impl DataDir {
                 self.lineage.push((*timeline, *begin));
             }
         }
+    }
+
+    /// Becomes what it was so many records ago.
+    pub(crate) fn was(&mut self, ago: usize) {
+        let keep = self.wal.entries.len().saturating_sub(ago).max(1);
+        self.wal.entries.truncate(keep);
+        self.verified = 0;
+        let end = self.wal.end();
+        self.lineage.retain(|(t, begin)| *begin < end || t.0 == 1);
+        self.files.clear();
+        let lineage = self.lineage.clone();
+        self.fetch_files(&lineage);
+        let is_one = |e: &&Entry| matches!(e.kind, Kind::Checkpoint | Kind::ShutdownCheckpoint);
+        if let Some(entry) = self.wal.entries.iter().rev().find(is_one) {
+            self.checkpoint = entry.start;
+        }
+        self.checkpoint_timeline = self.timeline().0;
+        self.recovered_to = (self.timeline().0, end);
     }
 
     /// Drops everything from a position on.

@@ -5,6 +5,7 @@ use crate::choices::About;
 use crate::event::Ev;
 use crate::postgres::directory::DataDir;
 use crate::postgres::steps::{CLONE_PARTS, Exec};
+use crate::trouble::Trouble;
 use crate::world::World;
 use yoke_core::postgres::{Lsn, Timeline};
 use yoke_core::step::{ClusterState, Outcome, Step};
@@ -31,6 +32,10 @@ impl World {
         let Some((from, run)) = exec.source else {
             return false;
         };
+        if self.copy_is_stuck(h, at) {
+            return true;
+        }
+        let exec = &self.hosts[h].execs[at];
         let (fate, Step::Rewind { timeline, .. }) = (exec.fate, &exec.order.step) else {
             return false;
         };
@@ -77,6 +82,7 @@ impl World {
         dir.stamp = None;
         dir.torn = !lies;
         host.execs[at].fate = if lies { Fate::Lies } else { Fate::Works };
+        self.check_vanished();
     }
 
     pub(crate) fn rewind_lands(&mut self, h: usize, exec: &Exec) -> Outcome {
@@ -88,6 +94,7 @@ impl World {
             return Outcome::Failed("the connection broke".into());
         };
         let uid = self.fresh_uid();
+        let short = self.is_troubled(h, Trouble::ShortRewind);
         let Some(theirs) = self.hosts[from].storage.directory.clone() else {
             return Outcome::Failed("the source has no directory".into());
         };
@@ -115,6 +122,7 @@ impl World {
             files: vec![],
             recovered_to: (theirs.timeline().0, theirs.wal.end()),
             torn: !same,
+            lacks_wal: short,
             ..theirs.clone()
         };
         copy.fetch_files(&theirs.lineage);

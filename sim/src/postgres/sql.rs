@@ -3,10 +3,12 @@
 use crate::choices::About;
 use crate::event::Ev;
 use crate::postgres::directory::DataDir;
-use crate::postgres::instance::{DbEv, Phase, Server, Waiter};
+use crate::postgres::instance::DbEv;
+use crate::postgres::server::{Phase, Server, Waiter};
 use crate::postgres::standby::Link;
 use crate::postgres::steps::in_words;
 use crate::postgres::wal::Kind;
+use crate::trouble::Trouble;
 use crate::world::World;
 use yoke_core::postgres::{Lsn, RunId};
 use yoke_core::step::{Canary, Order, Outcome, Server as Seen, Step, Walsender as SeenWalsender};
@@ -97,7 +99,11 @@ impl World {
                 .and_then(|run| self.server(h, run))
                 .is_some_and(|(server, _)| takes_none(server))
         {
-            return Outcome::NotNow;
+            // What recovers goes on; what lacks WAL waits in the file in which it is.
+            let waits = self.hosts[h].storage.directory.as_ref();
+            let waits = waits.is_some_and(|dir| dir.lacks_wal);
+            let replays = (!waits).then(|| format!("the {}th second", now / 1_000_000));
+            return Outcome::NotNow { replays };
         }
         let Some((run, false)) = run.map(|run| (run, given_up)) else {
             return failed();
@@ -107,6 +113,10 @@ impl World {
             self.hosts[h].storage.edited = true;
         }
         let edited = self.hosts[h].storage.edited;
+        let written = self.hosts[h].storage.settings.as_ref();
+        let refuses = written
+            .map(|settings| settings.generation)
+            .filter(|_| self.is_troubled(h, Trouble::RefusedSettings));
         let Some((server, dir)) = self.server(h, run) else {
             return failed();
         };
@@ -119,6 +129,9 @@ impl World {
                 let seen = observe(server, dir, now);
                 Outcome::Observed(Box::new(Seen {
                     outdated: edited,
+                    refuses: refuses
+                        .filter(|written| *written != seen.settings)
+                        .map(|_| "a line of its files is wrong".into()),
                     ..seen
                 }))
             }

@@ -2,8 +2,10 @@
 //! acknowledged long before, as long as the walsender has not noticed its end.
 
 use crate::choices::About;
-use crate::postgres::instance::{DbEv, Gate, Phase, read_of};
+use crate::postgres::instance::DbEv;
+use crate::postgres::server::{Phase, read_of};
 use crate::postgres::wal::{Entry, Lineage, continues};
+use crate::postgres::walsender::Walsender;
 use crate::world::World;
 use yoke_core::member::MemberId;
 use yoke_core::postgres::{Lsn, SystemId};
@@ -15,38 +17,6 @@ pub(crate) const TIMEOUT: u64 = 3_000_000;
 const PULSE: u64 = 1_000_000;
 /// `wal_retrieve_retry_interval`.
 const RETRY: u64 = 100_000;
-
-/// One connection at the primary's end.
-#[derive(Clone, Debug)]
-pub(crate) struct Walsender {
-    pub(crate) conn: u64,
-    pub(crate) peer: usize,
-    /// The name under which it connected.
-    pub(crate) copy: Option<Copy>,
-    /// Its own copy of the names.
-    pub(crate) names: Gate,
-    /// As it computed it from these.
-    pub(crate) priority: u32,
-    /// Sends WAL; else it is in state `startup`.
-    pub(crate) sending: bool,
-    /// Has caught up once.
-    pub(crate) streaming: bool,
-    pub(crate) sent: usize,
-    pub(crate) flushed: Lsn,
-    pub(crate) heard: u64,
-    pub(crate) woken: bool,
-}
-
-impl Walsender {
-    /// Reads its settings.
-    pub(crate) fn take_names(&mut self, names: Gate) {
-        let place = names
-            .as_ref()
-            .and_then(|names| names.iter().position(|name| Some(*name) == self.copy));
-        self.priority = place.map_or(0, |place| place as u32 + 1);
-        self.names = names;
-    }
-}
 
 /// How far a receiver is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
@@ -192,11 +162,11 @@ impl World {
         };
         let run = server.run;
         if let Some(at) = server.walsenders.iter().position(|w| w.conn == conn) {
-            let (peer, silent) = (
-                server.walsenders[at].peer,
-                now - server.walsenders[at].heard > TIMEOUT,
-            );
-            if silent {
+            let (peer, heard) = (server.walsenders[at].peer, server.walsenders[at].heard);
+            if heard > now {
+                // Nobody is at its other end; it stays until then.
+                self.db_in(PULSE, h, run, DbEv::Pulse(conn));
+            } else if now - heard > TIMEOUT {
                 server.walsenders.remove(at);
                 self.say(h, || format!("postgres: walsender for m{peer} times out"));
                 self.stop_if_all_sent(h);
@@ -213,6 +183,26 @@ impl World {
                 self.db_in(PULSE, h, run, DbEv::Pulse(conn));
             }
         }
+    }
+
+    /// A second connection of a standby's name stays: what it said when it was cut counts, and it says nothing more.
+    pub(crate) fn twin_connects(&mut self, h: usize, until: u64) {
+        let conn = self.fresh_uid();
+        let Some(server) = &mut self.hosts[h].server else {
+            return;
+        };
+        let Some(first) = server.walsenders.iter().find(|w| w.streaming) else {
+            return;
+        };
+        let twin = Walsender {
+            conn,
+            sending: false,
+            heard: until,
+            ..first.clone()
+        };
+        let run = server.run;
+        server.walsenders.push(twin);
+        self.db_in(PULSE, h, run, DbEv::Pulse(conn));
     }
 
     /// Something arrived at a host's database.
@@ -378,56 +368,7 @@ impl World {
                 Wire::Start { from, previous },
             );
         }
-    }
-
-    fn on_start(&mut self, h: usize, conn: u64, position: Lsn, previous: Lsn) {
-        let host = &mut self.hosts[h];
-        let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
-            return;
-        };
-        let run = server.run;
-        let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) else {
-            return;
-        };
-        let peer = walsender.peer;
-        let index = dir.wal.entries.partition_point(|e| e.start < position);
-        let starts = dir
-            .wal
-            .entries
-            .get(index)
-            .map_or(dir.wal.end(), |e| e.start);
-        let before = index
-            .checked_sub(1)
-            .map_or(Lsn(0), |i| dir.wal.entries[i].start);
-        if starts == position && before == previous {
-            walsender.sending = true;
-            walsender.woken = true;
-            walsender.sent = index;
-            self.db_in(0, h, run, DbEv::SendBatch(conn));
-        } else {
-            // No record begins there, or another one came before it: "record with incorrect prev-link", for ever.
-            server.walsenders.retain(|w| w.conn != conn);
-            self.say(h, || {
-                format!("postgres: m{peer} asks for {position}, which does not continue its log")
-            });
-            self.db_send(h, peer, conn, Wire::Fin);
-        }
-    }
-
-    pub(crate) fn send_batch(&mut self, h: usize, conn: u64) {
-        let host = &mut self.hosts[h];
-        let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
-            return;
-        };
-        let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) else {
-            return;
-        };
-        walsender.woken = false;
-        let entries = dir.wal.entries[walsender.sent..].to_vec();
-        walsender.sent = dir.wal.entries.len();
-        walsender.streaming = true;
-        let peer = walsender.peer;
-        self.db_send(h, peer, conn, Wire::Data { entries });
+        self.check_vanished();
     }
 
     fn on_data(&mut self, h: usize, from: usize, conn: u64, mut entries: Vec<Entry>) {

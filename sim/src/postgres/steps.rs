@@ -3,10 +3,12 @@
 use crate::choices::About;
 use crate::event::Ev;
 use crate::postgres::directory::DataDir;
-use crate::postgres::instance::{DbEv, Phase, Server};
+use crate::postgres::instance::DbEv;
 use crate::postgres::rewind::Fate;
+use crate::postgres::server::{Phase, Server};
 use crate::postgres::wal::continues;
 use crate::scenario::Trigger;
+use crate::trouble::Trouble;
 use crate::world::World;
 use yoke_core::guard::GuardEvent;
 use yoke_core::postgres::{RunId, StopMode, SystemId};
@@ -47,6 +49,7 @@ impl World {
             Trigger::Begun(left) => Some(left),
             _ => None,
         });
+        self.check_order(h, &order);
         let mut exec = Exec {
             order,
             run,
@@ -185,14 +188,20 @@ impl World {
                 Some(dir) => dir.stamp = Some(stamp.clone()),
                 None => return failed("there is no directory"),
             },
-            Step::MarkRewriting => storage.rewriting = true,
+            Step::MarkRewriting => {
+                storage.rewriting = true;
+                self.check_vanished();
+            }
             Step::ClearMark => storage.rewriting = false,
             Step::SetAside(_) => {
                 if running {
                     return failed("a postmaster runs in it");
                 }
                 match storage.directory.take() {
-                    Some(dir) => storage.set_aside.push(dir),
+                    Some(dir) => {
+                        storage.set_aside.push(dir);
+                        self.check_vanished();
+                    }
                     None => return failed("there is no directory"),
                 }
             }
@@ -236,6 +245,15 @@ impl World {
                     self.hosts[h].storage.settings.as_ref(),
                     begins_with,
                 ));
+                if self.hosts[h]
+                    .storage
+                    .directory
+                    .as_ref()
+                    .is_some_and(|d| d.lacks_wal)
+                {
+                    // It waits for WAL that nobody sends it: it is to follow nobody.
+                    return Outcome::Done;
+                }
                 let range = if crashed {
                     (200_000, 900_000)
                 } else {
@@ -244,16 +262,14 @@ impl World {
                 let time =
                     self.choices
                         .skewed(About::StartTime, h, 0, range, 20, (1_000_000, 2_500_000));
-                self.db_in(
-                    time,
-                    h,
-                    run,
-                    if fits {
-                        DbEv::Started
-                    } else {
-                        DbEv::StartFails
-                    },
-                );
+                let then = if self.is_troubled(h, Trouble::FailedStart) {
+                    DbEv::Fatal("it could not start this time")
+                } else if fits {
+                    DbEv::Started
+                } else {
+                    DbEv::Fatal("the timeline is not a child of this server's history")
+                };
+                self.db_in(time, h, run, then);
             }
             Step::Reload => {
                 if !running {
@@ -285,6 +301,14 @@ impl World {
                         .within(About::PromoteTime, h, 1, 10_000, time / 2);
                 self.db_in(file, h, run, DbEv::PromotionFile);
                 self.db_in(replay + time, h, run, DbEv::Promoted);
+                if self.is_troubled(h, Trouble::FailedPromotion) {
+                    let panic = DbEv::Fatal("PANIC in its promotion");
+                    match self.choices.within(About::Trouble, h, 0, 0, 2) {
+                        0 => self.db_in(file - 1, h, run, panic),
+                        1 => self.db_in(replay + time - 1, h, run, panic),
+                        _ => return failed("it did not answer in time"),
+                    }
+                }
             }
             Step::Stop(_) => {
                 if running {

@@ -1,6 +1,7 @@
 //! The model behaves as PostgreSQL was measured to behave (research/postgres.md), where safety depends on it.
 
-use crate::postgres::instance::{DbEv, Phase};
+use crate::postgres::instance::DbEv;
+use crate::postgres::server::Phase;
 use crate::postgres::standby::Link;
 use crate::postgres::wal::Kind;
 use crate::world::World;

@@ -2,6 +2,7 @@
 
 use super::Single;
 use super::format::Words;
+use crate::trouble::Trouble;
 use std::fmt;
 use std::str::FromStr;
 
@@ -32,6 +33,8 @@ pub enum Links {
 pub enum Trigger {
     /// After so many more actions of the daemon.
     Actions(u64),
+    /// The same, counted on through deaths of the daemon.
+    Counted(u64),
     /// When the next state is durable, before anything that rests on it left.
     Persisted,
     /// When the next message has left.
@@ -216,6 +219,8 @@ faults! {
     Tail(share: u64, most: u64, time: u64) = "tail";
     /// Of a thousand messages between daemons so many arrive several times, for a while.
     Double(share: u64, time: u64) = "double";
+    /// Its database has a trouble for a while.
+    Trouble(who: Target, trouble: Trouble, time: u64) = "trouble";
     /// An operator hands over.
     Demote(who: Target) = "demote";
     /// An operator comes to a member that stays out, and vouches for those that cannot answer, if that is true (R12).
@@ -267,6 +272,7 @@ impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Trigger::Actions(n) => write!(f, "actions={n}"),
+            Trigger::Counted(n) => write!(f, "counted={n}"),
             Trigger::Steps(n) => write!(f, "steps={n}"),
             Trigger::Begun(n) => write!(f, "begun={n}"),
             Trigger::Done(n) => write!(f, "done={n}"),
@@ -280,6 +286,7 @@ impl Trigger {
     pub fn word(&self) -> &'static str {
         match self {
             Trigger::Actions(_) => "actions",
+            Trigger::Counted(_) => "counted",
             Trigger::Persisted => "persisted",
             Trigger::Sent => "sent",
             Trigger::Release => "release",
@@ -308,6 +315,7 @@ impl FromStr for Trigger {
             ("gate", None) => Trigger::Gate,
             ("proof", None) => Trigger::Proof,
             ("actions", Some(n)) => Trigger::Actions(n),
+            ("counted", Some(n)) => Trigger::Counted(n),
             ("steps", Some(n)) => Trigger::Steps(n),
             ("begun", Some(n)) => Trigger::Begun(n),
             ("done", Some(n)) => Trigger::Done(n),

@@ -73,7 +73,7 @@ fn happens(machines: &mut Machines, bytes: &mut Bytes<'_>) -> Option<()> {
         8 => {
             let outcome = match what / 12 % 4 {
                 0 => Outcome::Failed("it did not work".to_owned()),
-                1 => Outcome::NotNow,
+                1 => Outcome::NotNow { replays: None },
                 2 => Outcome::Ended,
                 _ => codec::decode(bytes.some()?).unwrap_or(Outcome::Refused),
             };

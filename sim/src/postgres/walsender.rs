@@ -1,0 +1,94 @@
+//! The primary's end of a connection.
+
+use crate::postgres::instance::DbEv;
+use crate::postgres::server::Gate;
+use crate::postgres::standby::Wire;
+use crate::world::World;
+use yoke_core::postgres::Lsn;
+use yoke_core::record::Copy;
+
+/// One connection at the primary's end.
+#[derive(Clone, Debug)]
+pub(crate) struct Walsender {
+    pub(crate) conn: u64,
+    pub(crate) peer: usize,
+    /// The name under which it connected.
+    pub(crate) copy: Option<Copy>,
+    /// Its own copy of the names.
+    pub(crate) names: Gate,
+    /// As it computed it from these.
+    pub(crate) priority: u32,
+    /// Sends WAL; else it is in state `startup`.
+    pub(crate) sending: bool,
+    /// Has caught up once.
+    pub(crate) streaming: bool,
+    pub(crate) sent: usize,
+    pub(crate) flushed: Lsn,
+    pub(crate) heard: u64,
+    pub(crate) woken: bool,
+}
+
+impl Walsender {
+    /// Reads its settings.
+    pub(crate) fn take_names(&mut self, names: Gate) {
+        let place = names
+            .as_ref()
+            .and_then(|names| names.iter().position(|name| Some(*name) == self.copy));
+        self.priority = place.map_or(0, |place| place as u32 + 1);
+        self.names = names;
+    }
+}
+
+impl World {
+    /// The standby asks for what follows this position.
+    pub(crate) fn on_start(&mut self, h: usize, conn: u64, position: Lsn, previous: Lsn) {
+        let host = &mut self.hosts[h];
+        let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
+            return;
+        };
+        let run = server.run;
+        let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) else {
+            return;
+        };
+        let peer = walsender.peer;
+        let index = dir.wal.entries.partition_point(|e| e.start < position);
+        let starts = dir
+            .wal
+            .entries
+            .get(index)
+            .map_or(dir.wal.end(), |e| e.start);
+        let before = index
+            .checked_sub(1)
+            .map_or(Lsn(0), |i| dir.wal.entries[i].start);
+        if starts == position && before == previous {
+            walsender.sending = true;
+            walsender.woken = true;
+            walsender.sent = index;
+            self.db_in(0, h, run, DbEv::SendBatch(conn));
+        } else {
+            // No record begins there, or another one came before it: "record with incorrect prev-link", for ever.
+            server.walsenders.retain(|w| w.conn != conn);
+            self.say(h, || {
+                format!("postgres: m{peer} asks for {position}, which does not continue its log")
+            });
+            self.db_send(h, peer, conn, Wire::Fin);
+        }
+    }
+
+    /// What there is goes out.
+    pub(crate) fn send_batch(&mut self, h: usize, conn: u64) {
+        let host = &mut self.hosts[h];
+        let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
+            return;
+        };
+        let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) else {
+            return;
+        };
+        walsender.woken = false;
+        let entries = dir.wal.entries[walsender.sent..].to_vec();
+        walsender.sent = dir.wal.entries.len();
+        walsender.streaming = true;
+        let peer = walsender.peer;
+        self.db_send(h, peer, conn, Wire::Data { entries });
+    }
+}
