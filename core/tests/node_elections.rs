@@ -323,26 +323,6 @@ fn r5_nobody_campaigns_against_its_own_promise() {
     assert!(cluster.campaigned(DATA2));
 }
 
-/// A candidate that hears its leader again, and promises anew, asks nobody any more.
-#[test]
-fn r5_a_promise_ends_ones_candidacy() {
-    let mut cluster = Cluster::in_sync();
-    cluster.cut_one_way(DATA1, DATA2);
-    cluster.run_until("data2 asks", D + secs(1), |c| c.campaigned(DATA2));
-    cluster.heal();
-    let round = cluster.sent_by(DATA2).count();
-    cluster.run_until("data2 promises", secs(1), |c| {
-        c.sent_by(DATA2)
-            .skip(round)
-            .any(|s| matches!(&s.message.body, Body::HeartbeatReply(r) if r.promised))
-    });
-    let before = cluster.sent_by(DATA2).count();
-    cluster.run_for(secs(1));
-    let asks = |s: &&Sent| matches!(s.message.body, Body::PreVote(_) | Body::Vote(_));
-    assert_eq!(cluster.sent_by(DATA2).skip(before).filter(asks).count(), 0);
-    cluster.over();
-}
-
 #[test]
 fn r5_silence_after_a_start_lasts_as_long_as_the_longest_promise() {
     let mut cluster = Cluster::powered_off();

@@ -93,7 +93,10 @@ impl World {
                     self.tells_daemon(h, Input::Outcome { number, outcome })
                 }
                 GuardAction::View(view) => self.tells_daemon(h, Input::Guard(view)),
-                GuardAction::Explain(reason) => self.say(h, || format!("guard: {reason}")),
+                GuardAction::Explain(reason) => {
+                    self.say(h, || format!("guard: {reason}"));
+                    self.observe_guard(h, &reason);
+                }
             }
         }
         let Some(guard) = &self.hosts[h].guard else {

@@ -187,6 +187,7 @@ impl World {
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
         self.say(h, || format!("daemon: starts, run {runs}"));
+        self.observe_daemon_starts(h);
         self.digest.note(("daemon", h, runs));
         self.daemon_handles(h, vec![]);
     }
@@ -196,6 +197,7 @@ impl World {
         if self.hosts[h].daemon.take().is_none() {
             return;
         }
+        self.observe_daemon_dies(h);
         let lands = self.choices.chance(About::StateLands, h, 0, 500);
         let full = self.hosts[h].disk.full_until > self.now;
         self.hosts[h].disk.crash(lands && !full);
@@ -213,6 +215,7 @@ impl World {
         if !self.hosts[h].up {
             return;
         }
+        self.observe_host_dies(h);
         self.daemon_dies(h);
         self.say(h, || "host: DOWN".into());
         self.oracles.specification.guard_ends(h);
@@ -243,6 +246,7 @@ impl World {
         if self.hosts[h].guard.take().is_none() {
             return;
         }
+        self.observe_guard_dies(h);
         self.hosts[h].guard_paused_until = 0;
         self.hosts[h].guard_backlog.clear();
         self.queue.set(Alarm::Guard(h), None);

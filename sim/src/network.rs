@@ -120,6 +120,7 @@ impl World {
     /// A daemon sends a message.
     pub(crate) fn send(&mut self, from: usize, to: usize, message: Message) {
         self.check_says(from, to, &message);
+        self.observe_sent(from, &message);
         let now = self.now;
         let (loss, double, late) = self.scenario.network;
         let extra = if now < self.net.loss.1 {

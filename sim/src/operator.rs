@@ -51,6 +51,7 @@ impl World {
         self.trace.say(now, None, || format!("FAULT {what}"));
         self.coverage.happened(what.word());
         self.stirred_at = now;
+        self.observe_fault(what);
         match what {
             What::Daemon(target, trigger, down) => {
                 let h = self.meets(target);

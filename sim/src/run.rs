@@ -2,6 +2,7 @@
 
 use crate::choices::Choices;
 use crate::coverage::Coverage;
+use crate::probe::Reached;
 use crate::scenario::Scenario;
 use crate::story::Story;
 use crate::world::{Violation, World};
@@ -19,6 +20,8 @@ pub struct Report {
     pub violation: Option<Violation>,
     /// What it went through.
     pub coverage: Coverage,
+    /// The situations that it came by.
+    pub reached: Reached,
     /// How many events.
     pub events: u64,
     /// How long it took, in microseconds of simulated time.
@@ -141,6 +144,7 @@ impl Session {
             digest: world.digest.finish(),
             violation: world.violation,
             coverage: world.coverage,
+            reached: world.observer.reached,
             events: world.events,
             length: world.now,
             core_steps: world.core_steps,

@@ -11,6 +11,7 @@ use crate::loss::Losses;
 use crate::network::Network;
 use crate::oracle::Oracles;
 use crate::postgres::directory::{DataDir, Storage};
+use crate::probe::Observer;
 use crate::queue::{Next, Queue};
 use crate::scenario::{Kind, Scenario};
 use crate::trace::Trace;
@@ -53,6 +54,7 @@ pub(crate) struct World {
     pub(crate) digest: Digest,
     pub(crate) trace: Trace,
     pub(crate) coverage: Coverage,
+    pub(crate) observer: Observer,
     pub(crate) losses: Losses,
     pub(crate) words: Words,
     pub(crate) violation: Option<Violation>,
@@ -145,6 +147,7 @@ impl World {
             digest: Digest::new(),
             trace,
             coverage: Coverage::default(),
+            observer: Observer::new(members.len()),
             losses: Losses::default(),
             words: Words::default(),
             violation: None,

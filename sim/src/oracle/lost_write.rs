@@ -37,6 +37,7 @@ impl World {
     /// A database says COMMIT.
     pub(crate) fn on_acknowledged(&mut self, h: usize, write: u64, index: usize) {
         self.say(h, || format!("ACKNOWLEDGES w{write}"));
+        self.observe_acknowledged(h);
         self.digest.note((self.now, "ack", h, write));
         self.trace.acknowledged(self.now, h, write);
         self.oracles.lost_write.acked.push(Acked {
