@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::member::MemberId;
-use crate::message::{Reached, Sighting};
+use crate::message::{BEYOND, Reached, Sighting};
 use crate::record::{Record, RecordKey, Term};
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,7 @@ impl HardState {
         let record = self.record.as_deref();
         self.voted_for
             .is_none_or(|member| usize::from(member.0) < count)
+            && self.term.0.max(self.writes).max(self.adopted.0) < BEYOND
             && record.is_none_or(|r| r.is_possible(count) && r.key.term <= self.term)
             && self.sightings.len() <= count
     }

@@ -1,6 +1,7 @@
 //! The one replicated value: who is primary, which copies are in sync, and the promotions that made the history.
 
 use crate::member::MemberId;
+use crate::message::BEYOND;
 use crate::postgres::{Lsn, SystemId, Timeline};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -73,6 +74,7 @@ impl Record {
     pub fn is_possible(&self, members: usize) -> bool {
         let is_member = |member: MemberId| usize::from(member.0) < members;
         is_member(self.primary)
+            && self.key.term.0.max(self.key.version) < BEYOND
             && self.in_sync.iter().all(|copy| is_member(copy.member))
             && self.copy_of(self.primary).is_some()
     }

@@ -267,8 +267,7 @@ impl Node {
         if from == self.config.me || usize::from(from.0) >= self.config.members.len() {
             return;
         }
-        let count = self.config.members.len();
-        if message.record().is_some_and(|r| !r.is_possible(count)) {
+        if !message.is_possible(self.config.members.len()) {
             return;
         }
         self.last_from[usize::from(from.0)] = self.now;
