@@ -273,6 +273,9 @@ impl Node {
         if from == self.config.me || usize::from(from.0) >= self.config.members.len() {
             return;
         }
+        if !message.is_possible(self.config.members.len()) {
+            return;
+        }
         self.last_from[usize::from(from.0)] = self.now;
         self.heard_anybody = true;
         let Message {
