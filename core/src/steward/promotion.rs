@@ -30,6 +30,12 @@ impl Steward {
                 "it is not promoted: the record does not name its copy {copy} as in sync"
             ));
         };
+        if self.own_copy() != Some(own) {
+            // R15: by now it is known to have gone back in time, or is being given up.
+            return stuck(&format!(
+                "it is not promoted: its copy {copy} is to get a name of its own first"
+            ));
+        }
         if server.replay_paused {
             return stuck(
                 "it is not promoted: replay is paused; say pg_wal_replay_resume(), or raise the settings that its log names",
