@@ -329,11 +329,13 @@ impl Steward {
     }
 }
 
-/// The stamp of a copy that follows the record's primary.
+/// The stamp of a copy that follows the record's primary. An order of its own is over: what came of it was settled before
+/// the start, and the primary's promotion of the same number is not to be taken for it at the next one (R15).
 fn follower_of(stamp: &Stamp, record: &Record) -> Stamp {
     Stamp {
         record: stamp.record.max(Some(record.key)),
         history: record.promotions.clone(),
+        ordered: None,
         follows: record.copy_of(record.primary),
         ..stamp.clone()
     }
