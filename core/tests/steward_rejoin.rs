@@ -57,6 +57,34 @@ fn r15_what_fits_follows_without_a_clone() {
 }
 
 #[test]
+fn r15_a_promotion_that_left_with_its_history_is_not_found_again() {
+    // Both were promoted at the same place; B, in term 4, wrote nothing: what it holds fits.
+    let mut world = World::new(B);
+    let mut primary = stamped(A, 1);
+    primary.timelines.push((Timeline(2), Lsn(900)));
+    primary.end = Lsn(5000);
+    world.primaries.insert(A, primary);
+    let record = record(5, A, &[copy(A, 1)], vec![promotion(2, 900, 5, 1)]);
+    let mut dir = stamped(B, 2);
+    dir.timelines.push((Timeline(2), Lsn(900)));
+    dir.end = Lsn(900);
+    let stamp = dir.stamp.as_mut().unwrap();
+    stamp.history = History::from(vec![promotion(2, 900, 4, 1)]);
+    stamp.ordered = Some((Term(4), 1));
+    stamp.ordered_on = Timeline(1);
+    world.dir = Some(dir);
+    world.want(5, Some(&record), of(A, true));
+    world.until("streams", World::streams);
+    assert_eq!(stamp_of(&world).history, record.promotions);
+    assert!(!world.trace().contains("never happened"));
+    world.postmaster_dies();
+    world.until("streams again", |w| w.count("start") == 2 && w.streams());
+    assert!(!world.trace().contains("was promoted"), "{}", world.trace());
+    assert_eq!(stamp_of(&world).history, record.promotions);
+    assert_eq!(stamp_of(&world).copy, copy(B, 2).id);
+}
+
+#[test]
 fn a_running_standby_is_pointed_elsewhere_without_a_restart() {
     let (mut world, record) = world();
     let mut dir = stamped(B, 2);

@@ -44,6 +44,10 @@ pub(crate) enum About {
     Restart,
     Edits,
     RewindLies,
+    Tail,
+    Burst,
+    SyncTail,
+    StepLate,
     Trouble,
 }
 

@@ -1,6 +1,7 @@
 //! What a run went through, so that a simulator in which nothing happens shows.
 
 use crate::scenario::Single;
+use std::collections::BTreeMap;
 use std::fmt;
 use yoke_core::record::Record;
 
@@ -55,6 +56,8 @@ pub struct Coverage {
     pub adopted: u64,
     /// Runs in which no copy was left that holds all that was acknowledged.
     pub left_to_operators: u64,
+    /// How often each kind of fault came, and each aimed one struck.
+    pub happened: BTreeMap<&'static str, u64>,
     last_primary: Option<usize>,
     acked_lone: u8,
     acked_in_sync: u8,
@@ -81,6 +84,11 @@ impl Coverage {
         self.last_primary = Some(h);
     }
 
+    /// Something of this name happened.
+    pub(crate) fn happened(&mut self, what: &'static str) {
+        *self.happened.entry(what).or_default() += 1;
+    }
+
     pub(crate) fn gap(&mut self, single: Single, gap: u64) {
         let of = &mut self.gaps[single as usize];
         *of = (of.0 + 1, of.1 + gap, of.2.max(gap));
@@ -93,6 +101,9 @@ impl Coverage {
 
     /// Adds a run's counts.
     pub fn add(&mut self, run: &Coverage) {
+        for (what, count) in &run.happened {
+            *self.happened.entry(what).or_default() += count;
+        }
         self.elections += run.elections;
         self.failovers += run.failovers;
         self.hand_overs += run.hand_overs;
@@ -152,6 +163,14 @@ impl fmt::Display for Coverage {
         ];
         for (name, count) in rows {
             writeln!(f, "  {name:<52} {count:>10}")?;
+        }
+        let faults: Vec<String> = self
+            .happened
+            .iter()
+            .map(|(what, count)| format!("{what} {count}"))
+            .collect();
+        if !faults.is_empty() {
+            writeln!(f, "  faults: {}", faults.join(", "))?;
         }
         let names = [
             "primary's host",

@@ -4,12 +4,13 @@ use crate::choices::About;
 use crate::event::Ev;
 use crate::host::{Daemon, Input, ToGuard};
 use crate::queue::Alarm;
-use crate::scenario::Trigger;
+use crate::scenario::{Blow, Trigger};
 use crate::world::World;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use yoke_core::event::Event;
 use yoke_core::member::MemberId;
+use yoke_core::message::Body;
 use yoke_core::postgres::{GateStatus, PgState, PgStatus};
 use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
@@ -18,6 +19,7 @@ use yoke_core::steward::{StewardAction, StewardEvent};
 use yoke_core::{Action, HardState, Instant};
 
 /// For one of the two machines.
+#[derive(Debug)]
 pub(crate) enum Inner {
     Node(Event),
     Steward(StewardEvent),
@@ -56,6 +58,7 @@ impl World {
             Input::Persisted(seq) => {
                 if matches!(host.armed, Some((Trigger::Persisted, ..))) {
                     self.armed_strikes(h);
+                    self.daemon_gets(h, input);
                     return;
                 }
                 vec![Inner::Node(Event::Persisted { seq })]
@@ -93,13 +96,11 @@ impl World {
             return;
         };
         let now = self.hosts[h].clock.at(self.now);
-        let mut queue = VecDeque::from(first);
-        let fresh = queue.is_empty();
-        let mut alive = true;
-        if fresh {
-            alive = self.node_drains(h, &mut daemon, &mut queue)
-                && self.steward_drains(h, &mut daemon, &mut queue);
-        }
+        // Actions may be left from a pause, or from its birth.
+        let mut queue = std::mem::take(&mut daemon.rest);
+        let mut alive = self.node_drains(h, &mut daemon, &mut queue)
+            && self.steward_drains(h, &mut daemon, &mut queue);
+        queue.extend(first);
         while alive && let Some(inner) = queue.pop_front() {
             self.core_steps += 1;
             alive = match inner {
@@ -125,18 +126,29 @@ impl World {
         if alive {
             self.on_view(h, &view);
         }
+        // What it was about, should it live on after a blow.
+        daemon.rest = queue;
         self.hosts[h].daemon = Some(daemon);
-        if !alive {
-            self.armed_strikes(h);
+        if alive {
+            return;
+        }
+        let run = self.hosts[h].daemon_runs;
+        self.armed_strikes(h);
+        let host = &self.hosts[h];
+        let lives = host.daemon.as_ref().filter(|_| host.daemon_runs == run);
+        if lives.is_some_and(|daemon| daemon.paused_until <= self.now) {
+            self.daemon_handles(h, vec![]);
         }
     }
 
-    /// Whether the daemon lives on after this action.
-    pub(crate) fn survives_action(&mut self, h: usize, trigger: Option<Trigger>) -> bool {
-        self.hosts[h].actions += 1;
-        let done = self.hosts[h].actions;
-        if let Some((_, number)) = self.hosts[h].strike.take_if(|(at, _)| done > *at) {
-            return self.strikes(h, number);
+    /// Whether the daemon goes on after this action, which is one of these moments; else the armed blow strikes.
+    pub(crate) fn survives_action(&mut self, h: usize, moments: &[Trigger]) -> bool {
+        let host = &mut self.hosts[h];
+        host.actions += 1;
+        let done = host.actions;
+        if let Some((_, blow, time)) = host.counted.take_if(|(at, ..)| done > *at) {
+            host.armed = Some((Trigger::Actions(0), blow, time));
+            return false;
         }
         match &mut self.hosts[h].armed {
             Some((Trigger::Actions(0), ..)) => false,
@@ -144,8 +156,29 @@ impl World {
                 *left -= 1;
                 true
             }
-            Some((armed, ..)) => Some(*armed) != trigger,
+            Some((Trigger::Steps(left), ..)) if moments.contains(&Trigger::Steps(0)) => {
+                let goes_on = *left > 0;
+                *left = left.saturating_sub(1);
+                goes_on
+            }
+            Some((armed, ..)) => !moments.contains(armed),
             None => true,
+        }
+    }
+
+    /// A moment of the guard: an armed blow that has counted enough of its kind strikes, before anybody hears of it.
+    pub(crate) fn guard_moment(
+        &mut self,
+        h: usize,
+        counted: impl Fn(&mut Trigger) -> Option<&mut u64>,
+    ) {
+        let Some((armed, ..)) = &mut self.hosts[h].armed else {
+            return;
+        };
+        match counted(armed) {
+            Some(0) => self.after(1, Ev::Strike { h }),
+            Some(left) => *left -= 1,
+            None => {}
         }
     }
 
@@ -158,6 +191,13 @@ impl World {
         while let Some(action) = daemon.node.poll_action() {
             self.digest.note((self.now, h, &action));
             self.coverage.actions += 1;
+            let moments: &[Trigger] = match &action {
+                Action::Send { message, .. } if matches!(message.body, Body::Release { .. }) => {
+                    &[Trigger::Sent, Trigger::Release]
+                }
+                Action::Send { .. } => &[Trigger::Sent],
+                _ => &[],
+            };
             match action {
                 Action::Persist { seq, state } => self.persist(h, seq, Arc::new(*state)),
                 Action::Send { to, message } => self.send(h, usize::from(to.0), message),
@@ -175,7 +215,11 @@ impl World {
                 Action::Explain(reason) => {
                     self.say(h, || format!("node: {reason}"));
                     match &reason {
-                        Reason::Forgot { .. } | Reason::CopyFellBack { .. } => {
+                        Reason::Forgot { .. } => {
+                            self.on_loss_noticed(h, &reason.to_string());
+                            self.forgets(h);
+                        }
+                        Reason::CopyFellBack { .. } => {
                             self.on_loss_noticed(h, &reason.to_string());
                         }
                         Reason::Rejoined { .. } => self.on_rejoined(h),
@@ -185,11 +229,11 @@ impl World {
                 Action::Exit => {
                     self.say(h, || "daemon: exits".into());
                     let away = self.hosts[h].away;
-                    self.hosts[h].armed = Some((Trigger::Actions(0), false, away));
+                    self.hosts[h].armed = Some((Trigger::Actions(0), Blow::Daemon, away));
                     return false;
                 }
             }
-            if !self.survives_action(h, None) {
+            if !self.survives_action(h, moments) {
                 return false;
             }
         }
@@ -203,13 +247,18 @@ impl World {
         queue: &mut VecDeque<Inner>,
     ) -> bool {
         while let Some(action) = daemon.steward.poll_action() {
-            let mut trigger = None;
+            let mut moments: &[Trigger] = &[];
             match action {
                 StewardAction::Order(order) => {
-                    trigger = match &order.step {
-                        Step::Promote => Some(Trigger::Promotion),
-                        Step::WriteSettings(s) if s.gate.is_some() => Some(Trigger::Gate),
-                        _ => None,
+                    moments = match &order.step {
+                        Step::Promote => &[Trigger::Promotion, Trigger::Steps(0)],
+                        Step::WriteSettings(s) if s.gate.is_some() => {
+                            &[Trigger::Gate, Trigger::Steps(0)]
+                        }
+                        Step::Canary => &[Trigger::Proof, Trigger::Steps(0)],
+                        // Looking changes nothing.
+                        Step::Observe | Step::Inspect => &[],
+                        _ => &[Trigger::Steps(0)],
                     };
                     if order.step.is_guards() {
                         self.tells_guard(h, ToGuard::Order(order));
@@ -230,7 +279,7 @@ impl World {
                 }
                 StewardAction::Explain(reason) => self.say(h, || format!("steward: {reason}")),
             }
-            if !self.survives_action(h, trigger) {
+            if !self.survives_action(h, moments) {
                 return false;
             }
         }
@@ -239,16 +288,14 @@ impl World {
 
     /// The armed crash happens.
     pub(crate) fn armed_strikes(&mut self, h: usize) {
-        let Some((_, whole_host, down)) = self.hosts[h].armed.take() else {
+        let Some((trigger, blow, time)) = self.hosts[h].armed.take() else {
             return;
         };
-        if whole_host {
-            self.host_dies(h);
-            self.after(down, Ev::BootHost { h });
-        } else {
-            self.daemon_dies(h);
-            self.after(down, Ev::StartDaemon { h });
+        if trigger != Trigger::Actions(0) {
+            self.coverage.happened(trigger.word());
+            self.say(h, || format!("FAULT at {trigger}: {blow} {time}"));
         }
+        self.strikes(h, blow, time);
     }
 
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
@@ -276,6 +323,13 @@ impl World {
         if disk.slow_until > self.now {
             time += 200_000 + time * 40;
         }
+        let (share, most, until) = disk.tail;
+        if until > self.now && self.choices.chance(About::SyncTail, h, 0, share) {
+            // Each power of two as likely as the next.
+            let top = (most >> self.choices.within(About::SyncTail, h, 1, 0, 8)).max(1);
+            time += self.choices.within(About::SyncTail, h, 2, 0, top);
+        }
+        let disk = &mut self.hosts[h].disk;
         disk.token += 1;
         let token = disk.token;
         self.after(time, Ev::Synced { h, token });
@@ -287,6 +341,13 @@ impl World {
         if disk.token != token {
             return;
         }
+        if disk.full_until > self.now && disk.under_way.is_some() {
+            // The write failed, and is tried again once there is space.
+            let space = disk.full_until - self.now;
+            self.coverage.happened("(a state write found no space)");
+            self.after(space, Ev::Synced { h, token });
+            return;
+        }
         let Some((seq, state)) = disk.under_way.take() else {
             return;
         };
@@ -295,6 +356,7 @@ impl World {
         if disk.under_way.is_some() {
             self.sync_begins(h);
         }
+        self.on_state_durable(h);
         self.daemon_gets(h, Input::Persisted(seq));
     }
 

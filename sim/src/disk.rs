@@ -16,6 +16,10 @@ pub(crate) struct Disk {
     pub(crate) token: u64,
     /// Until when each sync takes long.
     pub(crate) slow_until: u64,
+    /// Of a thousand syncs so many take up to this long, until then.
+    pub(crate) tail: (u64, u64, u64),
+    /// Until when a write fails, and is tried again.
+    pub(crate) full_until: u64,
 }
 
 impl Disk {

@@ -5,6 +5,7 @@ use crate::host::{Input, ToGuard};
 use crate::postgres::instance::DbEv;
 use crate::postgres::standby::Wire;
 use crate::queue::Alarm;
+use crate::scenario::Links;
 use crate::world::World;
 use yoke_core::Message;
 use yoke_core::guard::GuardEvent;
@@ -32,6 +33,18 @@ pub(crate) enum Ev {
         h: usize,
     },
     Recheck,
+    /// A moment of the guard has come that a blow waited for.
+    Strike {
+        h: usize,
+    },
+    /// A link that comes and goes.
+    Flap {
+        one: usize,
+        other: usize,
+        links: Links,
+        period: u64,
+        until: u64,
+    },
     /// The deadline of a guard that was kept from looking at it.
     GuardTimer {
         h: usize,
@@ -50,6 +63,8 @@ pub(crate) enum Ev {
     Deliver {
         from: usize,
         to: usize,
+        /// Which connection between the two it was sent over.
+        link: u64,
         message: Box<Message>,
     },
     Synced {
@@ -175,6 +190,14 @@ impl World {
             Ev::StartDaemon { h } => self.daemon_starts(h),
             Ev::Resume { h } => self.resume(h),
             Ev::Recheck => self.check_two_primaries(),
+            Ev::Strike { h } => self.armed_strikes(h),
+            Ev::Flap {
+                one,
+                other,
+                links,
+                period,
+                until,
+            } => self.on_flap(one, other, links, period, until),
             Ev::GuardTimer { h, guard } => {
                 if self.hosts[h].guard_runs == guard {
                     self.guard_handles(h, GuardEvent::Timeout);
@@ -190,8 +213,13 @@ impl World {
                     self.daemon_gets(h, input);
                 }
             }
-            Ev::Deliver { from, to, message } => {
-                if self.passes(from, to) {
+            Ev::Deliver {
+                from,
+                to,
+                link,
+                message,
+            } => {
+                if self.passes(from, to) && self.net.link(from, to) == link {
                     self.digest.note((self.now, from, to));
                     self.daemon_gets(to, Input::Received(from, message));
                 }

@@ -1,9 +1,19 @@
 //! A broken promise, for people: what broke, in which run, and which commands show it.
 
-use sim::{How, Violation};
+use sim::{How, Profile, Violation};
 
 /// How a run is called on the command line: `--seed 7`.
 pub(crate) struct Name(pub(crate) String);
+
+impl Name {
+    /// That of a seed in a profile; the default is not said.
+    pub(crate) fn of_seed(profile: Profile, seed: u64) -> Name {
+        Name(match profile {
+            Profile::Mix => format!("--seed {seed}"),
+            profile => format!("--profile {profile} --seed {seed}"),
+        })
+    }
+}
 
 /// The command that does `what` with a run.
 pub(crate) fn command(name: &Name, how: How, what: &str) -> String {

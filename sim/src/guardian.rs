@@ -31,10 +31,42 @@ impl World {
 
     /// The guard takes something in.
     pub(crate) fn guard_handles(&mut self, h: usize, event: GuardEvent) {
+        if self.guard_paused(h) {
+            self.hosts[h].guard_backlog.push(event);
+            return;
+        }
         let now = self.hosts[h].clock.at(self.now);
         if let Some(guard) = &mut self.hosts[h].guard {
             guard.handle(now, event);
             self.core_steps += 1;
+            self.guard_drains(h);
+        }
+    }
+
+    /// Whether the guard does not run for now.
+    pub(crate) fn guard_paused(&self, h: usize) -> bool {
+        self.hosts[h].guard.is_some() && self.hosts[h].guard_paused_until > self.now
+    }
+
+    /// A pause of the guard alone may be over.
+    pub(crate) fn guard_resumes(&mut self, h: usize) {
+        let host = &mut self.hosts[h];
+        if host.guard_paused_until == 0 || host.guard_paused_until > self.now {
+            return;
+        }
+        host.guard_paused_until = 0;
+        let excused = host.config.fencing().0;
+        host.excused_until = host.excused_until.max(self.now + excused);
+        self.after(excused, Ev::Recheck);
+        self.say(h, || "guard: runs again".into());
+        // It looks at its deadline first.
+        let (first, then) = std::mem::take(&mut self.hosts[h].guard_backlog)
+            .into_iter()
+            .partition::<Vec<_>, _>(|event| matches!(event, GuardEvent::Timeout));
+        for event in first.into_iter().chain(then) {
+            self.guard_handles(h, event);
+        }
+        if self.hosts[h].guard.is_some() {
             self.guard_drains(h);
         }
     }

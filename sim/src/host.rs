@@ -2,18 +2,19 @@
 
 use crate::choices::About;
 use crate::clock::Clock;
+use crate::daemon::Inner;
 use crate::disk::Disk;
 use crate::event::Ev;
 use crate::postgres::directory::Storage;
 use crate::postgres::server::Server;
 use crate::postgres::steps::Exec;
 use crate::queue::Alarm;
-use crate::scenario::Trigger;
+use crate::scenario::{Blow, Trigger};
 use crate::trouble::Troubles;
 use crate::world::World;
 use std::collections::VecDeque;
 use yoke_core::event::Boot;
-use yoke_core::guard::Guard;
+use yoke_core::guard::{Guard, GuardEvent};
 use yoke_core::operator::Command;
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::step::{Order, Outcome};
@@ -36,6 +37,9 @@ pub(crate) struct Host {
     pub(crate) daemon_runs: u64,
     pub(crate) guard: Option<Guard>,
     pub(crate) guard_runs: u64,
+    pub(crate) guard_paused_until: u64,
+    /// What it would have taken in meanwhile.
+    pub(crate) guard_backlog: Vec<GuardEvent>,
     /// The deadline for which its alarm is set.
     pub(crate) guard_due: Option<u64>,
     pub(crate) execs: Vec<Exec>,
@@ -45,14 +49,16 @@ pub(crate) struct Host {
     pub(crate) hung_until: u64,
     pub(crate) stalled_until: u64,
     pub(crate) troubles: Troubles,
-    /// A crash that waits for its trigger: when, whether of the host, how long it is down.
-    pub(crate) armed: Option<(Trigger, bool, u64)>,
+    /// A blow that waits for its trigger, and how long it lasts.
+    pub(crate) armed: Option<(Trigger, Blow, u64)>,
+    /// The guard's steps take up to so much longer, until then.
+    pub(crate) late_steps: (u64, u64),
+    /// Its clock does not count the pause that ends then.
+    pub(crate) frozen_until: u64,
     /// How many actions its daemons have carried out.
     pub(crate) actions: u64,
-    /// After which of them which fault strikes.
-    pub(crate) strike: Option<(u64, usize)>,
-    /// The fault that is about to.
-    pub(crate) struck: Option<usize>,
+    /// After which of them what strikes, and for how long.
+    pub(crate) counted: Option<(u64, Blow, u64)>,
     /// When the newest message on the socket arrives, either way: they come in order.
     pub(crate) socket: [u64; 2],
     /// How long the daemon stays away after it ended by itself.
@@ -68,6 +74,8 @@ pub(crate) struct Daemon {
     pub(crate) steward: Steward,
     pub(crate) paused_until: u64,
     pub(crate) backlog: VecDeque<Input>,
+    /// What it was about when it was paused between two actions.
+    pub(crate) rest: VecDeque<Inner>,
 }
 
 /// What a daemon's task takes in.
@@ -104,6 +112,8 @@ impl Host {
             daemon_runs: 0,
             guard: None,
             guard_runs: 0,
+            guard_paused_until: 0,
+            guard_backlog: vec![],
             guard_due: None,
             execs: vec![],
             disk: Disk::default(),
@@ -113,9 +123,10 @@ impl Host {
             stalled_until: 0,
             troubles: Troubles::default(),
             armed: None,
+            late_steps: (0, 0),
+            frozen_until: 0,
             actions: 0,
-            strike: None,
-            struck: None,
+            counted: None,
             socket: [0, 0],
             away: 0,
             last_status: String::new(),
@@ -144,6 +155,11 @@ impl World {
         if !self.hosts[h].up || self.hosts[h].daemon.is_some() {
             return;
         }
+        if self.guard_paused(h) {
+            // It waits for the guard's greeting.
+            self.after(50_000, Ev::StartDaemon { h });
+            return;
+        }
         if self.hosts[h].guard.is_none() {
             let nonce = self.choices.bits(About::Nonce, h, 1);
             let host = &mut self.hosts[h];
@@ -164,6 +180,7 @@ impl World {
             steward: Steward::new(host.config.clone(), boot),
             paused_until: 0,
             backlog: VecDeque::new(),
+            rest: VecDeque::new(),
         }));
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
@@ -178,7 +195,10 @@ impl World {
             return;
         }
         let lands = self.choices.chance(About::StateLands, h, 0, 500);
-        self.hosts[h].disk.crash(lands);
+        let full = self.hosts[h].disk.full_until > self.now;
+        self.hosts[h].disk.crash(lands && !full);
+        self.on_state_durable(h);
+        self.on_forgotten(h);
         self.hosts[h].armed = None;
         self.queue.set(Alarm::Daemon(h), None);
         self.say(h, || "daemon: ends".into());
@@ -203,6 +223,8 @@ impl World {
         host.paused_until = 0;
         host.backlog.clear();
         host.guard = None;
+        host.guard_paused_until = 0;
+        host.guard_backlog.clear();
         self.queue.set(Alarm::Guard(h), None);
         let host = &mut self.hosts[h];
         if let Some(server) = host.server.take() {
@@ -217,6 +239,8 @@ impl World {
         if self.hosts[h].guard.take().is_none() {
             return;
         }
+        self.hosts[h].guard_paused_until = 0;
+        self.hosts[h].guard_backlog.clear();
         self.queue.set(Alarm::Guard(h), None);
         self.say(h, || "guard: ends".into());
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! cargo run --release -p sim -- --seeds 0..2000             what was covered, and whether a promise was broken
+//! cargo run --release -p sim -- --seeds 0..2000 --profile chaos   the same out of one profile: see [`Profile`]
 //! cargo run --release -p sim -- --seed 7 --print-scenario   as a file that --scenario reads
 //! cargo run --release -p sim -- --seed 7 --trace            the story in words, one line an event
 //! cargo run --release -p sim -- --seed 7 --step             step by step, forwards and back, with what each step changed
@@ -24,16 +25,16 @@
 //! # What puts each rule to the test
 //! | rule | what happens to it ([`scenario::What`]) | which oracle notices first |
 //! | --- | --- | --- |
-//! | R1 | daemons and hosts die between a write of the state and its sync, and between any two actions | `one_leader`, `newest_record` |
-//! | R2, R3 | messages held back for seconds, lost, doubled; elections on unbounded clocks | `gate`, `newest_record` |
+//! | R1 | daemons and hosts die between a write of the state and its sync, and between any two actions; full disks, slow syncs | `one_leader`, `newest_record` |
+//! | R2, R3 | messages held back for seconds, lost, doubled, repeated long after; partitions of groups, links that come and go; elections on unbounded clocks | `gate`, `newest_record` |
 //! | R4 | every election | `eligible` |
-//! | R5, R10 | paused daemons and hosts, restarts, clocks 10 % apart, slow answers | `two_primaries` |
-//! | R6 | a daemon dies right after it proposed, and is elected or resumes | `gate`, `lost_write` |
+//! | R5, R10 | paused daemons, guards and hosts, restarts, clocks 10 % apart that change their rate, slow answers | `two_primaries` |
+//! | R6 | a daemon dies right after it proposed, at any step of a promotion, and is elected or resumes | `gate`, `lost_write` |
 //! | R7, R8, R9 | gates that take effect late, walsender by walsender; late acknowledgements; records that shrink and grow | `gate`, `lost_write` |
 //! | R11, R15 | clones and rewinds that break off, rewinds that lie, equal timeline numbers, directories and snapshots restored, base backups of others | `gate`, `half_written`, `lost_write` |
-//! | R12 | state files lost and restored, on any member, alone and while others are down | `gate`, `liveness` |
+//! | R12 | state files lost, torn and restored, on any member, alone and while others are down | `gate`, `liveness` |
 //! | R14 | a secondary that begins with a database of its own | `liveness` |
-//! | R16 | orders that outlive their daemon | `gate`, `two_primaries` |
+//! | R16 | orders that outlive their daemon, and steps that come late | `gate`, `two_primaries` |
 //! | R18 | sessions that stay open across a promotion, writes revealed by a crash recovery | `dirty_read` |
 //! | R19 | databases and disks that die or hang | `liveness` |
 //! | R20 | standbys that restart without a leader | `gate`, `liveness` |
@@ -74,8 +75,8 @@ mod word;
 mod world;
 
 pub use coverage::Coverage;
-pub use generate::scenario as scenario_of;
-pub use many::{run_many, run_until};
+pub use generate::{Profile, scenario as scenario_of, scenario_in};
+pub use many::{run_many, run_scenarios, run_until};
 pub use page::page;
 pub use record::{compare, record};
 pub use run::{How, Report, Session, catch_panics, run, run_bytes};

@@ -32,6 +32,8 @@ pub(crate) struct Losses {
     struck: BTreeMap<usize, bool>,
     /// Who lost its state and has not joined again since.
     forgetful: BTreeMap<usize, bool>,
+    /// Who says that it has joined again, and does not have it on disk yet.
+    rejoining: BTreeMap<usize, bool>,
     /// Who came back with an older state than another member has seen of it, and has not said so yet.
     unnoticed: Option<usize>,
     /// More was lost than the members can make good by themselves: an operator has to decide.
@@ -52,6 +54,11 @@ impl World {
 
     /// An image of every host is taken.
     pub(crate) fn take_images(&mut self, number: usize) {
+        if let What::Echo(from, to, _) = self.scenario.faults[number].what {
+            let (from, to) = (self.meets(from), self.meets(to));
+            self.keeps_for_echo(number, from, to);
+            return;
+        }
         let image = |host: &Host| Image {
             state: host.disk.durable.clone(),
             directory: host.storage.directory.clone(),
@@ -102,9 +109,7 @@ impl World {
         self.losses.struck.insert(h, true);
         self.coverage.losses += 1;
         if state {
-            self.losses.forgetful.insert(h, true);
-            // Members that know the cluster are needed to tell the others.
-            self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;
+            self.forgets(h);
             // Of a torn file it is known that there was one.
             let was = self.hosts[h].disk.durable.is_some() && image.is_none();
             let torn = was && self.choices.chance(About::StateLands, h, 1, 300);
@@ -144,6 +149,22 @@ impl World {
         if matches!(what, What::RestoreUnheard(..)) {
             self.starts_twice_unheard(h, down);
         }
+    }
+
+    /// The host dies in the middle of a write, and finds a torn state file: of that it is known that there was one.
+    pub(crate) fn tears(&mut self, h: usize, down: u64) {
+        self.host_dies(h);
+        self.after(down, Ev::BootHost { h });
+        if self.hosts[h].disk.durable.is_none() {
+            return;
+        }
+        self.losses.unnoticed = None;
+        self.losses.struck.insert(h, true);
+        self.coverage.losses += 1;
+        self.forgets(h);
+        let names = self.hosts[h].config.members.iter();
+        let names: Arc<[String]> = names.map(|m| m.name.clone()).collect();
+        self.hosts[h].disk.durable = Some(Arc::new(HardState::lost(names)));
     }
 
     /// Whether another member has it on disk that this one wrote more often.
@@ -196,10 +217,30 @@ impl World {
         }
     }
 
+    /// It has no state now, or takes what it has for an old one.
+    pub(crate) fn forgets(&mut self, h: usize) {
+        self.losses.forgetful.insert(h, true);
+        // Members that know the cluster are needed to tell the others.
+        self.losses.beyond |= self.losses.forgetful.values().filter(|f| **f).count() > 1;
+    }
+
     /// A node has joined again.
     pub(crate) fn on_rejoined(&mut self, h: usize) {
         self.coverage.rejoined += 1;
-        self.losses.forgetful.insert(h, false);
+        self.losses.rejoining.insert(h, true);
+    }
+
+    /// A state is durable: that of a member that joined again makes good its loss.
+    pub(crate) fn on_state_durable(&mut self, h: usize) {
+        let durable = self.hosts[h].disk.durable.as_ref();
+        if durable.is_some_and(|state| !state.lost) && self.losses.rejoining.remove(&h).is_some() {
+            self.losses.forgetful.insert(h, false);
+        }
+    }
+
+    /// The daemon ends: what it did not have on disk it forgets.
+    pub(crate) fn on_forgotten(&mut self, h: usize) {
+        self.losses.rejoining.remove(&h);
     }
 
     /// Every member takes part.

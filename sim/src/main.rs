@@ -10,7 +10,7 @@ mod progress;
 mod seeds;
 
 use clap::{Parser, Subcommand};
-use sim::How;
+use sim::{How, Profile};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,6 +23,9 @@ struct Cli {
     /// Run these seeds, A..B.
     #[arg(long, value_parser = range, global = true)]
     seeds: Option<std::ops::Range<u64>>,
+    /// The seeds' scenarios are of this profile: calm, lossy, partition, crash, pause, skew, disk, operator, chaos.
+    #[arg(long, default_value_t, conflicts_with = "scenario")]
+    profile: Profile,
     /// Run the scenario in this file.
     #[arg(long, conflicts_with = "seed")]
     scenario: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! Many runs, on several threads.
 
 use crate::run::{How, Report, run};
+use crate::scenario::Scenario;
 use crate::twin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -18,6 +19,18 @@ pub fn run_until(
     jobs: usize,
     how: How,
     stop: &AtomicBool,
+    each: impl FnMut(u64, Report),
+) {
+    run_scenarios(seeds, crate::generate::scenario, jobs, how, stop, each);
+}
+
+/// The same with the scenarios of a function.
+pub fn run_scenarios(
+    seeds: std::ops::Range<u64>,
+    of: impl Fn(u64) -> Scenario + Sync,
+    jobs: usize,
+    how: How,
+    stop: &AtomicBool,
     mut each: impl FnMut(u64, Report),
 ) {
     // A thread takes the next block of seeds; blocks are joined in order, so that nothing depends on the threads.
@@ -26,7 +39,7 @@ pub fn run_until(
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
-            let (sender, next, end) = (sender.clone(), &next, seeds.end);
+            let (sender, next, end, of) = (sender.clone(), &next, seeds.end, &of);
             scope.spawn(move || {
                 loop {
                     let first = next.fetch_add(BLOCK, Ordering::Relaxed);
@@ -37,7 +50,7 @@ pub fn run_until(
                         if stop.load(Ordering::Relaxed) {
                             return;
                         }
-                        let scenario = crate::generate::scenario(seed);
+                        let scenario = of(seed);
                         let report = if seed.is_multiple_of(TWICE) {
                             twin::run_twice(&scenario, how)
                         } else {

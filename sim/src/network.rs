@@ -23,7 +23,25 @@ pub(crate) struct Network {
     newest: [[u64; MOST]; MOST],
     /// An additional share of a thousand that gets lost, until then.
     pub(crate) loss: (u64, u64),
+    /// Of a thousand messages so many take up to this long, until then.
+    pub(crate) tail: (u64, u64, u64),
+    /// Of a thousand messages so many arrive several times, until then.
+    pub(crate) double: (u64, u64),
+    /// How often the connection between two daemons has broken.
+    resets: [[u64; MOST]; MOST],
+    /// What is kept to arrive once more: for which fault, from whom, to whom, until when, what.
+    echoes: Vec<Echo>,
     waiting: Vec<(usize, usize, u64, Wire)>,
+}
+
+/// Messages that are kept to arrive once more.
+#[derive(Clone, Debug)]
+struct Echo {
+    fault: usize,
+    from: usize,
+    to: usize,
+    until: u64,
+    messages: Vec<Message>,
 }
 
 impl Network {
@@ -35,6 +53,10 @@ impl Network {
             hold: [[0; MOST]; MOST],
             newest: [[0; MOST]; MOST],
             loss: (0, 0),
+            tail: (0, 0, 0),
+            double: (0, 0),
+            resets: [[0; MOST]; MOST],
+            echoes: vec![],
             waiting: vec![],
         }
     }
@@ -62,12 +84,24 @@ impl Network {
     /// Everything passes.
     pub(crate) fn heal(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
-        let newest = self.newest;
+        let (newest, resets) = (self.newest, self.resets);
         *self = Network {
             waiting,
             newest,
+            resets,
             ..Network::new()
         };
+    }
+
+    /// Cuts both directions.
+    pub(crate) fn part(&mut self, one: usize, other: usize, links: Links, until: u64) {
+        self.cut(one, other, links, until);
+        self.cut(other, one, links, until);
+    }
+
+    /// The present connection between two daemons.
+    pub(crate) fn link(&self, from: usize, to: usize) -> u64 {
+        self.resets[from][to]
     }
 
     /// Whether both directions between two databases pass.
@@ -90,7 +124,19 @@ impl World {
             let text = in_words(&message);
             self.say(from, || format!("-> m{to} {text}"));
         }
-        let copies = 1 + u64::from(self.choices.chance(About::Duplicate, from, to, double));
+        for echo in &mut self.net.echoes {
+            if (echo.from, echo.to) == (from, to) && now < echo.until {
+                echo.messages.push(message.clone());
+            }
+        }
+        let mut copies = 1 + u64::from(self.choices.chance(About::Duplicate, from, to, double));
+        if now < self.net.double.1
+            && self
+                .choices
+                .chance(About::Burst, from, to, self.net.double.0)
+        {
+            copies += self.choices.within(About::Burst, from, to, 1, 4);
+        }
         for _ in 0..copies {
             let (low, high) = self.scenario.delay;
             let mut delay =
@@ -110,12 +156,20 @@ impl World {
                     .choices
                     .within(About::LateBy, from, to, 100_000, 10_000_000);
             }
+            let (share, most, until) = self.net.tail;
+            if now < until && self.choices.chance(About::Tail, from, to, share) {
+                // Each power of two as likely as the next.
+                let top = (most >> self.choices.within(About::Tail, from, to, 0, 10)).max(1);
+                delay += self.choices.within(About::Tail, from, to, 0, top);
+            }
             let at = (now + delay).max(self.net.hold[from][to]);
+            let link = self.net.link(from, to);
             self.after(
                 at - now,
                 Ev::Deliver {
                     from,
                     to,
+                    link,
                     message: Box::new(message.clone()),
                 },
             );
@@ -130,11 +184,97 @@ impl World {
     /// Whether somebody is there to take in a message that comes now.
     pub(crate) fn is_taken_in(&self, ev: &Ev) -> bool {
         match ev {
-            Ev::Deliver { from, to, .. } => {
-                self.passes(*from, *to) && self.hosts[*to].up && self.hosts[*to].daemon.is_some()
+            Ev::Deliver { from, to, link, .. } => {
+                let passes = self.passes(*from, *to) && self.net.link(*from, *to) == *link;
+                passes && self.hosts[*to].up && self.hosts[*to].daemon.is_some()
             }
             Ev::Wire { to, .. } => self.hosts[*to].server.is_some(),
             _ => true,
+        }
+    }
+
+    /// From now on what the first sends to the second is kept for a moment.
+    pub(crate) fn keeps_for_echo(&mut self, fault: usize, from: usize, to: usize) {
+        let until = self.now + self.scenario.decision_timeout / 4;
+        self.net.echoes.push(Echo {
+            fault,
+            from,
+            to,
+            until,
+            messages: vec![],
+        });
+    }
+
+    /// What was kept arrives once more.
+    pub(crate) fn echoes(&mut self, fault: usize) {
+        let (mine, others) = std::mem::take(&mut self.net.echoes)
+            .into_iter()
+            .partition::<Vec<_>, _>(|echo| echo.fault == fault);
+        self.net.echoes = others;
+        for Echo {
+            from, to, messages, ..
+        } in mine
+        {
+            let link = self.net.link(from, to);
+            for message in messages {
+                let (low, high) = self.scenario.delay;
+                let delay = self.choices.within(About::Burst, from, to, low, high);
+                let message = Box::new(message);
+                self.after(
+                    delay,
+                    Ev::Deliver {
+                        from,
+                        to,
+                        link,
+                        message,
+                    },
+                );
+            }
+        }
+    }
+
+    /// A link is cut for half of each period.
+    pub(crate) fn on_flap(
+        &mut self,
+        one: usize,
+        other: usize,
+        links: Links,
+        period: u64,
+        until: u64,
+    ) {
+        if self.healed || self.now >= until {
+            return;
+        }
+        self.net.part(one, other, links, self.now + period / 2);
+        self.after(
+            period,
+            Ev::Flap {
+                one,
+                other,
+                links,
+                period,
+                until,
+            },
+        );
+    }
+
+    /// The connections between two hosts break; what was under way is lost.
+    pub(crate) fn resets(&mut self, one: usize, other: usize, links: Links) {
+        for (from, to) in [(one, other), (other, one)] {
+            if links != Links::Databases {
+                self.net.resets[from][to] += 1;
+            }
+            if links != Links::Daemons {
+                let server = self.hosts[from].server.as_ref();
+                let conns: Vec<u64> = server.map_or(vec![], |server| {
+                    let walsenders = server.walsenders.iter().filter(|w| w.peer == to);
+                    walsenders.map(|w| w.conn).collect()
+                });
+                for conn in conns {
+                    self.wire_lands(to, from, conn, Wire::Fin);
+                    self.wire_lands(from, to, conn, Wire::Fin);
+                }
+            }
         }
     }
 

@@ -21,7 +21,10 @@ pub(crate) fn run(cli: &Cli, how: How) -> Result<ExitCode, String> {
         }
         (None, seed) => {
             let seed = seed.unwrap_or(0);
-            (sim::scenario_of(seed), Name(format!("--seed {seed}")))
+            (
+                sim::scenario_in(cli.profile, seed),
+                Name::of_seed(cli.profile, seed),
+            )
         }
     };
     if cli.print_scenario {

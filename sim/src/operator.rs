@@ -3,7 +3,7 @@
 use crate::choices::About;
 use crate::event::Ev;
 use crate::host::Input;
-use crate::scenario::{Kind, Target, Trigger, What};
+use crate::scenario::{Blow, Kind, Links, Target, Trigger, What};
 use crate::world::World;
 use yoke_core::operator::Command;
 
@@ -47,22 +47,27 @@ impl World {
             return;
         }
         let what = self.scenario.faults[number].what;
-        self.trace.say(self.now, None, || format!("FAULT {what}"));
-        self.befalls(number, what);
-    }
-
-    /// What it does.
-    pub(crate) fn befalls(&mut self, number: usize, what: What) {
         let now = self.now;
+        self.trace.say(now, None, || format!("FAULT {what}"));
+        self.coverage.happened(what.word());
         self.stirred_at = now;
         match what {
             What::Daemon(target, trigger, down) => {
                 let h = self.meets(target);
-                self.arm(h, trigger, false, down);
+                self.arm(h, trigger, Blow::Daemon, down);
             }
             What::Host(target, trigger, down) => {
                 let h = self.meets(target);
-                self.arm(h, trigger, true, down);
+                self.arm(h, trigger, Blow::Host, down);
+            }
+            What::Aim(target, trigger, blow, time) => {
+                let h = self.meets(target);
+                if let Trigger::Counted(more) = trigger {
+                    let host = &mut self.hosts[h];
+                    host.counted = Some((host.actions + more, blow, time));
+                } else {
+                    self.arm(h, trigger, blow, time);
+                }
             }
             What::LoseState(target, down)
             | What::RestoreState(target, _, down)
@@ -74,15 +79,11 @@ impl World {
             | What::RestoreHost(target, _, down) => self.loses(number, target, what, down),
             What::Guard(target) => {
                 let h = self.meets(target);
-                self.guard_dies(h);
+                self.strikes(h, Blow::Guard, 0);
             }
             What::Database(target) => {
                 let h = self.meets(target);
-                if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
-                    self.on_dead(h, run);
-                    let gone = self.choices.within(About::GoneTime, h, 1, 5_000, 100_000);
-                    self.after(gone, Ev::Gone { h, run });
-                }
+                self.strikes(h, Blow::Database, 0);
             }
             What::PowerLoss(down) => {
                 for h in 0..self.hosts.len() {
@@ -95,16 +96,43 @@ impl World {
             }
             What::PauseDaemon(target, time) => {
                 let h = self.meets(target);
-                if let Some(daemon) = &mut self.hosts[h].daemon {
-                    daemon.paused_until = daemon.paused_until.max(now + time);
-                    self.after(time, Ev::Resume { h });
-                }
+                self.strikes(h, Blow::PauseDaemon, time);
+            }
+            What::PauseGuard(target, time) => {
+                let h = self.meets(target);
+                self.strikes(h, Blow::PauseGuard, time);
             }
             What::PauseHost(target, time) => {
                 let h = self.meets(target);
-                let host = &mut self.hosts[h];
-                host.paused_until = host.paused_until.max(now + time);
-                self.after(time, Ev::Resume { h });
+                self.strikes(h, Blow::PauseHost, time);
+            }
+            What::Freeze(target, time) => {
+                let h = self.meets(target);
+                if self.scenario.kind == Kind::Unbounded && !self.hosts[h].paused(now) {
+                    let host = &mut self.hosts[h];
+                    host.frozen_until = now + time;
+                    host.clock.misses(now, time);
+                    self.strikes(h, Blow::PauseHost, time);
+                    self.clock_changed(h);
+                }
+            }
+            What::Jump(target, by) => {
+                let h = self.meets(target);
+                if self.scenario.kind == Kind::Unbounded {
+                    self.hosts[h].clock.jumps(by);
+                    self.clock_changed(h);
+                }
+            }
+            What::Rate(target, rate) => {
+                let h = self.meets(target);
+                let rate = match self.scenario.kind {
+                    Kind::Unbounded => rate.max(1),
+                    _ => rate.clamp(900, 1100),
+                };
+                if !self.hosts[h].paused(now) {
+                    self.hosts[h].clock.goes(now, rate);
+                    self.clock_changed(h);
+                }
             }
             What::HangDatabase(target, time) => {
                 let h = self.meets(target);
@@ -128,6 +156,19 @@ impl World {
                 let h = self.meets(target);
                 self.hosts[h].disk.slow_until = now + time;
             }
+            What::SlowSyncs(target, share, most, time) => {
+                let h = self.meets(target);
+                self.hosts[h].disk.tail = (share, most, now + time);
+            }
+            What::FullDisk(target, time) => {
+                let h = self.meets(target);
+                let disk = &mut self.hosts[h].disk;
+                disk.full_until = disk.full_until.max(now + time);
+            }
+            What::LateSteps(target, most, time) => {
+                let h = self.meets(target);
+                self.hosts[h].late_steps = (most, now + time);
+            }
             What::Cut(from, to, links, time) => {
                 let (from, to) = (self.meets(from), self.meets(to));
                 if from != to {
@@ -136,10 +177,31 @@ impl World {
             }
             What::Isolate(target, links, time) => {
                 let h = self.meets(target);
-                for other in (0..self.hosts.len()).filter(|other| *other != h) {
-                    self.net.cut(h, other, links, now + time);
-                    self.net.cut(other, h, links, now + time);
+                self.isolates(h, links, time);
+            }
+            What::Part(one, other, links, time) => {
+                let (one, other) = (self.meets(one), self.meets(other));
+                if one != other {
+                    self.net.part(one, other, links, now + time);
                 }
+            }
+            What::Split(group, links, time) => {
+                let is_in = |h: usize| group >> h & 1 == 1;
+                for one in (0..self.hosts.len()).filter(|h| is_in(*h)) {
+                    for other in (0..self.hosts.len()).filter(|h| !is_in(*h)) {
+                        self.net.part(one, other, links, now + time);
+                    }
+                }
+            }
+            What::Flap(one, other, links, period, time) => {
+                let (one, other) = (self.meets(one), self.meets(other));
+                if one != other {
+                    self.on_flap(one, other, links, period.max(1_000), now + time);
+                }
+            }
+            What::Reset(one, other, links) => {
+                let (one, other) = (self.meets(one), self.meets(other));
+                self.resets(one, other, links);
             }
             What::Hold(from, to, links, time) => {
                 let (from, to) = (self.meets(from), self.meets(to));
@@ -147,7 +209,10 @@ impl World {
                     self.net.hold(from, to, links, now + time);
                 }
             }
+            What::Echo(..) => self.echoes(number),
             What::Loss(share, time) => self.net.loss = (share, now + time),
+            What::Tail(share, most, time) => self.net.tail = (share, most, now + time),
+            What::Double(share, time) => self.net.double = (share, now + time),
             What::Demote(target) => {
                 let h = self.meets(target);
                 self.coverage.orders_to_hand_over += 1;
@@ -160,13 +225,6 @@ impl World {
             What::Operator(target) => {
                 let h = self.meets(target);
                 self.operator_comes(h);
-            }
-            What::Strike(target, actions, strike) => {
-                let h = self.meets(target);
-                match self.hosts[h].struck.take_if(|by| *by == number) {
-                    Some(_) => self.is_struck(number, h, strike),
-                    None => self.hosts[h].strike = Some((self.hosts[h].actions + actions, number)),
-                }
             }
             What::Trouble(target, trouble, time) => {
                 let h = self.meets(target);
@@ -183,11 +241,76 @@ impl World {
         }
     }
 
-    fn arm(&mut self, h: usize, trigger: Trigger, whole_host: bool, down: u64) {
+    /// Something strikes a host; it lasts so long.
+    pub(crate) fn strikes(&mut self, h: usize, blow: Blow, time: u64) {
+        let until = self.now + time;
+        match blow {
+            Blow::Daemon => {
+                self.daemon_dies(h);
+                self.after(time, Ev::StartDaemon { h });
+            }
+            Blow::Host => {
+                self.host_dies(h);
+                self.after(time, Ev::BootHost { h });
+            }
+            Blow::Tear => self.tears(h, time),
+            Blow::Guard => self.guard_dies(h),
+            Blow::Database => {
+                if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
+                    self.on_dead(h, run);
+                    let gone = self.choices.within(About::GoneTime, h, 1, 5_000, 100_000);
+                    self.after(gone, Ev::Gone { h, run });
+                }
+            }
+            Blow::PauseDaemon => {
+                if let Some(daemon) = &mut self.hosts[h].daemon {
+                    daemon.paused_until = daemon.paused_until.max(until);
+                    self.after(time, Ev::Resume { h });
+                }
+            }
+            Blow::PauseGuard => {
+                let host = &mut self.hosts[h];
+                if host.guard.is_some() {
+                    host.guard_paused_until = host.guard_paused_until.max(until);
+                    self.after(time, Ev::Resume { h });
+                }
+            }
+            Blow::PauseHost => {
+                let host = &mut self.hosts[h];
+                host.paused_until = host.paused_until.max(until);
+                // In the middle of what its daemon does.
+                if let Some(daemon) = &mut host.daemon {
+                    daemon.paused_until = daemon.paused_until.max(until);
+                }
+                self.after(time, Ev::Resume { h });
+            }
+            Blow::Isolate => self.isolates(h, Links::All, time),
+        }
+    }
+
+    fn isolates(&mut self, h: usize, links: Links, time: u64) {
+        for other in (0..self.hosts.len()).filter(|other| *other != h) {
+            self.net.part(h, other, links, self.now + time);
+        }
+    }
+
+    /// A host's clock has changed: its deadlines come at another time.
+    fn clock_changed(&mut self, h: usize) {
+        if self.hosts[h].guard.is_some() && !self.guard_paused(h) {
+            self.guard_drains(h);
+        }
+        let now = self.now;
+        let daemon = self.hosts[h].daemon.as_ref();
+        if daemon.is_some_and(|daemon| daemon.paused_until <= now) {
+            self.daemon_handles(h, vec![]);
+        }
+    }
+
+    fn arm(&mut self, h: usize, trigger: Trigger, blow: Blow, time: u64) {
         if !self.hosts[h].up || self.hosts[h].daemon.is_none() {
             return;
         }
-        self.hosts[h].armed = Some((trigger, whole_host, down));
+        self.hosts[h].armed = Some((trigger, blow, time));
         if trigger == Trigger::Actions(0) {
             self.armed_strikes(h);
         }
@@ -211,6 +334,9 @@ impl World {
             for ev in first.into_iter().chain(then) {
                 self.happens(ev);
             }
+        }
+        if self.hosts[h].paused(now) {
+            return;
         }
         let host = &mut self.hosts[h];
         if let Some(server) = host
@@ -242,6 +368,7 @@ impl World {
                 self.on_db(h, run, ev);
             }
         }
+        self.guard_resumes(h);
         let Some(daemon) = &mut self.hosts[h].daemon else {
             return;
         };
@@ -249,6 +376,7 @@ impl World {
             daemon.paused_until = 0;
             let backlog = std::mem::take(&mut daemon.backlog);
             self.say(h, || "daemon: runs again".into());
+            self.daemon_handles(h, vec![]);
             for input in backlog {
                 self.daemon_gets(h, input);
             }
@@ -272,11 +400,17 @@ impl World {
             let host = &mut self.hosts[h];
             host.armed = None;
             host.disk.slow_until = 0;
+            host.disk.tail = (0, 0, 0);
+            host.disk.full_until = 0;
+            host.late_steps = (0, 0);
+            if host.guard_paused_until > now {
+                host.guard_paused_until = now;
+            }
             host.hung_until = 0;
             host.stalled_until = 0;
             self.troubles_end(h);
             let host = &mut self.hosts[h];
-            if host.paused_until > now {
+            if host.paused_until > now && host.frozen_until <= now {
                 host.paused_until = now;
             }
             if let Some(daemon) = &mut host.daemon

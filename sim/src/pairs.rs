@@ -2,9 +2,8 @@
 //!
 //! Seeds draw moments; here none is left out. Everything else is calm, so that what fails is the pair's.
 
-use crate::event::Ev;
 use crate::run::{How, Report, Session, run};
-use crate::scenario::{Fault, Scenario, Strike, Target, Trigger, What};
+use crate::scenario::{Blow, Fault, Scenario, Target, Trigger, What};
 use crate::world::World;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +12,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const D: u64 = 1_000_000;
 /// When it begins, after the cluster was ready.
 const BEGIN: u64 = 300_000;
+
+/// What strikes, and for how long.
+pub const BLOWS: [(Blow, u64); 6] = [
+    (Blow::Daemon, D / 3),
+    (Blow::Host, D),
+    (Blow::PauseHost, D * 3 / 2),
+    (Blow::Guard, D),
+    (Blow::Database, D),
+    (Blow::Isolate, D * 3 / 2),
+];
 
 /// What is disturbed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +42,7 @@ pub struct Pair {
     /// The how manieth since the history's begin.
     pub action: u64,
     /// What strikes.
-    pub strike: Strike,
+    pub blow: Blow,
     /// The run.
     pub scenario: Scenario,
 }
@@ -103,21 +112,22 @@ impl History {
         let mut pairs = vec![];
         for (member, count) in actions.into_iter().enumerate() {
             for action in 0..count {
-                for strike in Strike::ALL {
+                for (blow, time) in BLOWS {
                     let mut scenario = self.scenario();
                     let (at, early) = (BEGIN, false);
-                    let what = What::Strike(Target::Member(member), action, strike);
+                    let what =
+                        What::Aim(Target::Member(member), Trigger::Counted(action), blow, time);
                     // Armed first: the history's own first action counts.
                     scenario.faults.insert(0, Fault { at, early, what });
                     scenario.heal_after = BEGIN + length + 2 * D;
-                    if strike == Strike::Database && !scenario.members[member] {
+                    if blow == Blow::Database && !scenario.members[member] {
                         continue;
                     }
                     pairs.push(Pair {
                         history: self,
                         member,
                         action,
-                        strike,
+                        blow,
                         scenario,
                     });
                 }
@@ -153,36 +163,6 @@ pub fn run_pairs(pairs: &[Pair], jobs: usize, how: How) -> Vec<Report> {
 }
 
 impl World {
-    /// The action was the one: what strikes strikes at once; whether the daemon lives on.
-    pub(crate) fn strikes(&mut self, h: usize, number: usize) -> bool {
-        let (down, whole_host) = match self.scenario.faults[number].what {
-            What::Strike(_, _, Strike::Daemon) => (self.scenario.decision_timeout / 3, false),
-            What::Strike(_, _, Strike::Host) => (self.scenario.decision_timeout, true),
-            _ => {
-                // The daemon is in the midst of something: right after that.
-                self.hosts[h].struck = Some(number);
-                self.after(0, Ev::Fault(number));
-                return true;
-            }
-        };
-        self.hosts[h].armed = Some((Trigger::Actions(0), whole_host, down));
-        false
-    }
-
-    /// Something other than a death of daemon or host strikes.
-    pub(crate) fn is_struck(&mut self, number: usize, h: usize, strike: Strike) {
-        let member = Target::Member(h);
-        let time = self.scenario.decision_timeout * 3 / 2;
-        let what = match strike {
-            Strike::Pause => What::PauseHost(member, time),
-            Strike::Guard => What::Guard(member),
-            Strike::Database => What::Database(member),
-            Strike::Cut => What::Isolate(member, crate::scenario::Links::All, time),
-            Strike::Daemon | Strike::Host => return,
-        };
-        self.befalls(number, what);
-    }
-
     fn role_moved(&self) -> bool {
         self.coverage.failovers + self.coverage.hand_overs > 0
     }

@@ -3,7 +3,6 @@
 use crate::failure::{self, Name};
 use sim::How;
 use sim::pairs::{History, run_pairs};
-use sim::scenario::Strike;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -27,9 +26,7 @@ pub(crate) fn run(jobs: usize, how: How) -> Result<ExitCode, String> {
             all += 1;
             let count = actions.entry(pair.member).or_default();
             *count = (*count).max(pair.action + 1);
-            let cell = table
-                .entry((pair.member, pair.strike as usize))
-                .or_default();
+            let cell = table.entry((pair.member, pair.blow as usize)).or_default();
             cell.0 += 1;
             let Some(violation) = &report.violation else {
                 continue;
@@ -41,7 +38,7 @@ pub(crate) fn run(jobs: usize, how: How) -> Result<ExitCode, String> {
             }
             let file = format!(
                 "pair-{history}-m{}-{}-{}.scenario",
-                pair.member, pair.action, pair.strike
+                pair.member, pair.action, pair.blow
             );
             let text = format!("# {violation}\n{}", pair.scenario);
             std::fs::write(&file, text).map_err(|error| format!("{file}: {error}"))?;
@@ -49,9 +46,9 @@ pub(crate) fn run(jobs: usize, how: How) -> Result<ExitCode, String> {
         }
         for (member, count) in actions {
             print!("{:<10} m{member:<6} {count:>7}", history.to_string());
-            for strike in Strike::ALL {
-                if let Some((runs, bad)) = table.get(&(member, strike as usize)) {
-                    print!("  {strike} {runs}:{bad}");
+            for (blow, _) in sim::pairs::BLOWS {
+                if let Some((runs, bad)) = table.get(&(member, blow as usize)) {
+                    print!("  {blow} {runs}:{bad}");
                 }
             }
             println!();

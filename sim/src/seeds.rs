@@ -22,7 +22,8 @@ pub(crate) fn run(
     let (mut done, mut events, mut length, mut failures) = (0, 0, 0, vec![]);
     let mut digests = BTreeMap::new();
     let mut same = vec![];
-    sim::run_until(seeds.clone(), jobs, how, &stop, |seed, report| {
+    let of = |seed| sim::scenario_in(cli.profile, seed);
+    sim::run_scenarios(seeds.clone(), of, jobs, how, &stop, |seed, report| {
         coverage.add(&report.coverage);
         done += 1;
         events += report.events;
@@ -34,7 +35,7 @@ pub(crate) fn run(
             same.push((other, seed));
         }
         if let Some(violation) = report.violation {
-            failures.push((Name(format!("--seed {seed}")), violation));
+            failures.push((Name::of_seed(cli.profile, seed), violation));
         }
         progress.show(done, events, failures.len());
     });

@@ -236,7 +236,12 @@ fn name_of(line: &str) -> &str {
 /// Simpler words in the place of this one, the simplest first.
 fn simpler(word: &str) -> Vec<String> {
     match word {
-        "persisted" | "promotion" | "gate" => return vec!["actions=0".into()],
+        "persisted" | "sent" | "release" | "promotion" | "gate" | "proof" => {
+            return vec!["actions=0".into()];
+        }
+        "tear" => return vec!["host".into()],
+        "host" => return vec!["daemon".into()],
+        "guard" => return vec!["database".into()],
         "primary" => return vec!["m0".into(), "m1".into()],
         "standby" => return vec!["m1".into(), "m0".into()],
         "all" => return vec!["daemons".into(), "databases".into()],

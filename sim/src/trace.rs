@@ -119,9 +119,9 @@ impl Trace {
     pub(crate) fn is_sent(&mut self, now: u64, due: u64, seq: u64, ev: &Ev) {
         let Some(story) = &mut self.story else { return };
         let (from, to, sort, text) = match ev {
-            Ev::Deliver { from, to, message } => {
-                (*from, *to, sort(&message.body), in_words(message))
-            }
+            Ev::Deliver {
+                from, to, message, ..
+            } => (*from, *to, sort(&message.body), in_words(message)),
             Ev::Wire { from, to, wire, .. } => (*from, *to, Sort::Wal, wire_in_words(wire)),
             _ => return,
         };

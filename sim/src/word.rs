@@ -7,6 +7,7 @@ use crate::oracle::lost_write::first_missing;
 use crate::world::World;
 use yoke_core::member::MemberId;
 use yoke_core::operator::{Command, CommandOutcome, LEAST_STEP};
+use yoke_core::record::Record;
 use yoke_core::view::RoleView;
 
 /// Words that operators gave.
@@ -86,13 +87,26 @@ impl World {
     }
 
     /// Nothing that was committed is known to those vouched for alone.
-    fn is_known_besides(&self, h: usize, vouched: &[usize]) -> bool {
-        let committed = self.oracles.newest_record.committed.as_ref();
-        (0..self.hosts.len())
+    fn is_known_besides(&mut self, h: usize, vouched: &[usize]) -> bool {
+        let known = (0..self.hosts.len())
             .filter(|other| *other != h && !vouched.contains(other))
             .filter_map(|other| Some(self.hosts[other].daemon.as_ref()?.node.view()))
             .filter(|view| view.role != RoleView::WithoutState)
-            .any(|view| view.record.map(|r| r.key) >= committed.map(|r| r.key))
+            .filter_map(|view| view.record)
+            .max_by_key(|record| record.key);
+        let committed = self.oracles.newest_record.committed.as_ref();
+        let newest = known.as_ref().map(|r| r.key) >= committed.map(|r| r.key);
+        // An older record does no harm where each copy that it names, and that is left, holds everything.
+        newest || known.is_some_and(|record| self.are_whole(&record))
+    }
+
+    fn are_whole(&mut self, record: &Record) -> bool {
+        record.in_sync.iter().all(|copy| {
+            let dir = &mut self.hosts[usize::from(copy.member.0)].storage.directory;
+            dir.as_mut().is_none_or(|dir| {
+                !dir.is(copy.id) || first_missing(&self.oracles.lost_write.acked, dir).is_none()
+            })
+        })
     }
 
     /// What comes after these words in the command that a member's own text names.

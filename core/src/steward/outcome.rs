@@ -1,6 +1,7 @@
 //! What each outcome says, and what a step that did not work leaves open.
 
 use super::order::{CLONE_FAILED, FAILED, REFUSED};
+use super::promotion::unsettled;
 use super::proof::Proven;
 use super::{Steward, StewardReason};
 use crate::mutant;
@@ -283,7 +284,7 @@ impl Steward {
         let first = old.as_ref().is_none_or(|o| o.copy != stamp.copy);
         let struck = old
             .as_ref()
-            .and_then(|o| o.ordered)
+            .and_then(unsettled)
             .filter(|_| stamp.ordered.is_none());
         let joined = stamp.history.last().copied().filter(|last| {
             stamp.ordered == Some((last.term, last.n))

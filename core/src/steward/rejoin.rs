@@ -2,7 +2,7 @@
 
 use super::facts::{Cloned, Discard, Holding};
 use super::plan::{Next, Pace, Plan};
-use super::promotion::entered;
+use super::promotion::{entered, unsettled};
 use super::{Steward, StewardReason};
 use crate::member::MemberId;
 use crate::postgres::{Doors, Lsn, Timeline, Upstream, Want};
@@ -337,6 +337,8 @@ fn follower_of(stamp: &Stamp, record: &Record) -> Stamp {
         history: record.promotions.clone(),
         ordered: None,
         follows: record.copy_of(record.primary),
+        // An order that was seen done leaves with the history that it was of, or it would be looked for once more.
+        ordered: stamp.ordered.filter(|_| unsettled(stamp).is_some()),
         ..stamp.clone()
     }
 }

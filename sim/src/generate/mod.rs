@@ -1,50 +1,64 @@
-//! Makes a scenario of a seed: first the conditions of the run, then which kinds of faults it has at all, then each.
+//! Makes a scenario of a seed: first the cluster and the conditions of the run, then what goes wrong.
 
 pub(crate) mod bits;
 mod databases;
 mod losses;
 mod one;
 mod plot;
+mod profile;
 mod single;
+mod swarm;
 
-use crate::scenario::{Fault, Kind, Scenario};
+use crate::scenario::{Kind, Scenario};
 use bits::Bits;
-use one::{KINDS, one};
 use plot::plot;
+pub use profile::Profile;
 use single::single;
+use swarm::swarm;
 
 const SECOND: u64 = 1_000_000;
 
-/// The scenario of a seed.
+/// The scenario of a seed alone.
 pub fn scenario(seed: u64) -> Scenario {
+    scenario_in(Profile::Mix, seed)
+}
+
+/// The scenario of a seed in a profile.
+pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
     let mut bits = Bits::from_seed(seed);
     let mut s = Scenario::calm(seed);
     s.bare = seed.is_multiple_of(6);
-    match bits.within(0, 15) {
-        0..=3 => single(&mut bits, &mut s),
-        4..=6 => {
-            s.kind = Kind::Unbounded;
-            s.rates = (0..3)
-                .map(|_| bits.pick(&[200, 400, 700, 1000, 1500, 2500, 5000]))
-                .collect();
-            if bits.one_in(3) {
-                // A leader that believes in its lease for ever, among others that wait for nothing.
-                s.rates = vec![
-                    bits.within(200, 500),
-                    bits.within(1000, 5000),
-                    bits.within(1000, 5000),
-                ];
-            }
-            conditions(&mut bits, &mut s);
-            chaos(&mut bits, &mut s);
+    let drawn = bits.within(0, 15);
+    if profile == Profile::Mix && drawn < 4 {
+        single(&mut bits, &mut s);
+        s.rewinds = !bits.one_in(4);
+        return s;
+    }
+    cluster(&mut bits, &mut s);
+    let unbounded = match profile {
+        Profile::Mix => drawn < 7,
+        Profile::Chaos => drawn < 4,
+        Profile::Skew => drawn < 8,
+        _ => false,
+    };
+    clocks(&mut bits, &mut s, unbounded);
+    conditions(&mut bits, &mut s);
+    match profile {
+        Profile::Calm => s.failures = 0,
+        Profile::Lossy => {
+            s.network = (
+                bits.pick(&[20, 100, 300]),
+                bits.pick(&[0, 50, 300]),
+                bits.pick(&[2, 20, 100]),
+            );
         }
-        _ => {
-            s.rates = (0..3)
-                .map(|_| bits.pick(&[900, 950, 1000, 1000, 1050, 1100]))
-                .collect();
-            conditions(&mut bits, &mut s);
-            chaos(&mut bits, &mut s);
-        }
+        _ => {}
+    }
+    let written = matches!(profile, Profile::Mix) && bits.one_in(3);
+    if written && s.members.len() <= 5 && s.members[1] {
+        plot(&mut bits, &mut s);
+    } else {
+        swarm(&mut bits, &mut s, profile.classes());
     }
     s.rewinds = !bits.one_in(4);
     if !matches!(s.kind, Kind::Single(_)) && bits.one_in(5) {
@@ -53,14 +67,45 @@ pub fn scenario(seed: u64) -> Scenario {
     s
 }
 
-fn conditions(bits: &mut Bits, s: &mut Scenario) {
-    if bits.one_in(8) {
-        s.members = vec![true, true, true];
-    } else if bits.one_in(12) {
-        s.members = vec![true, true, bits.one_in(2), false, false];
-        let more = [bits.pick(&s.rates), bits.pick(&s.rates)];
-        s.rates.extend(more);
+/// Three to seven members, one to five of them with data.
+fn cluster(bits: &mut Bits, s: &mut Scenario) {
+    let size = bits.pick(&[3, 3, 3, 3, 3, 3, 4, 5, 5, 7]);
+    let data = match size {
+        3 => bits.pick(&[2, 2, 2, 2, 3, 1]),
+        _ => bits.pick(&[2, 2, 3, 4, 5, 1]).min(size),
+    };
+    s.members = (0..size).map(|member| member < data).collect();
+    if data > 1 && bits.one_in(3) {
+        // A witness among them, anywhere but in the first place: that is the configured primary's.
+        let to = bits.within(1, size as u64 - 1) as usize;
+        s.members.swap(data - 1, to);
     }
+}
+
+fn clocks(bits: &mut Bits, s: &mut Scenario, unbounded: bool) {
+    let count = s.members.len();
+    if !unbounded {
+        s.rates = (0..count)
+            .map(|_| bits.pick(&[900, 950, 1000, 1000, 1050, 1100]))
+            .collect();
+        return;
+    }
+    s.kind = Kind::Unbounded;
+    s.rates = (0..count)
+        .map(|_| bits.pick(&[200, 400, 700, 1000, 1500, 2500, 5000]))
+        .collect();
+    if bits.one_in(3) {
+        // A leader that believes in its lease for ever, among others that wait for nothing.
+        s.rates = (0..count)
+            .map(|h| match h {
+                0 => bits.within(200, 500),
+                _ => bits.within(1000, 5000),
+            })
+            .collect();
+    }
+}
+
+fn conditions(bits: &mut Bits, s: &mut Scenario) {
     s.decision_timeout = bits.pick(&[2, 3, 5]) * SECOND;
     s.sync_timeout = s.decision_timeout * 2 / 5;
     s.health_timeout = s.decision_timeout * 3 / 5;
@@ -84,48 +129,4 @@ fn conditions(bits: &mut Bits, s: &mut Scenario) {
         (SECOND, 10 * SECOND),
     ]);
     s.failures = bits.pick(&[0, 0, 2, 10]);
-}
-
-fn chaos(bits: &mut Bits, s: &mut Scenario) {
-    if bits.one_in(3) {
-        plot(bits, s);
-        return;
-    }
-    // Swarm: each run has only some kinds of faults.
-    let kinds: Vec<u64> = {
-        let on = bits.within(1, 5);
-        (0..on).map(|_| bits.within(0, KINDS)).collect()
-    };
-    let count = bits.within(1, 9);
-    let mut at = 0;
-    for _ in 0..count {
-        at += if bits.one_in(3) {
-            bits.time(10_000, 2 * s.decision_timeout)
-        } else {
-            bits.time(500_000, 3 * s.decision_timeout)
-        };
-        let kind = bits.pick(&kinds);
-        let what = one(bits, s, kind);
-        s.faults.push(Fault {
-            at,
-            early: false,
-            what,
-        });
-    }
-    s.heal_after = at + bits.time(SECOND, 3 * s.decision_timeout);
-    if bits.one_in(10) {
-        for _ in 0..bits.within(1, 2) {
-            let early_at = bits.time(100_000, 2 * s.decision_timeout);
-            let kind = bits.within(0, KINDS);
-            let what = one(bits, s, kind);
-            s.faults.insert(
-                0,
-                Fault {
-                    at: early_at,
-                    early: true,
-                    what,
-                },
-            );
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use super::SECOND;
 use super::bits::Bits;
 use super::losses::losses;
-use super::one::{KINDS, one, trigger};
+use super::one::{Class, come, trigger};
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
 
 /// The members' places in a calm cluster.
@@ -100,13 +100,8 @@ pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) {
     }
     for _ in 0..bits.within(0, 3) {
         let noise = bits.within(0, end);
-        let kind = bits.within(0, KINDS);
-        let what = one(bits, s, kind);
-        s.faults.push(Fault {
-            at: noise,
-            early: false,
-            what,
-        });
+        let class = bits.pick(&Class::ALL);
+        come(bits, s, class, noise);
     }
     s.faults.sort_by_key(|fault| fault.at);
     s.heal_after = end + bits.time(SECOND, 2 * d);

@@ -21,7 +21,7 @@ impl World {
             .filter(|h| {
                 let host = &self.hosts[*h];
                 // A guard that did not run for a while needs a moment.
-                let excused = host.paused(now) || host.excused_until > now;
+                let excused = host.paused(now) || host.excused_until > now || self.guard_paused(*h);
                 !excused && host.server.as_ref().is_some_and(|s| s.serving && !s.killed)
             })
             .collect();

@@ -7,6 +7,7 @@ use crate::postgres::instance::DbEv;
 use crate::postgres::rewind::Fate;
 use crate::postgres::server::{Phase, Server};
 use crate::postgres::wal::continues;
+use crate::scenario::Trigger;
 use crate::trouble::Trouble;
 use crate::world::World;
 use yoke_core::guard::GuardEvent;
@@ -44,6 +45,10 @@ impl World {
             )
         });
         self.digest.note((h, &order));
+        self.guard_moment(h, |armed| match armed {
+            Trigger::Begun(left) => Some(left),
+            _ => None,
+        });
         let mut exec = Exec {
             order,
             run,
@@ -95,6 +100,12 @@ impl World {
                 .choices
                 .skewed(About::StepTime, h, 0, (200, 8_000), 10, (20_000, 200_000)),
         };
+        let (most, until) = self.hosts[h].late_steps;
+        let late = match until > self.now {
+            true => self.choices.within(About::StepLate, h, 0, 0, most),
+            false => 0,
+        };
+        let time = time + late;
         let (guard, number) = (self.hosts[h].guard_runs, exec.order.number);
         self.hosts[h].execs.push(exec);
         self.after(time, Ev::Exec { h, guard, number });
@@ -135,6 +146,10 @@ impl World {
         };
         self.say(h, || {
             format!("step {number} ends: {}", outcome_in_words(&outcome))
+        });
+        self.guard_moment(h, |armed| match armed {
+            Trigger::Done(left) => Some(left),
+            _ => None,
         });
         let run = exec
             .run
