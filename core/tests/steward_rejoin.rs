@@ -451,3 +451,22 @@ fn r15_an_order_that_was_dropped_for_anothers_history_is_not_found_again() {
     assert_eq!(world.status.history, record.promotions);
     assert!(!world.trace().contains("by (4,1)"), "{}", world.trace());
 }
+
+/// R15: its promotion was stamped, and then another was elected before it was carried out.
+#[test]
+fn r15_an_order_that_was_never_carried_out_is_not_found_in_anothers_history() {
+    let (mut world, record) = world();
+    let mut dir = stamped(B, 2);
+    dir.end = Lsn(700);
+    world.dir = Some(dir);
+    let own = fake::record(4, B, &[copy(A, 1), copy(B, 2)], vec![]);
+    // No permission: the guard refuses.
+    world.want(4, Some(&own), primary(Gate::Closed, Doors::Closed));
+    world.until("orders it", |w| w.count("promote") > 0);
+    world.want(5, Some(&record), of(A, false));
+    world.until("streams", World::streams);
+    world.postmaster_dies();
+    world.until("is down", |w| !w.streams());
+    world.until("streams again", World::streams);
+    assert_eq!(world.status.history, record.promotions);
+}
