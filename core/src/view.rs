@@ -49,6 +49,8 @@ pub struct Glance<'a> {
     pub committed: Option<RecordKey>,
     /// Its database.
     pub postgres: &'a PgStatus,
+    /// Of a leader: the copies that it is growing towards `in_sync` (R9).
+    pub growing: &'a [Copy],
 }
 
 /// What a member is in its term.

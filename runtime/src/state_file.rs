@@ -210,7 +210,15 @@ impl StatusDir {
             .take((HEADER + codec::MAX_BYTES + 1) as u64)
             .read_to_end(&mut bytes)
             .map_err(io_error(&path))?;
-        let state = match unwrap(&bytes) {
+        Self::judge(path, &bytes, members)
+    }
+
+    /// What the bytes of the state's file are.
+    ///
+    /// # Errors
+    /// They are not of this cluster, of this version, or of yoke's at all.
+    pub fn judge(path: PathBuf, bytes: &[u8], members: &[String]) -> Result<Found, StateError> {
+        let state = match unwrap(bytes) {
             Ok(state) => state,
             Err(Flaw::Torn(what)) => return Ok(Found::Torn(what)),
             Err(Flaw::Version(found)) => return Err(StateError::Version { path, found }),
@@ -286,14 +294,18 @@ fn is_same_file(a: &File, b: &File) -> bool {
 
 /// The file's bytes.
 fn wrap(state: &HardState) -> Result<Vec<u8>, CodecError> {
-    let payload = codec::encode(state)?;
+    Ok(seal(&codec::encode(state)?))
+}
+
+/// The file's bytes around an encoded state.
+pub fn seal(payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
-    bytes.extend_from_slice(&payload);
-    Ok(bytes)
+    bytes.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
 }
 
 /// Why bytes are no state.

@@ -54,20 +54,16 @@ pub(crate) enum About {
 const KINDS: usize = About::Trouble as usize + 1;
 const PLACES: usize = 8;
 
-/// Where the bits come from.
-#[derive(Clone, Debug)]
-enum Source {
-    /// A hash of the seed and the choice's name.
-    Seed(u64),
-    /// Bytes, for a fuzzer: a choice takes the next eight; after the end, zeros.
-    Bytes { bytes: Vec<u8>, next: usize },
-}
+/// By so many groups can choices be made anew.
+pub(crate) const GROUPS: usize = 1 << 10;
 
-/// The one source of choices of a run.
+/// The one source of choices of a run: a hash of the seed and the choice's name.
 #[derive(Clone, Debug)]
 pub(crate) struct Choices {
-    source: Source,
+    seed: u64,
     counts: Vec<u64>,
+    /// By group: 0, or with what its choices are made anew. Empty: none is.
+    anew: Vec<u8>,
     /// Whether rare long times happen.
     pub(crate) tails: bool,
 }
@@ -81,38 +77,36 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 }
 
 impl Choices {
-    /// Choices by hash of a seed.
+    /// The choices of a seed.
     pub(crate) fn from_seed(seed: u64) -> Self {
         Choices {
-            source: Source::Seed(mix(seed, 0x594F_4B45)),
+            seed: mix(seed, 0x594F_4B45),
             counts: vec![0; KINDS * PLACES * PLACES],
+            anew: vec![],
             tails: true,
         }
     }
 
-    /// Choices from a fuzzer's bytes.
-    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
-        Choices {
-            source: Source::Bytes { bytes, next: 0 },
-            counts: vec![0; KINDS * PLACES * PLACES],
-            tails: true,
+    /// The choices of a seed, but for those of some groups: a fuzzer changes few at a time, and leaves the rest as it was.
+    pub(crate) fn with_anew(seed: u64, groups: &[(usize, u8)]) -> Self {
+        let mut choices = Choices::from_seed(seed);
+        if !groups.is_empty() {
+            choices.anew = vec![0; GROUPS];
         }
+        for (group, value) in groups {
+            choices.anew[group % GROUPS] = *value;
+        }
+        choices
     }
 
     /// The next 64 bits of this choice.
     pub(crate) fn bits(&mut self, about: About, a: usize, b: usize) -> u64 {
         let name = (about as usize * PLACES + a % PLACES) * PLACES + b % PLACES;
         self.counts[name] += 1;
-        match &mut self.source {
-            Source::Seed(seed) => mix(mix(*seed, name as u64), self.counts[name]),
-            Source::Bytes { bytes, next } => {
-                let mut word = [0; 8];
-                for byte in &mut word {
-                    *byte = bytes.get(*next).copied().unwrap_or(0);
-                    *next += 1;
-                }
-                u64::from_le_bytes(word)
-            }
+        let bits = mix(mix(self.seed, name as u64), self.counts[name]);
+        match self.anew.get((bits >> 54) as usize) {
+            None | Some(0) => bits,
+            Some(value) => mix(bits, u64::from(*value)),
         }
     }
 

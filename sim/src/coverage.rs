@@ -58,6 +58,8 @@ pub struct Coverage {
     pub left_to_operators: u64,
     /// How often each kind of fault came, and each aimed one struck.
     pub happened: BTreeMap<&'static str, u64>,
+    /// Networks on which L promises writes, and the longest time without one on them.
+    pub promised: (u64, u64),
     last_primary: Option<usize>,
     acked_lone: u8,
     acked_in_sync: u8,
@@ -94,6 +96,11 @@ impl Coverage {
         *of = (of.0 + 1, of.1 + gap, of.2.max(gap));
     }
 
+    /// The longest gap of a kind of single fault.
+    pub fn gap_of(&self, single: Single) -> u64 {
+        self.gaps[single as usize].2
+    }
+
     pub(crate) fn healed(&mut self, served: u64, in_sync: u64) {
         self.served_again = (1, served, served);
         self.in_sync_again = (1, in_sync, in_sync);
@@ -122,6 +129,8 @@ impl Coverage {
         self.vouched += run.vouched;
         self.adopted += run.adopted;
         self.left_to_operators += run.left_to_operators;
+        self.promised.0 += run.promised.0;
+        self.promised.1 = self.promised.1.max(run.promised.1);
         self.two_primaries += u64::from((run.acked_lone | run.acked_in_sync).count_ones() > 1);
         self.two_lone += u64::from(run.acked_lone.count_ones() > 1);
         self.two_in_sync += u64::from(run.acked_in_sync.count_ones() > 1);

@@ -28,6 +28,7 @@ pub(crate) enum Inner {
 impl World {
     /// The daemon's task takes something in, if it runs.
     pub(crate) fn daemon_gets(&mut self, h: usize, input: Input) {
+        self.observe_input(h, &input);
         let now = self.now;
         let host = &mut self.hosts[h];
         let Some(daemon) = &mut host.daemon else {
@@ -51,10 +52,14 @@ impl World {
                 }
                 inner
             }
-            Input::Received(from, message) => vec![Inner::Node(Event::Received {
-                from: MemberId(from as u8),
-                message: *message,
-            })],
+            Input::Received(from, message) => {
+                let now = host.clock.at(now);
+                self.oracles.specification.hears(h, from, &message, now);
+                vec![Inner::Node(Event::Received {
+                    from: MemberId(from as u8),
+                    message: *message,
+                })]
+            }
             Input::Persisted(seq) => {
                 if matches!(host.armed, Some((Trigger::Persisted, ..))) {
                     self.armed_strikes(h);
@@ -123,6 +128,7 @@ impl World {
         self.queue.set(Alarm::Daemon(h), at);
         let view = daemon.node.glance();
         self.note_daemon(&daemon, &view, due);
+        self.observe_view(h, &view);
         if alive {
             self.on_view(h, &view);
         }
@@ -210,10 +216,14 @@ impl World {
                     });
                     queue.push_back(Inner::Steward(StewardEvent::Target(target)));
                 }
-                Action::Guard(permission) => self.tells_guard(h, ToGuard::Permission(permission)),
+                Action::Guard(permission) => {
+                    self.check_gives(h, permission);
+                    self.tells_guard(h, ToGuard::Permission(permission));
+                }
                 Action::Reply { request, outcome } => self.on_reply(h, request, &outcome),
                 Action::Explain(reason) => {
                     self.say(h, || format!("node: {reason}"));
+                    self.observe_node(h, &reason);
                     match &reason {
                         Reason::Forgot { .. } => {
                             self.on_loss_noticed(h, &reason.to_string());
@@ -277,7 +287,10 @@ impl World {
                     }
                     queue.push_back(Inner::Node(Event::Postgres(status)));
                 }
-                StewardAction::Explain(reason) => self.say(h, || format!("steward: {reason}")),
+                StewardAction::Explain(reason) => {
+                    self.say(h, || format!("steward: {reason}"));
+                    self.observe_steward(h, &reason);
+                }
             }
             if !self.survives_action(h, moments) {
                 return false;
@@ -291,6 +304,7 @@ impl World {
         let Some((trigger, blow, time)) = self.hosts[h].armed.take() else {
             return;
         };
+        self.observe_struck(trigger, blow);
         if trigger != Trigger::Actions(0) {
             self.coverage.happened(trigger.word());
             self.say(h, || format!("FAULT at {trigger}: {blow} {time}"));
@@ -299,6 +313,7 @@ impl World {
     }
 
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
+        self.observe_state(h, &state);
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());
             format!(

@@ -178,9 +178,17 @@ impl World {
             }
         }
         match ev {
-            Ev::Fault(number) => self.fault(number),
+            Ev::Fault(number) => {
+                self.fault(number);
+                self.look_for_trouble();
+                self.network_stands(number);
+            }
             Ev::Image(number) => self.take_images(number),
-            Ev::Heal => self.heal(),
+            Ev::Heal => {
+                self.look_for_trouble();
+                self.check_standing();
+                self.heal();
+            }
             Ev::BootHost { h } if self.is_kept_off(h) => self.after(100_000, Ev::BootHost { h }),
             Ev::BootHost { h } => self.host_boots(h),
             Ev::Restart { h } => {

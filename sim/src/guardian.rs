@@ -22,6 +22,7 @@ impl World {
         let event = match what {
             ToGuard::Permission(permission) => {
                 self.say(h, || format!("guard: permission {permission}"));
+                self.oracles.specification.takes(h, permission);
                 GuardEvent::Permission(permission)
             }
             ToGuard::Order(order) => GuardEvent::Order(order),
@@ -92,7 +93,10 @@ impl World {
                     self.tells_daemon(h, Input::Outcome { number, outcome })
                 }
                 GuardAction::View(view) => self.tells_daemon(h, Input::Guard(view)),
-                GuardAction::Explain(reason) => self.say(h, || format!("guard: {reason}")),
+                GuardAction::Explain(reason) => {
+                    self.say(h, || format!("guard: {reason}"));
+                    self.observe_guard(h, &reason);
+                }
             }
         }
         let Some(guard) = &self.hosts[h].guard else {

@@ -160,6 +160,7 @@ impl World {
             self.after(50_000, Ev::StartDaemon { h });
             return;
         }
+        self.look_for_trouble();
         if self.hosts[h].guard.is_none() {
             let nonce = self.choices.bits(About::Nonce, h, 1);
             let host = &mut self.hosts[h];
@@ -175,6 +176,7 @@ impl World {
         let boot = Boot { now, nonce, guard };
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
+        self.oracles.specification.starts(h, now, state.as_ref());
         host.daemon = Some(Box::new(Daemon {
             node: Node::new(host.config.clone(), state, boot.clone()),
             steward: Steward::new(host.config.clone(), boot),
@@ -185,6 +187,7 @@ impl World {
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
         self.say(h, || format!("daemon: starts, run {runs}"));
+        self.observe_daemon_starts(h);
         self.digest.note(("daemon", h, runs));
         self.daemon_handles(h, vec![]);
     }
@@ -194,6 +197,7 @@ impl World {
         if self.hosts[h].daemon.take().is_none() {
             return;
         }
+        self.observe_daemon_dies(h);
         let lands = self.choices.chance(About::StateLands, h, 0, 500);
         let full = self.hosts[h].disk.full_until > self.now;
         self.hosts[h].disk.crash(lands && !full);
@@ -203,6 +207,7 @@ impl World {
         self.queue.set(Alarm::Daemon(h), None);
         self.say(h, || "daemon: ends".into());
         self.digest.note(("daemon ends", h));
+        self.look_for_trouble();
     }
 
     /// The host loses power: what was not synced is lost.
@@ -210,8 +215,10 @@ impl World {
         if !self.hosts[h].up {
             return;
         }
+        self.observe_host_dies(h);
         self.daemon_dies(h);
         self.say(h, || "host: DOWN".into());
+        self.oracles.specification.guard_ends(h);
         // A quick step's rename may have reached the disk.
         for exec in std::mem::take(&mut self.hosts[h].execs) {
             if self.choices.chance(About::StepLands, h, 2, 500) {
@@ -239,10 +246,12 @@ impl World {
         if self.hosts[h].guard.take().is_none() {
             return;
         }
+        self.observe_guard_dies(h);
         self.hosts[h].guard_paused_until = 0;
         self.hosts[h].guard_backlog.clear();
         self.queue.set(Alarm::Guard(h), None);
         self.say(h, || "guard: ends".into());
+        self.oracles.specification.guard_ends(h);
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);
         for exec in std::mem::take(&mut self.hosts[h].execs) {

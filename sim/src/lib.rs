@@ -15,6 +15,9 @@
 //! cargo run --release -p sim -- --seed 7 --shrink           the smallest scenario that breaks the same promise
 //! cargo run --release -p sim -- --bench                     how fast it is
 //! cargo run --release -p sim -- pairs                       one failover, one hand-over: every action x every fault
+//! cargo run --release -p sim -- --seeds 0..2000 --require-probes   fails if a situation was never come by
+//! cargo run --release -p sim -- --seed 7 --probe LeaseLost --shrink   the fewest faults that come by this one
+//! cargo run --release -p sim -- study --svg study.svg       failovers and unavailability a year, by decision_timeout
 //! cargo run --release -p sim --features mutants -- mutants --seeds 0..2000
 //! ```
 //! What was found once is kept in `sim/scenarios/` and run by the tests.
@@ -54,20 +57,25 @@ mod guardian;
 mod host;
 mod loss;
 mod many;
+pub mod matrix;
 mod network;
 mod operator;
 mod oracle;
 mod page;
 pub mod pairs;
 mod postgres;
+mod probe;
 mod queue;
 mod record;
 mod run;
 pub mod scenario;
 mod shrink;
+mod situation;
 mod states;
 mod step;
 pub mod story;
+pub mod study;
+mod tape;
 mod trace;
 mod trouble;
 mod twin;
@@ -78,12 +86,15 @@ pub use coverage::Coverage;
 pub use generate::{Profile, scenario as scenario_of, scenario_in};
 pub use many::{run_many, run_scenarios, run_until};
 pub use page::page;
+pub use probe::{Probe, Reached, Tally, fewest_faults};
 pub use record::{compare, record};
-pub use run::{How, Report, Session, catch_panics, run, run_bytes};
+pub use run::{How, Report, Session, catch_panics, run};
 pub use scenario::Scenario;
 pub use shrink::{Shrunk, shrink};
+pub use situation::Situations;
 pub use step::debug;
 pub use story::Story;
+pub use tape::Tape;
 pub use trouble::Trouble;
 pub use twin::run_twice;
 pub use world::Violation;

@@ -109,6 +109,7 @@ impl World {
         self.losses.struck.insert(h, true);
         self.coverage.losses += 1;
         if state {
+            self.oracles.specification.forgets(h);
             self.forgets(h);
             // Of a torn file it is known that there was one.
             let was = self.hosts[h].disk.durable.is_some() && image.is_none();
@@ -145,6 +146,7 @@ impl World {
                 None => {}
             }
         }
+        self.check_vanished();
         self.after(down, Ev::BootHost { h });
         if matches!(what, What::RestoreUnheard(..)) {
             self.starts_twice_unheard(h, down);

@@ -2,11 +2,15 @@
 
 mod bench;
 mod failure;
+mod gaps;
+mod learned;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod networks;
 mod one;
 mod pairs_table;
 mod progress;
+mod reached;
 mod seeds;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +48,12 @@ struct Cli {
     /// Make the failing scenario as small as it gets, and write it.
     #[arg(long, conflicts_with = "seeds", value_name = "FILE", num_args = 0..=1, default_missing_value = "shrunk.scenario")]
     shrink: Option<PathBuf>,
+    /// With --shrink: the fewest faults with which the run still comes by this situation.
+    #[arg(long, requires = "shrink", value_parser = reached::by_name, value_name = "SITUATION")]
+    probe: Option<sim::Probe>,
+    /// Fail unless every situation was come by, by these seeds or by a scenario in this folder.
+    #[arg(long, requires = "seeds", value_name = "FOLDER", num_args = 0..=1, default_missing_value = "sim/scenarios")]
+    require_probes: Option<PathBuf>,
     /// Write the digest of each step.
     #[arg(long, conflicts_with = "seeds", value_name = "FILE")]
     record: Option<PathBuf>,
@@ -74,9 +84,22 @@ struct Cli {
 enum Command {
     /// Disturb one failover and one hand-over after every action of every member by every kind of fault.
     Pairs,
+    /// Failovers and unavailability a simulated year, against `decision_timeout`.
+    Study {
+        /// Write the curves as a picture.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        /// How often each length of each fault is played.
+        #[arg(long, default_value_t = 6)]
+        samples: u64,
+    },
     /// Run every deliberate bug, and see that an oracle finds it.
     #[cfg(feature = "mutants")]
     Mutants,
+    /// Run single faults in calm conditions, and print how long writes stop.
+    Gaps,
+    /// Run every network of three hosts, and see that L keeps its word.
+    Matrix,
 }
 
 fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -106,8 +129,16 @@ fn main() -> ExitCode {
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
     }
-    if let Some(Command::Pairs) = cli.command {
-        return pairs_table::run(jobs, how).unwrap_or_else(said);
+    if let Some(Command::Study { svg, samples }) = &cli.command {
+        return learned::run(svg.as_deref(), *samples, jobs);
+    }
+    match cli.command {
+        Some(Command::Pairs) => return pairs_table::run(jobs, how).unwrap_or_else(said),
+        Some(Command::Gaps) => return gaps::run(cli.seeds.unwrap_or(0..2000), jobs, how),
+        Some(Command::Matrix) => {
+            return networks::run(jobs, how).unwrap_or_else(said);
+        }
+        _ => {}
     }
     let seeds = cli.seeds.clone();
     let done = match seeds {

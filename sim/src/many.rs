@@ -19,19 +19,22 @@ pub fn run_until(
     jobs: usize,
     how: How,
     stop: &AtomicBool,
-    each: impl FnMut(u64, Report),
+    mut each: impl FnMut(u64, Report),
 ) {
-    run_scenarios(seeds, crate::generate::scenario, jobs, how, stop, each);
+    let of = |seed| Some(crate::generate::scenario(seed));
+    run_scenarios(seeds, of, jobs, how, stop, |seed, _, report| {
+        each(seed, report);
+    });
 }
 
-/// The same with the scenarios of a function.
+/// The same with the scenarios of a function; where it makes none, that number is left out.
 pub fn run_scenarios(
     seeds: std::ops::Range<u64>,
-    of: impl Fn(u64) -> Scenario + Sync,
+    of: impl Fn(u64) -> Option<Scenario> + Sync,
     jobs: usize,
     how: How,
     stop: &AtomicBool,
-    mut each: impl FnMut(u64, Report),
+    mut each: impl FnMut(u64, &Scenario, Report),
 ) {
     // A thread takes the next block of seeds; blocks are joined in order, so that nothing depends on the threads.
     const BLOCK: u64 = 16;
@@ -50,13 +53,15 @@ pub fn run_scenarios(
                         if stop.load(Ordering::Relaxed) {
                             return;
                         }
-                        let scenario = of(seed);
-                        let report = if seed.is_multiple_of(TWICE) {
-                            twin::run_twice(&scenario, how)
-                        } else {
-                            run(&scenario, how)
-                        };
-                        if sender.send((seed, report)).is_err() {
+                        let done = of(seed).map(|scenario| {
+                            let report = if seed.is_multiple_of(TWICE) {
+                                twin::run_twice(&scenario, how)
+                            } else {
+                                run(&scenario, how)
+                            };
+                            (scenario, report)
+                        });
+                        if sender.send((seed, done)).is_err() {
                             return;
                         }
                     }
@@ -66,16 +71,21 @@ pub fn run_scenarios(
         drop(sender);
         let mut early = std::collections::BTreeMap::new();
         let mut due = seeds.start;
-        for (seed, report) in receiver {
-            early.insert(seed, report);
-            while let Some(report) = early.remove(&due) {
-                each(due, report);
+        let mut hand_over = |seed, done| {
+            if let Some((scenario, report)) = done {
+                each(seed, &scenario, report);
+            }
+        };
+        for (seed, done) in receiver {
+            early.insert(seed, done);
+            while let Some(done) = early.remove(&due) {
+                hand_over(due, done);
                 due += 1;
             }
         }
         // It was stopped: what was done beyond a gap counts all the same.
-        for (seed, report) in early {
-            each(seed, report);
+        for (seed, done) in early {
+            hand_over(seed, done);
         }
     });
 }

@@ -104,6 +104,12 @@ impl Network {
         self.resets[from][to]
     }
 
+    /// From when on both directions between two daemons pass, and without being held back.
+    pub(crate) fn daemons_linked_at(&self, a: usize, b: usize) -> u64 {
+        let way = |a: usize, b: usize| self.daemons[a][b].max(self.hold[a][b]);
+        way(a, b).max(way(b, a))
+    }
+
     /// Whether both directions between two databases pass.
     pub(crate) fn databases_linked(&self, a: usize, b: usize, now: u64) -> bool {
         self.databases[a][b] <= now && self.databases[b][a] <= now
@@ -113,6 +119,8 @@ impl Network {
 impl World {
     /// A daemon sends a message.
     pub(crate) fn send(&mut self, from: usize, to: usize, message: Message) {
+        self.check_says(from, to, &message);
+        self.observe_sent(from, &message);
         let now = self.now;
         let (loss, double, late) = self.scenario.network;
         let extra = if now < self.net.loss.1 {

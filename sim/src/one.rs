@@ -2,6 +2,7 @@
 
 use crate::Cli;
 use crate::failure::{self, Name};
+use crate::reached;
 use sim::{Coverage, How, Scenario};
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, stdin, stdout};
@@ -50,6 +51,11 @@ pub(crate) fn run(cli: &Cli, how: How) -> Result<ExitCode, String> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+    }
+    if let (Some(file), Some(probe)) = (&cli.shrink, cli.probe) {
+        reached::write(&scenario, probe, file)?;
+        println!("{} is written", file.display());
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(file) = &cli.shrink {
         return shrink(&scenario, &name, how, file);

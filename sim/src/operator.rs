@@ -51,6 +51,7 @@ impl World {
         self.trace.say(now, None, || format!("FAULT {what}"));
         self.coverage.happened(what.word());
         self.stirred_at = now;
+        self.observe_fault(what);
         match what {
             What::Daemon(target, trigger, down) => {
                 let h = self.meets(target);
@@ -256,6 +257,7 @@ impl World {
             Blow::Tear => self.tears(h, time),
             Blow::Guard => self.guard_dies(h),
             Blow::Database => {
+                self.is_in_trouble(h);
                 if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
                     self.on_dead(h, run);
                     let gone = self.choices.within(About::GoneTime, h, 1, 5_000, 100_000);

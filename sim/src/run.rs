@@ -2,6 +2,7 @@
 
 use crate::choices::Choices;
 use crate::coverage::Coverage;
+use crate::probe::Reached;
 use crate::scenario::Scenario;
 use crate::story::Story;
 use crate::world::{Violation, World};
@@ -19,6 +20,8 @@ pub struct Report {
     pub violation: Option<Violation>,
     /// What it went through.
     pub coverage: Coverage,
+    /// The situations that it came by.
+    pub reached: Reached,
     /// How many events.
     pub events: u64,
     /// How long it took, in microseconds of simulated time.
@@ -66,11 +69,6 @@ pub fn run(scenario: &Scenario, how: How) -> Report {
     Session::begin(scenario, how).run()
 }
 
-/// The same, where a fuzzer's bytes make the small choices.
-pub fn run_bytes(scenario: &Scenario, bytes: Vec<u8>, how: How) -> Report {
-    Session::with(scenario, Choices::from_bytes(bytes), how).run()
-}
-
 /// A run that goes on step by step.
 pub struct Session {
     pub(crate) world: World,
@@ -83,7 +81,7 @@ impl Session {
         Session::with(scenario, Choices::from_seed(scenario.choices), how)
     }
 
-    fn with(scenario: &Scenario, choices: Choices, how: How) -> Session {
+    pub(crate) fn with(scenario: &Scenario, choices: Choices, how: How) -> Session {
         let mutate = |config: &mut Config| {
             #[cfg(feature = "mutants")]
             {
@@ -146,6 +144,7 @@ impl Session {
             digest: world.digest.finish(),
             violation: world.violation,
             coverage: world.coverage,
+            reached: world.observer.reached,
             events: world.events,
             length: world.now,
             core_steps: world.core_steps,

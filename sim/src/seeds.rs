@@ -3,7 +3,8 @@
 use crate::Cli;
 use crate::failure::{self, Name};
 use crate::progress::{Progress, stop_at_ctrl_c};
-use sim::{Coverage, How};
+use crate::reached;
+use sim::{Coverage, How, Tally};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -19,12 +20,14 @@ pub(crate) fn run(
     let stop = stop_at_ctrl_c()?;
     let mut progress = Progress::new(seeds.end.saturating_sub(seeds.start));
     let mut coverage = Coverage::default();
+    let mut tally = Tally::new();
     let (mut done, mut events, mut length, mut failures) = (0, 0, 0, vec![]);
     let mut digests = BTreeMap::new();
     let mut same = vec![];
-    let of = |seed| sim::scenario_in(cli.profile, seed);
-    sim::run_scenarios(seeds.clone(), of, jobs, how, &stop, |seed, report| {
+    let of = |seed| Some(sim::scenario_in(cli.profile, seed));
+    sim::run_scenarios(seeds.clone(), of, jobs, how, &stop, |seed, _, report| {
         coverage.add(&report.coverage);
+        tally.add(seed, report.reached);
         done += 1;
         events += report.events;
         length += report.length;
@@ -56,11 +59,21 @@ pub(crate) fn run(
         u128::from(events) * 1000 / millis
     );
     print!("{coverage}");
+    if let Some(folder) = &cli.require_probes {
+        failures.extend(reached::scenarios(folder, &mut tally)?);
+    }
+    println!("{tally}");
     for (one, other) in &same {
         println!("seeds {one} and {other} have the same digest");
     }
     let Some((first, violation)) = failures.first() else {
         println!("no promise was broken");
+        let missed = tally.missed();
+        if cli.require_probes.is_some() && !missed.is_empty() {
+            let names: Vec<&str> = missed.iter().map(|probe| probe.name()).collect();
+            println!("never come by: {}", names.join(", "));
+            return Ok(ExitCode::FAILURE);
+        }
         let stopped = stop.load(Ordering::Relaxed);
         return Ok(match same.is_empty() {
             true if stopped => ExitCode::from(130),

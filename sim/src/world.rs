@@ -11,6 +11,7 @@ use crate::loss::Losses;
 use crate::network::Network;
 use crate::oracle::Oracles;
 use crate::postgres::directory::{DataDir, Storage};
+use crate::probe::Observer;
 use crate::queue::{Next, Queue};
 use crate::scenario::{Kind, Scenario};
 use crate::trace::Trace;
@@ -53,6 +54,7 @@ pub(crate) struct World {
     pub(crate) digest: Digest,
     pub(crate) trace: Trace,
     pub(crate) coverage: Coverage,
+    pub(crate) observer: Observer,
     pub(crate) losses: Losses,
     pub(crate) words: Words,
     pub(crate) violation: Option<Violation>,
@@ -86,7 +88,7 @@ impl World {
         mutate: &dyn Fn(&mut Config),
     ) -> Self {
         let trace = Trace::new(story, &scenario.members);
-        choices.tails = !matches!(scenario.kind, Kind::Single(_));
+        choices.tails = !matches!(scenario.kind, Kind::Single(_) | Kind::Network);
         let members: Arc<[Member]> = scenario
             .members
             .iter()
@@ -145,6 +147,7 @@ impl World {
             digest: Digest::new(),
             trace,
             coverage: Coverage::default(),
+            observer: Observer::new(members.len()),
             losses: Losses::default(),
             words: Words::default(),
             violation: None,
@@ -196,7 +199,7 @@ impl World {
         for client in 0..self.clients.len() {
             self.after(1_000_000, Ev::Client { client, session: 0 });
         }
-        if matches!(self.scenario.kind, Kind::Single(_)) {
+        if matches!(self.scenario.kind, Kind::Single(_) | Kind::Network) {
             self.after(1_000_000, Ev::Probe);
         }
         for (number, fault) in self.scenario.faults.clone().into_iter().enumerate() {

@@ -99,11 +99,16 @@ impl Node {
             self.campaign = None;
             return;
         };
+        if self.now < at {
+            // Also one under way: the leader that it should replace was heard again, and was promised to keep still (R5).
+            self.campaign = None;
+            return;
+        }
         if self.campaign.is_some() {
             self.ask_for_votes();
             return;
         }
-        if self.now < at || self.now < self.retry_at {
+        if self.now < self.retry_at {
             return;
         }
         let (Some(copy), Some(_)) = (self.own_copy_id(), &self.state) else {

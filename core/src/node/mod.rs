@@ -259,6 +259,7 @@ impl Node {
             record: self.record(),
             committed: self.committed,
             postgres: &self.pg,
+            growing: self.leader.as_deref().map_or(&[], |l| &l.growing),
         }
     }
 

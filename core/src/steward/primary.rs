@@ -21,8 +21,10 @@ impl Steward {
         doors: Doors,
     ) -> Plan {
         let run = &self.facts.run;
-        // The health write; the first one also says where the recovery ended (R18).
-        let due = self.config.heartbeat().times(2);
+        // The health write; the first one also says where the recovery ended (R18). However long D is, several fit into
+        // `health_timeout`: else a healthy primary would give way (R19).
+        let patience = self.config.health_timeout.part(1, 4);
+        let due = self.config.heartbeat().times(2).min(patience);
         if run.nudged_at.is_none_or(|at| now >= at + due) {
             return Plan::step(Step::Nudge).in_passing();
         }

@@ -105,6 +105,17 @@ impl Configuration {
         }
     }
 
+    /// Checks a file's bytes.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with them.
+    pub fn parse_bytes(path: &Path, bytes: &[u8]) -> Result<Self, ConfigError> {
+        match read::of(bytes) {
+            Ok(text) => Self::parse_as(path, &text),
+            Err(wrong) => Err(wrong.in_file(path)),
+        }
+    }
+
     /// Checks a file's text.
     ///
     /// # Errors

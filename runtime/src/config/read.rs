@@ -26,6 +26,14 @@ pub(super) fn text(path: &Path) -> Result<String, Wrong> {
             }
         ))
     })?;
+    of(&bytes)
+}
+
+/// The text that a file's bytes are.
+///
+/// # Errors
+/// They are too many, or no text: what was found, and what to do.
+pub(super) fn of(bytes: &[u8]) -> Result<String, Wrong> {
     if bytes.len() as u64 > LONGEST {
         return Err(missing(format!(
             "this is no configuration: it is longer than {} KiB",
@@ -33,7 +41,7 @@ pub(super) fn text(path: &Path) -> Result<String, Wrong> {
         )));
     }
     let line_of = |end: usize| 1 + bytes[..end].iter().filter(|b| **b == b'\n').count();
-    let text = match std::str::from_utf8(&bytes) {
+    let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(e) => {
             let place = e.valid_up_to();

@@ -1,7 +1,7 @@
 //! L: once faults have stopped, there is a primary that acknowledges, and then a second copy in sync. Where nothing but
 //! one fault happened, the longest gap between two acknowledgements has a bound, and the role moves only if it must.
 
-use crate::scenario::{Kind, Single};
+use crate::scenario::{Kind, Scenario, Single};
 use crate::world::World;
 
 /// What liveness needs to know.
@@ -26,6 +26,9 @@ impl World {
         if self.ready.is_none() {
             self.note_ready();
             return;
+        }
+        if self.heal_at.is_none() {
+            self.check_standing();
         }
         let liveness = &mut self.oracles.liveness;
         if let Some(last) = liveness.last
@@ -134,14 +137,7 @@ impl World {
     }
 
     fn check_single(&mut self, single: Single) {
-        let d = self.scenario.decision_timeout;
-        let second = 1_000_000;
-        let bound = match single {
-            Single::PrimaryHost => d * 102 / 100 + second,
-            Single::PrimaryDatabase | Single::HandOver => second,
-            Single::Witness | Single::Daemon => second / 2,
-            Single::Secondary => self.scenario.sync_timeout + second,
-        };
+        let bound = single.bound(&self.scenario);
         let (gap, at) = self.oracles.liveness.gap;
         self.coverage.gap(single, gap);
         if gap > bound {
@@ -160,6 +156,19 @@ impl World {
                 "liveness",
                 format!("{single}: the role moved {moves} times instead of {wanted}"),
             );
+        }
+    }
+}
+
+impl Single {
+    /// How long nothing may be acknowledged, in microseconds.
+    pub fn bound(self, scenario: &Scenario) -> u64 {
+        let second = 1_000_000;
+        match self {
+            Single::PrimaryHost => scenario.decision_timeout * 102 / 100 + second,
+            Single::PrimaryDatabase | Single::HandOver => second,
+            Single::Witness | Single::Daemon => second / 2,
+            Single::Secondary => scenario.sync_timeout + second,
         }
     }
 }

@@ -37,6 +37,7 @@ impl World {
     /// A database says COMMIT.
     pub(crate) fn on_acknowledged(&mut self, h: usize, write: u64, index: usize) {
         self.say(h, || format!("ACKNOWLEDGES w{write}"));
+        self.observe_acknowledged(h);
         self.digest.note((self.now, "ack", h, write));
         self.trace.acknowledged(self.now, h, write);
         self.oracles.lost_write.acked.push(Acked {
@@ -64,6 +65,7 @@ impl World {
                 format!("m{h}, primary of term {term}, acknowledges w{write}, which m{other}, primary of term {newest}, lacks"),
             );
         }
+        self.note_branch(h, term, write, index);
         self.check_gate(h, write, index);
         self.acknowledged_for_liveness();
     }
@@ -101,6 +103,7 @@ impl World {
         let by_hand = self.now < self.oracles.handing_over_until;
         self.coverage.promoted(h, by_hand);
         self.check_holds_all(h, term, "is promoted");
+        self.check_move(h);
         if self.hosts[h].server.as_ref().is_some_and(|s| !s.flag) {
             self.on_gate_opened(h);
         }
@@ -110,6 +113,7 @@ impl World {
     pub(crate) fn on_gate_opened(&mut self, h: usize) {
         let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
         self.check_holds_all(h, term, "opens its gate");
+        self.check_branches(h, term, "opens its gate");
     }
 
     /// Nothing acknowledged is missing in the last primary, nor in all databases together.
@@ -121,21 +125,6 @@ impl World {
             let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
             self.check_holds_all(h, term, "is the last primary");
         }
-        let vanished = self.oracles.lost_write.acked.iter().find(|a| {
-            !self.hosts.iter().any(|host| {
-                let storage = &host.storage;
-                storage
-                    .directory
-                    .iter()
-                    .chain(&storage.set_aside)
-                    .any(|dir| dir.wal.holds(a.write, a.index))
-            })
-        });
-        if let Some(lost) = vanished.copied() {
-            self.violated(
-                "lost_write",
-                format!("w{} is in no database any more", lost.write),
-            );
-        }
+        self.check_vanished();
     }
 }

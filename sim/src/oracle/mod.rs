@@ -3,13 +3,19 @@
 
 pub(crate) mod dirty_read;
 pub(crate) mod eligible;
+pub(crate) mod few_moves;
 pub(crate) mod gate;
 pub(crate) mod half_written;
+pub(crate) mod history;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;
 pub(crate) mod newest_record;
 pub(crate) mod one_leader;
+pub(crate) mod orders;
+pub(crate) mod specification;
+pub(crate) mod standing;
 pub(crate) mod two_primaries;
+pub(crate) mod vanished;
 
 use crate::world::World;
 use yoke_core::view::{Glance, RoleView};
@@ -21,18 +27,26 @@ pub(crate) struct Oracles {
     pub(crate) one_leader: one_leader::OneLeader,
     pub(crate) newest_record: newest_record::NewestRecord,
     pub(crate) liveness: liveness::Liveness,
+    pub(crate) specification: specification::Specification,
+    pub(crate) few_moves: few_moves::FewMoves,
+    pub(crate) branches: history::Branches,
+    pub(crate) standing: standing::Standing,
     /// An operator's hand-over may be under way until then.
     pub(crate) handing_over_until: u64,
 }
 
 impl Oracles {
     /// Nothing seen yet.
-    pub(crate) fn new(_members: usize) -> Self {
+    pub(crate) fn new(members: usize) -> Self {
         Oracles {
             lost_write: lost_write::LostWrite::default(),
             one_leader: one_leader::OneLeader::default(),
             newest_record: newest_record::NewestRecord::default(),
             liveness: liveness::Liveness::default(),
+            specification: specification::Specification::new(members),
+            few_moves: few_moves::FewMoves::new(members),
+            branches: history::Branches::default(),
+            standing: standing::Standing::default(),
             handing_over_until: 0,
         }
     }

@@ -12,6 +12,11 @@ pub(crate) struct OneLeader {
 }
 
 impl OneLeader {
+    /// Who led a term.
+    pub(crate) fn leader(&self, term: Term) -> Option<usize> {
+        self.leaders.get(&term).copied()
+    }
+
     /// The highest term that anybody led.
     pub(crate) fn highest(&self) -> Term {
         self.leaders

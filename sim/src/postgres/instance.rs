@@ -273,5 +273,6 @@ impl World {
             .within(About::CheckpointLag, h, 0, 500_000, 20_000_000);
         self.db_in(lag, h, run, DbEv::ControlFile);
         self.on_promoted(h);
+        self.observe_promoted(h);
     }
 }

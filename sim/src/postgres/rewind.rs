@@ -82,6 +82,7 @@ impl World {
         dir.stamp = None;
         dir.torn = !lies;
         host.execs[at].fate = if lies { Fate::Lies } else { Fate::Works };
+        self.check_vanished();
     }
 
     pub(crate) fn rewind_lands(&mut self, h: usize, exec: &Exec) -> Outcome {

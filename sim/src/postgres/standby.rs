@@ -368,6 +368,7 @@ impl World {
                 Wire::Start { from, previous },
             );
         }
+        self.check_vanished();
     }
 
     fn on_data(&mut self, h: usize, from: usize, conn: u64, mut entries: Vec<Entry>) {

@@ -49,6 +49,7 @@ impl World {
             Trigger::Begun(left) => Some(left),
             _ => None,
         });
+        self.check_order(h, &order);
         let mut exec = Exec {
             order,
             run,
@@ -187,14 +188,20 @@ impl World {
                 Some(dir) => dir.stamp = Some(stamp.clone()),
                 None => return failed("there is no directory"),
             },
-            Step::MarkRewriting => storage.rewriting = true,
+            Step::MarkRewriting => {
+                storage.rewriting = true;
+                self.check_vanished();
+            }
             Step::ClearMark => storage.rewriting = false,
             Step::SetAside(_) => {
                 if running {
                     return failed("a postmaster runs in it");
                 }
                 match storage.directory.take() {
-                    Some(dir) => storage.set_aside.push(dir),
+                    Some(dir) => {
+                        storage.set_aside.push(dir);
+                        self.check_vanished();
+                    }
                     None => return failed("there is no directory"),
                 }
             }

@@ -33,6 +33,7 @@ impl fmt::Display for Scenario {
         match self.kind {
             Kind::Chaos => writeln!(f, "kind chaos")?,
             Kind::Unbounded => writeln!(f, "kind unbounded")?,
+            Kind::Network => writeln!(f, "kind network")?,
             Kind::Single(single) => writeln!(f, "kind single {single}")?,
         }
         write!(f, "members")?;
@@ -108,6 +109,7 @@ impl Scenario {
                 self.kind = match kind.as_str() {
                     "chaos" => Kind::Chaos,
                     "unbounded" => Kind::Unbounded,
+                    "network" => Kind::Network,
                     "single" => Kind::Single(w.next()?),
                     _ => return Err(format!("unknown kind {kind:?}")),
                 };

@@ -53,6 +53,8 @@ pub enum Kind {
     Unbounded,
     /// One fault: S1, S2, L, and a bound on the longest gap between two acknowledgements.
     Single(Single),
+    /// The last fault leaves a network that stands until all heals: S1, S2, and L as it is worded for that network.
+    Network,
 }
 
 /// The one fault of a run.

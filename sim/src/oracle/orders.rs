@@ -1,0 +1,186 @@
+//! The specification's other half: what may be done to a database, and what its guard may be told. What is said is judged
+//! in [`super::specification`].
+
+use crate::oracle::specification::{Judged, must};
+use crate::world::World;
+use yoke_core::permission::{Lasts, Permission};
+use yoke_core::postgres::Doors;
+use yoke_core::record::Term;
+use yoke_core::step::{Order, Settings, Step};
+
+impl World {
+    /// A node gives its guard a permission.
+    pub(crate) fn check_gives(&mut self, h: usize, permission: Permission) {
+        // One that waited for a disk may leave after a later one that shortens: the guard ignores it.
+        let given = &mut self.oracles.specification.members[h].given;
+        if given.is_none_or(|old| (old.term, old.serial) < (permission.term, permission.serial)) {
+            *given = Some(permission);
+        }
+        if let Err(why) = self.judge_permission(h, permission) {
+            self.violated("specification", format!("m{h} gives {permission}: {why}"));
+        }
+    }
+
+    fn judge_permission(&self, h: usize, permission: Permission) -> Judged {
+        let config = &self.hosts[h].config;
+        let (now, majority) = (self.hosts[h].clock.at(self.now), config.majority());
+        let spec = &self.oracles.specification;
+        let lead = &spec.members[h].lead;
+        if permission.lasts == Lasts::Ended {
+            return Ok(());
+        }
+        must!(
+            lead.term == permission.term,
+            "R10: it does not lead that term"
+        );
+        if let Lasts::Until(end) = permission.lasts {
+            let lease = lead.heard_at(h, now, majority) + config.lease();
+            must!(
+                end <= lease,
+                "R10: what a majority acknowledged lasts until {lease}"
+            );
+            return Ok(());
+        }
+        let is_lone = |key| spec.records.get(&key).is_some_and(|r| r.is_lone());
+        let committed = lead.newest.is_some_and(|key| {
+            lead.is_committed(h, key, majority) || lead.before.is_some_and(is_lone)
+        });
+        must!(
+            committed && lead.newest.is_some_and(is_lone),
+            "R10: no lone record of its term is committed"
+        );
+        Ok(())
+    }
+
+    /// A guard begins a step.
+    pub(crate) fn check_order(&mut self, h: usize, order: &Order) {
+        if let Err(why) = self.judge_order(h, order) {
+            let (term, step) = (order.term, &order.step);
+            let what = format!("m{h} in term {term}: {step}: {why}");
+            self.violated("specification", what);
+        }
+        let newest = &mut self.oracles.specification.members[h].order;
+        *newest = (newest.0.max(order.term), order.number);
+    }
+
+    fn judge_order(&self, h: usize, order: &Order) -> Judged {
+        let (term, number) = self.oracles.specification.members[h].order;
+        let host = &self.hosts[h];
+        let storage = &host.storage;
+        let stops = matches!(order.step, Step::Stop(_));
+        must!(order.number > number, "R16: it came before {number}");
+        must!(
+            stops || order.term >= term,
+            "R16: an order of term {term} came before"
+        );
+        let busy = host.execs.iter().any(|e| !stops || !e.ending);
+        must!(!busy, "R16: another order is being carried out");
+        match &order.step {
+            Step::Promote => self.judge_promotion(h, order.term),
+            Step::WriteSettings(settings) => self.judge_settings(h, order.term, settings),
+            Step::MarkRewriting | Step::SetAside(_) | Step::Clone { .. } | Step::Rewind { .. } => {
+                self.judge_discard(h)
+            }
+            Step::Start => {
+                let directory = storage.directory.as_ref();
+                let stamped = directory.is_none_or(|dir| dir.stamp.is_some());
+                let noted = host.disk.durable.as_ref().is_some_and(|s| s.stamped);
+                must!(
+                    stamped || (h == 0 && !noted),
+                    "R20: its directory has no stamp"
+                );
+                must!(!storage.rewriting, "R11: its directory is being rewritten");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn judge_promotion(&self, h: usize, term: Term) -> Judged {
+        let host = &self.hosts[h];
+        let spec = &self.oracles.specification;
+        let (said, majority) = (&spec.members[h], host.config.majority());
+        let lead = &said.lead;
+        let own = lead.first.filter(|_| lead.term == term);
+        must!(
+            own.is_some_and(|key| lead.is_committed(h, key, majority)),
+            "R6: no record of its own term is committed"
+        );
+        let now = host.clock.at(self.now);
+        must!(
+            said.holds.is_some_and(|p| p.allows(term, now)),
+            "R10: the guard holds no permission for it"
+        );
+        let directory = host.storage.directory.as_ref();
+        let stamp = directory.and_then(|dir| dir.stamp.as_ref());
+        let ordered = stamp.and_then(|s| s.ordered);
+        must!(
+            ordered.is_some_and(|(of, _)| of == term),
+            "R6: the stamp does not name it"
+        );
+        let newest = lead.newest.and_then(|key| spec.records.get(&key));
+        let named = newest.and_then(|r| r.copy_of(host.config.me));
+        must!(
+            named.map(|copy| copy.id) == stamp.map(|s| s.copy),
+            "R4: the record does not name this copy"
+        );
+        let server = host.server.as_ref();
+        must!(
+            server.is_none_or(|s| s.read.doors == Doors::Closed),
+            "R18: the doors are open"
+        );
+        Ok(())
+    }
+
+    /// R7, R8: an open gate names every other copy of the committed record and of the one proposed.
+    fn judge_settings(&self, h: usize, term: Term, settings: &Settings) -> Judged {
+        let Some(names) = &settings.gate else {
+            return Ok(());
+        };
+        let host = &self.hosts[h];
+        let spec = &self.oracles.specification;
+        let (lead, majority) = (&spec.members[h].lead, host.config.majority());
+        let is_committed = |key| lead.is_committed(h, key, majority);
+        let own = lead.term == term && lead.first.is_some_and(is_committed);
+        if !own {
+            // Of a primary that was elected again, or resumed, the gate is left as found (R6).
+            let serves = host.server.as_ref().is_some_and(|s| s.serving);
+            must!(
+                serves,
+                "R6: the gate opens before a record of its own term is committed"
+            );
+            return Ok(());
+        }
+        let before = lead
+            .before
+            .filter(|_| !lead.newest.is_some_and(is_committed));
+        let keys = [lead.newest, before].into_iter().flatten();
+        for record in keys.filter_map(|key| spec.records.get(&key)) {
+            if let Some(copy) = record.others().find(|copy| !names.contains(copy)) {
+                return Err(format!(
+                    "R7: the gate leaves out {copy}, which {record} names"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// R11: what the newest committed record, or the newest one that the member knows, names is not discarded.
+    fn judge_discard(&self, h: usize) -> Judged {
+        let host = &self.hosts[h];
+        let storage = &host.storage;
+        let Some(dir) = storage.directory.as_ref().filter(|_| !storage.rewriting) else {
+            return Ok(());
+        };
+        let own = host.disk.durable.as_ref().and_then(|s| s.record.as_ref());
+        let committed = self.oracles.newest_record.committed.as_ref();
+        for record in own.into_iter().chain(committed) {
+            let copy = record.copy_of(host.config.me);
+            must!(
+                copy.is_none_or(|copy| !dir.is(copy.id)),
+                "R11: {record} names this copy"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,555 @@
+//! A small specification of the protocol (DESIGN.md, section 3) that runs beside the nodes: what each may say, in view of
+//! what it and the others said before and of what lies on its disk. It believes no node, only messages and disks, so that
+//! a wrong core cannot hide behind its own bookkeeping. What is done to databases is judged in [`super::orders`].
+//!
+//! A message counts from when it leaves, never from when it arrives: what a leader cannot know yet it may still be
+//! entitled to, so nothing right is called wrong.
+
+use crate::oracle::lost_write::first_missing;
+use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use yoke_core::member::MemberId;
+use yoke_core::message::{Body, Candidacy, Heartbeat, HeartbeatReply, Message, VoteReply};
+use yoke_core::permission::{Lasts, Permission};
+use yoke_core::record::{Copy, Record, RecordKey, Term};
+use yoke_core::{HardState, Instant};
+
+const MOST: usize = 8;
+/// So many heartbeats are remembered of a leader, and by who heard them.
+const REMEMBERED: usize = 64;
+/// So many requests for votes are remembered by who was asked.
+const ASKED: usize = 16;
+
+/// What was said so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Specification {
+    pub(crate) members: Vec<Said>,
+    /// By term and candidate: who voted, as bits.
+    granted: BTreeMap<Term, [u8; MOST]>,
+    /// Terms whose leader has released everybody.
+    released: BTreeSet<Term>,
+    /// What each key stands for.
+    pub(crate) records: BTreeMap<RecordKey, Arc<Record>>,
+}
+
+/// What one member said and heard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// The highest term in which it voted or promised.
+    term: Term,
+    /// Its newest vote.
+    vote: Option<(Term, usize)>,
+    /// The newest record that it said it holds.
+    told: Option<RecordKey>,
+    /// Whom it owes a promise: of which term, and until when on its clock.
+    promise: Option<(usize, Term, Instant)>,
+    /// Promises of this term and below are over: it has heard a release.
+    over: Term,
+    silent_until: Instant,
+    /// Requests for its vote: from whom, whether a pre-vote.
+    asked: VecDeque<(usize, bool, Candidacy)>,
+    /// Heartbeats: whose, of which term and round, when the first of them came, for how long a promise.
+    heard: VecDeque<(usize, Term, u64, Instant, u64)>,
+    /// With which record it asked for votes last.
+    stood_with: Option<Arc<Record>>,
+    pub(crate) lead: Lead,
+    /// It is done for good with leading this term and all below.
+    released: Term,
+    /// What it gave its guard, and what its guard has got.
+    pub(crate) given: Option<Permission>,
+    pub(crate) holds: Option<Permission>,
+    /// The newest order that its guard carried out.
+    pub(crate) order: (Term, u64),
+}
+
+/// A leadership, as the others could see it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lead {
+    pub(crate) term: Term,
+    /// The first record of the term, the newest one, and the one before that.
+    pub(crate) first: Option<RecordKey>,
+    pub(crate) newest: Option<RecordKey>,
+    pub(crate) before: Option<RecordKey>,
+    /// When each round was sent.
+    sent: VecDeque<(u64, Instant)>,
+    /// By member: when the newest heartbeat that it acknowledged was sent.
+    acked: [Instant; MOST],
+    /// By member: the newest record of the term that it accepted.
+    accepted: [Option<RecordKey>; MOST],
+}
+
+impl Lead {
+    /// Whether a majority, the leader `h` included, accepted this record or a later one of the term.
+    pub(crate) fn is_committed(&self, h: usize, key: RecordKey, majority: usize) -> bool {
+        let others = (0..MOST).filter(|m| *m != h && self.accepted[*m] >= Some(key));
+        self.newest >= Some(key) && 1 + others.count() >= majority
+    }
+
+    /// When the newest heartbeat that a majority has acknowledged was sent, if the leader itself did now.
+    pub(crate) fn heard_at(&self, h: usize, now: Instant, majority: usize) -> Instant {
+        let mut acked = self.acked;
+        acked[h] = now;
+        acked.sort_unstable_by(|a, b| b.cmp(a));
+        acked[majority - 1]
+    }
+}
+
+/// What is wrong with an action: the rule, and the facts.
+pub(crate) type Judged = Result<(), String>;
+
+/// Wrong, with the facts, unless the condition holds.
+macro_rules! must {
+    ($condition:expr, $($fact:tt)+) => { if !$condition { return Err(format!($($fact)+)); } };
+}
+pub(crate) use must;
+
+impl Specification {
+    /// Nothing said yet.
+    pub(crate) fn new(members: usize) -> Self {
+        Specification {
+            members: vec![Said::default(); members],
+            ..Specification::default()
+        }
+    }
+
+    /// Its state is lost or went back: what it said before binds it only by what the others tell it (R12).
+    pub(crate) fn forgets(&mut self, h: usize) {
+        self.members[h] = Said::default();
+    }
+
+    /// Its guard is gone, with all that it held.
+    pub(crate) fn guard_ends(&mut self, h: usize) {
+        let said = &mut self.members[h];
+        (said.holds, said.given, said.order) = (None, None, (Term(0), 0));
+    }
+
+    /// A guard has got a permission; an older one that comes late changes nothing (R10).
+    pub(crate) fn takes(&mut self, h: usize, new: Permission) {
+        let holds = &mut self.members[h].holds;
+        if holds.is_none_or(|old| (new.term, new.serial) > (old.term, old.serial)) {
+            *holds = Some(new);
+        }
+    }
+
+    /// A daemon starts: promises of the one before turn into silence (R5).
+    pub(crate) fn starts(&mut self, h: usize, now: Instant, state: Option<&HardState>) {
+        let said = &mut self.members[h];
+        said.promise = None;
+        said.asked.clear();
+        said.heard.clear();
+        let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
+        said.silent_until = silence.map_or(Instant(0), |silence| now + silence);
+    }
+
+    /// A message has come to a member that takes it in now.
+    pub(crate) fn hears(&mut self, h: usize, from: usize, m: &Message, now: Instant) {
+        let said = &mut self.members[h];
+        match &m.body {
+            Body::PreVote(c) | Body::Vote(c) => {
+                if said.asked.len() == ASKED {
+                    said.asked.pop_front();
+                }
+                let pre = matches!(m.body, Body::PreVote(_));
+                said.asked.push_back((from, pre, c.clone()));
+            }
+            Body::Heartbeat(beat) => {
+                let same = |(f, t, r, ..): &(usize, Term, u64, Instant, u64)| {
+                    (*f, *t, *r) == (from, m.term, beat.round)
+                };
+                let newest = said.heard.back();
+                let may_be_known =
+                    newest.is_none_or(|(f, _, r, ..)| *f != from || *r >= beat.round);
+                if may_be_known && said.heard.iter().any(same) {
+                    return;
+                }
+                if said.heard.len() == REMEMBERED {
+                    said.heard.pop_front();
+                }
+                let promise = beat.promise.0;
+                said.heard
+                    .push_back((from, m.term, beat.round, now, promise));
+            }
+            Body::Release { term, .. } => {
+                said.over = said.over.max(*term);
+                said.promise.take_if(|(_, of, _)| *of <= *term);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl World {
+    /// A node says something to another.
+    pub(crate) fn check_says(&mut self, h: usize, to: usize, m: &Message) {
+        if let Err(why) = self.judge_message(h, to, m) {
+            self.violated("specification", format!("m{h} to m{to}: {why}"));
+        }
+    }
+
+    fn judge_message(&mut self, h: usize, to: usize, m: &Message) -> Judged {
+        let disk = self.hosts[h].disk.durable.clone();
+        let state = disk.as_deref().filter(|s| !s.lost);
+        let held = state.and_then(|s| s.record.as_ref()).map(|r| r.key);
+        if let Some(presence) = m.presence {
+            let on_disk = state.is_some_and(|s| {
+                s.writes >= presence.writes && s.term >= m.term && held >= m.holds
+            });
+            must!(on_disk, "R1: its words rest on a state that is on no disk");
+        }
+        match (&m.body, state) {
+            (Body::VoteReply(r), Some(s)) if r.refusal.is_none() => self.grants(h, to, m, r, s)?,
+            (Body::HeartbeatReply(r), Some(s)) if r.promised => self.promises(h, to, m, r, s)?,
+            (Body::VoteReply(VoteReply { refusal: None, .. }), None)
+            | (Body::HeartbeatReply(HeartbeatReply { promised: true, .. }), None) => {
+                return Err("R12: it votes or promises without state".into());
+            }
+            (Body::PreVote(c) | Body::Vote(c), Some(s)) => self.stands(h, m, c, s)?,
+            (Body::Heartbeat(beat), Some(s)) => self.beats(h, m.term, beat, s)?,
+            (Body::PreVote(_) | Body::Vote(_) | Body::Heartbeat(_), None) => {
+                return Err("R12: it campaigns or leads without state".into());
+            }
+            (Body::Release { term, .. }, _) => self.releases(h, *term)?,
+            _ => {}
+        }
+        let said = &mut self.oracles.specification.members[h];
+        said.told = said.told.max(m.holds);
+        Ok(())
+    }
+
+    /// R10: its own primary is down before it votes for another or takes up another's record.
+    fn is_down(&self, h: usize) -> Judged {
+        let server = self.hosts[h].server.as_ref();
+        let serves = server.is_some_and(|s| s.serving && !s.killed);
+        must!(!serves, "R10: its own database still serves as primary");
+        Ok(())
+    }
+
+    /// R5: neither silent, nor bound by a promise to another than `but`.
+    fn is_free(&self, h: usize, but: usize) -> Judged {
+        let now = self.hosts[h].clock.at(self.now);
+        let said = &self.oracles.specification.members[h];
+        must!(
+            now >= said.silent_until,
+            "R5: it started too short a while ago"
+        );
+        if let Some((whom, term, until)) = said.promise {
+            must!(
+                whom == but || now >= until,
+                "R5: its promise to m{whom}, leader of term {term}, is not over"
+            );
+        }
+        Ok(())
+    }
+
+    fn votes(&mut self, h: usize, candidate: usize, term: Term, s: &HardState) -> Judged {
+        let on_disk =
+            s.term > term || (s.term == term && s.voted_for == Some(MemberId(candidate as u8)));
+        must!(on_disk, "R1: its vote in term {term} is on no disk");
+        let spec = &mut self.oracles.specification;
+        let said = &mut spec.members[h];
+        must!(
+            term >= said.term,
+            "R2: a vote in term {term}, after {}",
+            said.term
+        );
+        if let Some((of, whom)) = said.vote {
+            must!(
+                term > of || (term == of && whom == candidate),
+                "R2: a vote for m{candidate} in term {term}, after one for m{whom} in {of}"
+            );
+        }
+        said.term = term;
+        said.vote = Some((term, candidate));
+        spec.granted.entry(term).or_default()[candidate] |= 1 << h;
+        Ok(())
+    }
+
+    /// It votes, or would.
+    fn grants(&mut self, h: usize, to: usize, m: &Message, r: &VoteReply, s: &HardState) -> Judged {
+        self.is_down(h)?;
+        self.is_free(h, to)?;
+        let said = &self.oracles.specification.members[h];
+        let mut asked = said.asked.iter().rev();
+        let request = asked.find(|(from, pre, c)| (*from, *pre, c.round) == (to, r.pre, r.round));
+        if let Some((.., c)) = request {
+            let key = c.record.as_ref().map(|r| r.key);
+            let known = said.told.max(m.holds);
+            must!(
+                key >= known,
+                "R3: a vote for record {key:?}, knowing {known:?}"
+            );
+            must!(
+                is_named(to, c),
+                "R4: a vote for a copy that the request's record does not name"
+            );
+        }
+        if !r.pre {
+            self.votes(h, to, m.term, s)?;
+        }
+        Ok(())
+    }
+
+    /// It asks for votes.
+    fn stands(&mut self, h: usize, m: &Message, c: &Candidacy, s: &HardState) -> Judged {
+        self.is_free(h, h)?;
+        must!(
+            is_named(h, c),
+            "R4: it stands with a copy that its record does not name"
+        );
+        let (key, holds) = (c.record.as_ref().map(|r| r.key), m.holds);
+        must!(
+            key == holds,
+            "R3: it stands with record {key:?}, holding {holds:?}"
+        );
+        let storage = &self.hosts[h].storage;
+        let stamp = storage
+            .directory
+            .as_ref()
+            .and_then(|dir| dir.stamp.as_ref());
+        let has = !storage.rewriting && stamp.is_none_or(|stamp| stamp.copy == c.copy);
+        must!(
+            has,
+            "R4: it stands with a copy that it has not got, or discards"
+        );
+        self.oracles.specification.members[h].stood_with = c.record.clone();
+        if matches!(m.body, Body::Vote(_)) {
+            self.votes(h, h, m.term, s)?;
+        }
+        Ok(())
+    }
+
+    /// It acknowledges a heartbeat.
+    fn promises(
+        &mut self,
+        h: usize,
+        to: usize,
+        m: &Message,
+        r: &HeartbeatReply,
+        s: &HardState,
+    ) -> Judged {
+        self.is_down(h)?;
+        let term = m.term;
+        let spec = &mut self.oracles.specification;
+        let said = &mut spec.members[h];
+        must!(
+            term >= said.term,
+            "R2: a promise in term {term}, after {}",
+            said.term
+        );
+        said.term = term;
+        let mut heard = said.heard.iter().rev();
+        let same = |(f, t, round, ..): &&(usize, Term, u64, Instant, u64)| {
+            (*f, *t, *round) == (to, term, r.round)
+        };
+        if let Some((.., at, promise)) = heard.find(same) {
+            must!(
+                s.longest_promise.0 >= *promise,
+                "R1: its promise is on no disk"
+            );
+            let until = Instant(at.0 + promise);
+            let until = match said.promise {
+                Some((whom, _, older)) if whom == to => older.max(until),
+                _ => until,
+            };
+            if term > said.over {
+                said.promise = Some((to, term, until));
+            }
+        }
+        let lead = &mut spec.members[to].lead;
+        if let Some(key) = r.accepted {
+            must!(key.term == term, "R2: it accepts {key} in term {term}");
+            let held = s.record.as_ref();
+            must!(
+                held.is_some_and(|held| held.key >= key),
+                "R1: the record {key} that it accepts is on no disk"
+            );
+            let same = match (held.filter(|held| held.key == key), spec.records.get(&key)) {
+                (Some(held), Some(meant)) => Arc::ptr_eq(held, meant) || held == meant,
+                _ => true,
+            };
+            must!(same, "R6: it accepts another record by the key {key}");
+            if lead.term == term {
+                lead.accepted[h] = lead.accepted[h].max(Some(key));
+            }
+        }
+        let mut sent = lead.sent.iter().rev();
+        if lead.term == term
+            && let Some((_, at)) = sent.find(|(round, _)| *round == r.round)
+        {
+            lead.acked[h] = lead.acked[h].max(*at);
+        }
+        Ok(())
+    }
+
+    /// It leads.
+    fn beats(&mut self, h: usize, term: Term, beat: &Heartbeat, s: &HardState) -> Judged {
+        let now = self.hosts[h].clock.at(self.now);
+        let majority = self.hosts[h].config.majority();
+        let spec = &mut self.oracles.specification;
+        let said = &mut spec.members[h];
+        must!(
+            s.longest_promise >= beat.promise,
+            "R1: its own promise is on no disk"
+        );
+        must!(
+            term > said.released,
+            "R5: it leads term {term}, which it has released"
+        );
+        if said.lead.term != term {
+            must!(
+                term > said.lead.term,
+                "R2: it leads term {term}, after {}",
+                said.lead.term
+            );
+            let granted = spec.granted.get(&term);
+            let votes = granted.map_or(0, |votes| votes[h].count_ones());
+            must!(
+                votes as usize >= majority,
+                "R2: it leads term {term} by {votes} votes"
+            );
+            said.lead = Lead {
+                term,
+                ..Lead::default()
+            };
+        }
+        let sent = &mut said.lead.sent;
+        if sent.back().is_none_or(|(round, _)| *round != beat.round) {
+            if sent.len() == REMEMBERED {
+                sent.pop_front();
+            }
+            sent.push_back((beat.round, now));
+        }
+        if let Some(record) = &beat.record
+            && Some(record.key) != said.lead.newest
+        {
+            self.proposes(h, term, record, s)?;
+        }
+        let lead = &self.oracles.specification.members[h].lead;
+        if let Some(key) = beat.committed {
+            must!(
+                lead.is_committed(h, key, majority),
+                "R6: it calls {key} committed, which no majority has accepted"
+            );
+        }
+        Ok(())
+    }
+
+    /// It proposes a record for the first time.
+    fn proposes(&mut self, h: usize, term: Term, record: &Arc<Record>, s: &HardState) -> Judged {
+        let majority = self.hosts[h].config.majority();
+        let key = record.key;
+        let held = s.record.as_ref().map(|r| r.key);
+        must!(
+            held >= Some(key),
+            "R1: the record {key} that it proposes is on no disk"
+        );
+        must!(
+            key.term == term && usize::from(record.primary.0) == h,
+            "R6: it proposes {record} as leader of term {term}"
+        );
+        let spec = &mut self.oracles.specification;
+        let said = &spec.members[h];
+        let (newest, unbounded) = (said.lead.newest, Lasts::Unbounded);
+        // What is older than its newest was judged before.
+        if Some(key) < newest {
+            return Ok(());
+        }
+        let before = match newest {
+            Some(before) => {
+                must!(
+                    said.lead.is_committed(h, before, majority),
+                    "R6: it proposes {key} while {before} is not committed"
+                );
+                spec.records.get(&before).cloned()
+            }
+            None => said.stood_with.clone(),
+        };
+        if let Some(before) = &before {
+            must!(
+                newest.is_some() || before.in_sync == record.in_sync,
+                "R6: it takes over by {record}, which changes who is in sync"
+            );
+            must!(
+                !before.is_lone()
+                    || record.is_lone()
+                    || said.holds.is_none_or(|p| p.lasts != unbounded),
+                "R10: it proposes {record} while its guard waits for no lease"
+            );
+        }
+        let known = spec.records.entry(key).or_insert_with(|| record.clone());
+        must!(known == record, "R6: {record} has the key of {known}");
+        let lead = &mut spec.members[h].lead;
+        (lead.before, lead.newest) = (newest, Some(key));
+        lead.first.get_or_insert(key);
+        for copy in &record.in_sync {
+            if before.as_ref().is_some_and(|b| !b.names(*copy)) {
+                self.grows(h, *copy)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// R9: a copy that enters is named by the gate in force, and holds what was acknowledged.
+    fn grows(&mut self, h: usize, copy: Copy) -> Judged {
+        if let Some(server) = self.hosts[h].server.as_ref().filter(|s| s.writable()) {
+            must!(
+                server.flag,
+                "R9: {copy} enters while commits wait for nobody"
+            );
+            let past = server.walsenders.iter().any(|w| {
+                let names = w.names.as_ref();
+                w.streaming && w.priority > 0 && names.is_some_and(|n| !n.contains(&copy))
+            });
+            must!(
+                !past,
+                "R9: {copy} enters, and a walsender does not wait for it"
+            );
+        }
+        let acked = &self.oracles.lost_write.acked;
+        if let Some(dir) = &mut self.hosts[usize::from(copy.member.0)].storage.directory
+            && dir.is(copy.id)
+            && let Some(lost) = first_missing(acked, dir)
+        {
+            return Err(format!("R9: {copy} enters and lacks w{}", lost.write));
+        }
+        Ok(())
+    }
+
+    /// A term is released, by its leader or by who passes it on.
+    fn releases(&mut self, h: usize, term: Term) -> Judged {
+        let leader = self.oracles.one_leader.leader(term);
+        let spec = &mut self.oracles.specification;
+        if leader.is_some_and(|leader| leader != h) {
+            must!(
+                spec.released.contains(&term),
+                "R5: it passes on a release of term {term} that its leader never gave"
+            );
+            return Ok(());
+        }
+        spec.released.insert(term);
+        let said = &mut spec.members[h];
+        said.released = said.released.max(term);
+        let given = said.given;
+        let server = self.hosts[h].server.as_ref();
+        must!(
+            server.is_none_or(|s| !s.serving || s.killed || s.term > term),
+            "R5: it releases term {term} while its database serves"
+        );
+        let now = self.hosts[h].clock.at(self.now);
+        must!(
+            given.is_none_or(|p| p.term > term || p.is_over(now)),
+            "R5: it releases term {term} while its guard may let it serve"
+        );
+        Ok(())
+    }
+}
+
+/// R4: the request's record names the candidate's copy; before any record the configured primary stands.
+fn is_named(candidate: usize, c: &Candidacy) -> bool {
+    let member = MemberId(candidate as u8);
+    match &c.record {
+        Some(record) => record.names(Copy { member, id: c.copy }),
+        None => candidate == 0,
+    }
+}
