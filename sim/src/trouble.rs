@@ -118,6 +118,14 @@ impl World {
         self.hosts[h].troubles.0[trouble as usize] > self.now
     }
 
+    /// Until when it has one that keeps a running primary from letting anybody write.
+    pub(crate) fn troubled_primary_until(&self, h: usize) -> u64 {
+        let Troubles(until) = self.hosts[h].troubles;
+        let its = [Trouble::RefusedSettings, Trouble::LateGate, Trouble::Twin];
+        let until = its.into_iter().map(|trouble| until[trouble as usize]);
+        until.max().unwrap_or(0)
+    }
+
     /// All troubles of a host's database are over.
     pub(crate) fn troubles_end(&mut self, h: usize) {
         let now = self.now;

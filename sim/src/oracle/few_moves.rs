@@ -4,12 +4,15 @@
 
 use crate::scenario::Kind;
 use crate::world::World;
+use yoke_core::record::Term;
 
 /// The last trouble of each host as a primary.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FewMoves {
     /// Who was promoted last, and when.
     primary: Option<(usize, u64)>,
+    /// The newest term that promoted.
+    newest: Term,
     /// By host: until when it could not serve, at the last look.
     troubled_until: Vec<u64>,
 }
@@ -18,6 +21,7 @@ impl FewMoves {
     pub(crate) fn new(members: usize) -> Self {
         FewMoves {
             primary: None,
+            newest: Term(0),
             troubled_until: vec![0; members],
         }
     }
@@ -49,6 +53,9 @@ impl World {
             host.hung_until,
             host.stalled_until,
             host.disk.slow_until,
+            host.disk.full_until,
+            host.guard_paused_until,
+            self.troubled_primary_until(h),
             host.daemon.as_ref().map_or(now + 1, |d| d.paused_until),
             self.net.loss.1,
         ];
@@ -73,7 +80,13 @@ impl World {
     /// A promotion has ended.
     pub(crate) fn check_move(&mut self, h: usize) {
         self.look_for_trouble();
-        self.judge_move(h);
+        let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
+        let newest = &mut self.oracles.few_moves.newest;
+        // An order of a deposed leader that lands late moves nothing: its guard or its node ends it.
+        if term >= *newest {
+            *newest = term;
+            self.judge_move(h);
+        }
     }
 
     fn judge_move(&mut self, h: usize) {
