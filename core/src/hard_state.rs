@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::member::MemberId;
-use crate::message::{Reached, Sighting};
+use crate::message::{BEYOND, Reached, Sighting};
 use crate::record::{Record, RecordKey, Term};
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,17 @@ impl HardState {
     /// Nothing known, in a cluster of these members.
     pub fn empty(config: &Config) -> HardState {
         HardState::of(config.members.iter().map(|m| m.name.clone()).collect())
+    }
+
+    /// Whether a member of this cluster can have written it.
+    pub fn is_possible(&self) -> bool {
+        let count = self.members.len();
+        let record = self.record.as_deref();
+        self.voted_for
+            .is_none_or(|member| usize::from(member.0) < count)
+            && self.term.0.max(self.writes).max(self.adopted.0) < BEYOND
+            && record.is_none_or(|r| r.is_possible(count) && r.key.term <= self.term)
+            && self.sightings.len() <= count
     }
 
     /// What is left of a state that cannot be read: that there was one (R12).

@@ -70,6 +70,35 @@ pub struct Sighting {
     pub reached: Option<Reached>,
 }
 
+/// No count of terms, versions or writes comes this far: what says that it did is a lie, and would not be counted on from.
+pub const BEYOND: u64 = 1 << 62;
+
+impl Message {
+    /// Whether a member of a cluster of so many can have said it. A peer's lie may mislead, but it ends no daemon.
+    pub fn is_possible(&self, members: usize) -> bool {
+        let seen = self.seen.iter();
+        let sightings = match &self.body {
+            Body::Heartbeat(heartbeat) => heartbeat.sightings.as_slice(),
+            _ => &[],
+        };
+        let presences = seen.chain(sightings.iter().flatten()).map(|s| s.presence);
+        self.term.0 < BEYOND
+            && presences.chain(self.presence).all(|p| p.writes < BEYOND)
+            && self.record().is_none_or(|r| r.is_possible(members))
+    }
+
+    /// The record that it brings.
+    fn record(&self) -> Option<&Record> {
+        match &self.body {
+            Body::PreVote(candidacy) | Body::Vote(candidacy) => candidacy.record.as_deref(),
+            Body::VoteReply(reply) => reply.refusal.as_ref()?.record.as_deref(),
+            Body::Heartbeat(heartbeat) => heartbeat.record.as_deref(),
+            Body::Answer { record, .. } => record.as_deref(),
+            Body::HeartbeatReply(_) | Body::Release { .. } | Body::Ask { .. } => None,
+        }
+    }
+}
+
 /// What a message says.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Body {

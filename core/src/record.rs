@@ -1,6 +1,7 @@
 //! The one replicated value: who is primary, which copies are in sync, and the promotions that made the history.
 
 use crate::member::MemberId;
+use crate::message::BEYOND;
 use crate::postgres::{Lsn, SystemId, Timeline};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -68,6 +69,16 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether a cluster of so many members can hold it: it speaks of members that there are, and its primary's copy is in
+    /// sync. Anything else is a lie of a peer, or a file's.
+    pub fn is_possible(&self, members: usize) -> bool {
+        let is_member = |member: MemberId| usize::from(member.0) < members;
+        is_member(self.primary)
+            && self.key.term.0.max(self.key.version) < BEYOND
+            && self.in_sync.iter().all(|copy| is_member(copy.member))
+            && self.copy_of(self.primary).is_some()
+    }
+
     /// Whether this copy is in sync.
     pub fn names(&self, copy: Copy) -> bool {
         self.in_sync.contains(&copy)

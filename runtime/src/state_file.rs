@@ -348,7 +348,10 @@ fn unwrap(bytes: &[u8]) -> Result<HardState, Flaw> {
     if crc32fast::hash(payload) != checksum {
         return Err(Flaw::Torn("its checksum does not fit"));
     }
-    codec::decode(payload).map_err(|_| Flaw::Torn("its checksum fits, its contents do not"))
+    codec::decode(payload)
+        .ok()
+        .filter(HardState::is_possible)
+        .ok_or(Flaw::Torn("its checksum fits, its contents do not"))
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ mod daemon;
 mod digest;
 mod disk;
 mod event;
+pub mod exhaustive;
 mod generate;
 mod guardian;
 mod host;

@@ -1,6 +1,7 @@
 //! `cargo run -p sim -- --seed N`: runs seeds of the simulator and says what came of them.
 
 mod bench;
+mod exhaust;
 mod failure;
 mod gaps;
 mod learned;
@@ -82,6 +83,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Search small scopes exhaustively.
+    Exhaust(exhaust::Exhaust),
     /// Disturb one failover and one hand-over after every action of every member by every kind of fault.
     Pairs,
     /// Failovers and unavailability a simulated year, against `decision_timeout`.
@@ -125,6 +128,9 @@ fn main() -> ExitCode {
         trace: false,
         mutant,
     };
+    if let Some(Command::Exhaust(what)) = &cli.command {
+        return exhaust::run(what);
+    }
     #[cfg(feature = "mutants")]
     if let Some(Command::Mutants) = cli.command {
         return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);

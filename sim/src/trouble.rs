@@ -113,17 +113,14 @@ impl World {
         }
     }
 
+    /// Until when a host's database has any.
+    pub(crate) fn troubled_database(&self, h: usize) -> u64 {
+        self.hosts[h].troubles.0.into_iter().max().unwrap_or(0)
+    }
+
     /// Whether it has it now.
     pub(crate) fn is_troubled(&self, h: usize, trouble: Trouble) -> bool {
         self.hosts[h].troubles.0[trouble as usize] > self.now
-    }
-
-    /// Until when it has one that keeps a running primary from letting anybody write.
-    pub(crate) fn troubled_primary_until(&self, h: usize) -> u64 {
-        let Troubles(until) = self.hosts[h].troubles;
-        let its = [Trouble::RefusedSettings, Trouble::LateGate, Trouble::Twin];
-        let until = its.into_iter().map(|trouble| until[trouble as usize]);
-        until.max().unwrap_or(0)
     }
 
     /// All troubles of a host's database are over.

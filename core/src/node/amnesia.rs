@@ -34,6 +34,13 @@ impl Memory {
 }
 
 impl Node {
+    /// For the canonical form: no message carries the counts.
+    pub(super) fn memory_counts_nothing(&mut self) {
+        self.memory.start = 0;
+        self.memory.found = 0;
+        self.memory.told = 0;
+    }
+
     // What others are told, and what is learnt of them.
 
     /// What this member says of its memory. The count is on disk before the message leaves: the outbox sees to it.

@@ -40,6 +40,11 @@ impl Asking {
             answers: vec![None; members],
         }
     }
+
+    /// For the canonical form.
+    pub(super) fn instants(&mut self) -> impl Iterator<Item = &mut Instant> {
+        self.answers.iter_mut().flatten().map(|a| &mut a.at)
+    }
 }
 
 impl Node {

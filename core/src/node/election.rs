@@ -31,6 +31,22 @@ pub(super) struct Campaign {
     until: Instant,
 }
 
+impl Campaign {
+    /// For the canonical form: a vote's round is called by its term; false: it is a pre-vote. No note of a copy's end
+    /// travels that the candidacy's could be compared with.
+    pub(super) fn rename(&mut self, term: Term) -> bool {
+        self.round = term.0;
+        self.candidacy.round = term.0;
+        self.candidacy.end = crate::postgres::Lsn(0);
+        !self.pre
+    }
+
+    /// For the canonical form.
+    pub(super) fn instants(&mut self) -> [&mut Instant; 2] {
+        [&mut self.repeat_at, &mut self.until]
+    }
+}
+
 impl Node {
     // Asking for votes.
 

@@ -24,6 +24,13 @@ pub(super) struct Heard {
     follow: bool,
 }
 
+impl Heard {
+    /// For the canonical form: whatever heartbeat comes next counts as newer.
+    pub(super) fn forget_round(&mut self) {
+        self.round = 0;
+    }
+}
+
 impl Node {
     pub(super) fn hears_leader(&self) -> bool {
         self.heard

@@ -13,20 +13,20 @@ const NOTE_EVERY: Duration = Duration::secs(1);
 pub(super) struct Track {
     pub(super) copy: Copy,
     /// A position of the primary, and when it was there: who has flushed it was fresh at that time.
-    mark: (Lsn, Instant),
+    pub(super) mark: (Lsn, Instant),
     /// It had flushed all that the primary held at this time.
     pub(super) fresh_at: Instant,
     /// It streams without a break since then.
     pub(super) steady_since: Option<Instant>,
     /// What it has certainly flushed.
-    confirmed: Confirmed,
+    pub(super) confirmed: Confirmed,
 }
 
 /// Two positions that a copy has confirmed, each the end of a whole record, and since when: the newest, and the one before.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Confirmed {
-    newest: (Lsn, Instant),
-    settled: (Lsn, Instant),
+pub(super) struct Confirmed {
+    pub(super) newest: (Lsn, Instant),
+    pub(super) settled: (Lsn, Instant),
 }
 
 impl Node {

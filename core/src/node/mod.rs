@@ -6,6 +6,7 @@
 mod adopting;
 mod amnesia;
 mod asking;
+pub mod canonical;
 mod election;
 mod following;
 mod give_way;
@@ -218,6 +219,11 @@ impl Node {
         Some(due.max(Instant(self.now.0 + 1)))
     }
 
+    /// The settings that it was started with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// What an operator sees.
     pub fn view(&self) -> ClusterView {
         let leader = self.leader.as_deref();
@@ -265,6 +271,9 @@ impl Node {
 
     fn on_message(&mut self, from: MemberId, message: Message) {
         if from == self.config.me || usize::from(from.0) >= self.config.members.len() {
+            return;
+        }
+        if !message.is_possible(self.config.members.len()) {
             return;
         }
         self.last_from[usize::from(from.0)] = self.now;

@@ -20,6 +20,13 @@ pub(super) struct Leaving {
     next_release: Instant,
 }
 
+impl Leaving {
+    /// For the canonical form.
+    pub(super) fn instants(&mut self) -> [&mut Instant; 2] {
+        [&mut self.until, &mut self.next_release]
+    }
+}
+
 impl Node {
     /// Ends this term for good: the database is seen stopped and its permission gone (R5). It serves again only after
     /// winning a higher term, and does not campaign before another has led or `patience` has passed (R19).

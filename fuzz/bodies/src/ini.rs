@@ -56,7 +56,7 @@ fn values(config: &Configuration) -> String {
     )
 }
 
-/// An error has a line of the file, and says what stands there; one without a line says which key or section it is about.
+/// An error has a line of the file, and says what stands there or what the section lacks; one without a line says which key or section it is about.
 fn names_its_place(bytes: &[u8], line: Option<usize>, what: &str) {
     let Some(line) = line else {
         let known = keys::KEYS.iter().any(|key| what.contains(key.name));
@@ -75,9 +75,18 @@ fn names_its_place(bytes: &[u8], line: Option<usize>, what: &str) {
     let found = found.trim_start_matches('\u{feff}').trim();
     let key = found.split(['=', ']']).next().unwrap_or(found);
     let key = key.trim_start_matches('[').trim();
+    // Of what its section lacks, the section is named.
+    let above = text
+        .split('\n')
+        .take(line)
+        .map(|l| l.trim_start_matches('\u{feff}').trim());
+    let section = above
+        .filter(|l| l.starts_with('[') && l.ends_with(']'))
+        .last();
+    let named = section.is_some_and(|section| what.contains(section));
     let odd = what.contains("no UTF-8") || what.contains("control character");
     assert!(
-        odd || what.contains(key),
+        odd || named || what.contains(key),
         "line {line} is {found:?}, and it speaks of something else: {what}"
     );
 }

@@ -4,15 +4,13 @@
 
 use crate::scenario::Kind;
 use crate::world::World;
-use yoke_core::record::Term;
+use yoke_core::view::RoleView;
 
 /// The last trouble of each host as a primary.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FewMoves {
     /// Who was promoted last, and when.
     primary: Option<(usize, u64)>,
-    /// The newest term that promoted.
-    newest: Term,
     /// By host: until when it could not serve, at the last look.
     troubled_until: Vec<u64>,
 }
@@ -21,7 +19,6 @@ impl FewMoves {
     pub(crate) fn new(members: usize) -> Self {
         FewMoves {
             primary: None,
-            newest: Term(0),
             troubled_until: vec![0; members],
         }
     }
@@ -54,10 +51,13 @@ impl World {
             host.stalled_until,
             host.disk.slow_until,
             host.disk.full_until,
+            host.disk.tail.2,
             host.guard_paused_until,
-            self.troubled_primary_until(h),
+            host.late_steps.1,
+            self.troubled_database(h),
             host.daemon.as_ref().map_or(now + 1, |d| d.paused_until),
             self.net.loss.1,
+            self.net.tail.2,
         ];
         let until = own.into_iter().max().filter(|until| *until > now);
         // Everything that keeps each of the others from answering; a majority is there once enough are back.
@@ -67,7 +67,9 @@ impl World {
                 let peer = &self.hosts[other];
                 let away = peer.daemon.as_ref().map_or(now + 1, |d| d.paused_until);
                 let link = self.net.daemons_linked_at(h, other);
-                let busy = peer.paused_until.max(peer.disk.slow_until);
+                let disk = &peer.disk;
+                let disk = disk.slow_until.max(disk.full_until).max(disk.tail.2);
+                let busy = peer.paused_until.max(disk);
                 away.max(link).max(busy)
             })
             .collect();
@@ -79,14 +81,13 @@ impl World {
 
     /// A promotion has ended.
     pub(crate) fn check_move(&mut self, h: usize) {
-        self.look_for_trouble();
-        let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
-        let newest = &mut self.oracles.few_moves.newest;
-        // An order of a deposed leader that lands late moves nothing: its guard or its node ends it.
-        if term >= *newest {
-            *newest = term;
-            self.judge_move(h);
+        // One that lands when another leads moves nothing.
+        let daemon = self.hosts[h].daemon.as_ref();
+        if daemon.is_some_and(|d| d.node.glance().role != RoleView::Leader) {
+            return;
         }
+        self.look_for_trouble();
+        self.judge_move(h);
     }
 
     fn judge_move(&mut self, h: usize) {
