@@ -429,3 +429,44 @@ fn r6_what_was_never_entered_is_not_in_the_history() {
     assert_eq!(history.len(), 1);
     assert_eq!((history[0].start, history[0].term), (Lsn(700), Term(6)));
 }
+
+/// R15: a promotion of its own came as far as a history file and was then dropped for the primary's history. It is over:
+/// the primary's promotion, of the same number, is never taken for it at the next start.
+#[test]
+fn r15_an_order_that_was_dropped_for_anothers_history_is_not_found_again() {
+    let (mut world, record) = world();
+    let mut dir = stamped(B, 2);
+    dir.end = Lsn(700);
+    let ordered = dir.stamp.as_mut().unwrap();
+    ordered.history = History::from(vec![promotion(2, 900, 4, 1)]);
+    (ordered.ordered, ordered.ordered_on) = (Some((Term(4), 1)), Timeline(1));
+    world.dir = Some(dir);
+    world.want(5, Some(&record), of(A, false));
+    world.until("streams", World::streams);
+    world.postmaster_dies();
+    world.until("is down", |w| !w.streams());
+    world.until("streams again", World::streams);
+    let stamp = world.dir.as_ref().unwrap().stamp.as_ref().unwrap();
+    assert_eq!((&stamp.history, stamp.ordered), (&record.promotions, None));
+    assert_eq!(world.status.history, record.promotions);
+    assert!(!world.trace().contains("by (4,1)"), "{}", world.trace());
+}
+
+/// R15: its promotion was stamped, and then another was elected before it was carried out.
+#[test]
+fn r15_an_order_that_was_never_carried_out_is_not_found_in_anothers_history() {
+    let (mut world, record) = world();
+    let mut dir = stamped(B, 2);
+    dir.end = Lsn(700);
+    world.dir = Some(dir);
+    let own = fake::record(4, B, &[copy(A, 1), copy(B, 2)], vec![]);
+    // No permission: the guard refuses.
+    world.want(4, Some(&own), primary(Gate::Closed, Doors::Closed));
+    world.until("orders it", |w| w.count("promote") > 0);
+    world.want(5, Some(&record), of(A, false));
+    world.until("streams", World::streams);
+    world.postmaster_dies();
+    world.until("is down", |w| !w.streams());
+    world.until("streams again", World::streams);
+    assert_eq!(world.status.history, record.promotions);
+}

@@ -2,7 +2,7 @@
 
 use super::facts::{Cloned, Discard, Holding};
 use super::plan::{Next, Pace, Plan};
-use super::promotion::{entered, unsettled};
+use super::promotion::entered;
 use super::{Steward, StewardReason};
 use crate::member::MemberId;
 use crate::postgres::{Doors, Lsn, Timeline, Upstream, Want};
@@ -329,14 +329,16 @@ impl Steward {
     }
 }
 
-/// The stamp of a copy that follows the record's primary.
+/// The stamp of a copy that follows the record's primary. An order of its own is over, and leaves with its history: of
+/// what was carried out before this run the start has seen what came of it, and a run in which it was carried out is never
+/// made a standby again (R10). Kept, the primary's promotion of the same number would be taken for it at the next start
+/// (R15).
 fn follower_of(stamp: &Stamp, record: &Record) -> Stamp {
     Stamp {
         record: stamp.record.max(Some(record.key)),
         history: record.promotions.clone(),
         follows: record.copy_of(record.primary),
-        // An order that was seen done leaves with the history that it was of, or it would be looked for once more.
-        ordered: stamp.ordered.filter(|_| unsettled(stamp).is_some()),
+        ordered: None,
         ..stamp.clone()
     }
 }

@@ -10,6 +10,10 @@ use crate::trouble::Trouble;
 pub(crate) fn troubles(bits: &mut Bits, s: &mut Scenario) {
     let d = s.decision_timeout;
     let end = s.heal_after;
+    let data: Vec<Target> = (0..s.members.len())
+        .filter(|member| s.members[*member])
+        .map(Target::Member)
+        .collect();
     let mut add = |at: u64, what: What| {
         s.faults.push(Fault {
             at,
@@ -21,7 +25,7 @@ pub(crate) fn troubles(bits: &mut Bits, s: &mut Scenario) {
         let trouble = bits.pick(&Trouble::ALL);
         let at = bits.within(0, end);
         let time = bits.time(500_000, 6 * d);
-        let member = Target::Member(bits.within(0, 1) as usize);
+        let member = bits.pick(&data);
         match trouble {
             // After the primary is lost its data do not fit any more, and the other is promoted.
             Trouble::ShortRewind
@@ -32,7 +36,7 @@ pub(crate) fn troubles(bits: &mut Bits, s: &mut Scenario) {
             | Trouble::FailedPromotion
             | Trouble::FailedStart
             | Trouble::LongRecovery => {
-                for member in [member, Target::Member(bits.within(0, 1) as usize)] {
+                for member in [member, bits.pick(&data)] {
                     add(at, What::Trouble(member, trouble, time.max(d)));
                 }
                 let down = bits.time(SECOND, 2 * d);

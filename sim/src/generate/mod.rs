@@ -61,7 +61,7 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
         swarm(&mut bits, &mut s, profile.classes());
     }
     s.rewinds = !bits.one_in(4);
-    if !matches!(s.kind, Kind::Single(_)) && bits.one_in(5) {
+    if matches!(profile, Profile::Mix | Profile::Chaos) && bits.one_in(5) {
         databases::troubles(&mut bits, &mut s);
     }
     s
