@@ -136,7 +136,7 @@ pub enum Outcome {
     Ended,
     /// Of `Observe`: the server answers that it takes no questions now: it recovers, or it stops.
     NotNow {
-        /// The WAL file in the startup process's hands: while that changes, recovery goes on.
+        /// The WAL segment that recovery has in hand, or waits for: while that changes, it goes on. None: it has not begun.
         replays: Option<String>,
     },
 }

@@ -35,10 +35,6 @@ fn of(member: MemberId, may_discard: bool) -> Want {
     standby(Upstream::Member(member), may_discard)
 }
 
-fn stamp_of(world: &World) -> Stamp {
-    world.dir.clone().unwrap().stamp.unwrap()
-}
-
 #[test]
 fn r15_what_fits_follows_without_a_clone() {
     let (mut world, record) = world();

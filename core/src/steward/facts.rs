@@ -52,7 +52,7 @@ pub(super) struct RunFacts {
     pub(super) tried: Option<(u64, Instant)>,
     /// That attempt failed.
     pub(super) failing: bool,
-    /// The WAL file that a recovery has in hand, and since when: from the run's beginning, as far as it was watched.
+    /// The WAL segment that a recovery has in hand, and since when: from the run's beginning, as far as it was watched.
     pub(super) replays: (Option<String>, Instant),
     /// The newest step that changed something in the server: what was seen before it is old.
     pub(super) changed: u64,

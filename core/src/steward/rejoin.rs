@@ -11,8 +11,10 @@ use crate::rule;
 use crate::step::{DataDirectory, Directory, Leaving, Server, Stamp, Step};
 use crate::time::{Duration, Instant};
 
-/// A recovery that stays in one file of WAL for so long waits for what will not come.
+/// A recovery that stays in one segment of WAL for so long waits for what will not come.
 const NO_PROGRESS: Duration = Duration::secs(30);
+/// Before it has one in hand PostgreSQL syncs the whole directory, file by file.
+const NO_BEGIN: Duration = Duration::secs(1800);
 
 impl Steward {
     /// A running standby that is to follow this member's primary.
@@ -98,12 +100,18 @@ impl Steward {
     /// a standby of nobody waits for that for ever (research/postgres.md 2).
     pub(super) fn give_up_unready(&self, now: Instant) -> Option<Plan> {
         let (replays, since) = &self.facts.run.replays;
-        if !self.is_rewritten() || now.since(*since) <= NO_PROGRESS {
+        let (progress, patience) = match replays {
+            Some(segment) => (
+                format!("has come no further than segment {segment} for {NO_PROGRESS}"),
+                NO_PROGRESS,
+            ),
+            None => (format!("has not begun for {NO_BEGIN}"), NO_BEGIN),
+        };
+        if !self.is_rewritten() || now.since(*since) <= patience {
             return None;
         }
-        let at = replays.as_deref().unwrap_or("an unknown place");
         Some(self.give_up(format!(
-            "what was rewritten is not ready, and its recovery has come no further than {at} for {NO_PROGRESS}: WAL that it needs is not there"
+            "what was rewritten is not ready, and its recovery {progress}: WAL that it needs is not there"
         )))
     }
 

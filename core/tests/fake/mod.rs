@@ -113,6 +113,11 @@ pub struct Pg {
     pub streaming: bool,
 }
 
+/// What the data directory's stamp says.
+pub fn stamp_of(world: &World) -> Stamp {
+    world.dir.clone().unwrap().stamp.unwrap()
+}
+
 pub struct World {
     pub now: Instant,
     pub config: Config,

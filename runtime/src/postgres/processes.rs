@@ -153,11 +153,15 @@ pub fn replays(data: &Path) -> Option<String> {
     })
 }
 
-/// "postgres: startup recovering 000000010000000000000003", and nothing else.
+/// "postgres: startup recovering 000000010000000000000003", or "waiting for" where that is not there. Which segment it is,
+/// without the timeline: of one that is missing each timeline's file is looked for in turn.
 fn replayed(title: &str) -> Option<String> {
-    let (_, file) = title.split_once("startup recovering ")?;
-    let file: String = file.chars().take_while(char::is_ascii_hexdigit).collect();
-    (!file.is_empty()).then_some(file)
+    let (_, doing) = title.split_once("startup ")?;
+    let file = ["recovering ", "waiting for "]
+        .iter()
+        .find_map(|verb| doing.strip_prefix(verb))?;
+    let digits: String = file.chars().take_while(char::is_ascii_hexdigit).collect();
+    digits.get(8..).filter(|d| d.len() == 16).map(str::to_owned)
 }
 
 fn identity(directory: &std::fs::Metadata) -> Identity {
@@ -244,7 +248,10 @@ mod tests {
     #[test]
     fn a_title_tells_what_is_replayed() {
         let title = "postgres: c/data1: startup recovering 00000002000000000000000A\0\0";
-        assert_eq!(replayed(title).as_deref(), Some("00000002000000000000000A"));
+        assert_eq!(replayed(title).as_deref(), Some("000000000000000A"));
+        // As seen of 15, of a standby of nobody that lacks WAL.
+        let title = "postgres: startup waiting for 000000010000000000000003\0";
+        assert_eq!(replayed(title).as_deref(), Some("0000000000000003"));
         assert_eq!(replayed("postgres: startup \0"), None);
         assert_eq!(replayed("postgres: walreceiver streaming 0/3000060"), None);
     }

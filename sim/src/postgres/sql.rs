@@ -102,8 +102,13 @@ impl World {
             // What recovers goes on; what lacks WAL waits in the file in which it is.
             let waits = self.hosts[h].storage.directory.as_ref();
             let waits = waits.is_some_and(|dir| dir.lacks_wal);
-            let replays = (!waits).then(|| format!("the {}th second", now / 1_000_000));
-            return Outcome::NotNow { replays };
+            let replays = match waits {
+                true => "the last file".to_owned(),
+                false => format!("the {}th second", now / 1_000_000),
+            };
+            return Outcome::NotNow {
+                replays: Some(replays),
+            };
         }
         let Some((run, false)) = run.map(|run| (run, given_up)) else {
             return failed();
