@@ -7,7 +7,7 @@
 
 use crate::host::Daemon;
 use crate::world::World;
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use yoke_core::Instant;
 use yoke_core::view::Glance;
 
@@ -36,39 +36,46 @@ impl Digest {
     }
 }
 
-impl Hasher for Digest {
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// Makes a hasher of what takes in a word at a time by its `word`.
+macro_rules! hashes_words {
+    ($type:ty, $finish:expr) => {
+        impl std::hash::Hasher for $type {
+            fn finish(&self) -> u64 {
+                $finish(self)
+            }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.word(u64::from_le_bytes(word));
+            fn write(&mut self, bytes: &[u8]) {
+                for chunk in bytes.chunks(8) {
+                    let mut word = [0; 8];
+                    word[..chunk.len()].copy_from_slice(chunk);
+                    self.word(u64::from_le_bytes(word));
+                }
+            }
+
+            fn write_u8(&mut self, n: u8) {
+                self.word(u64::from(n));
+            }
+
+            fn write_u32(&mut self, n: u32) {
+                self.word(u64::from(n));
+            }
+
+            fn write_u64(&mut self, n: u64) {
+                self.word(n);
+            }
+
+            fn write_usize(&mut self, n: usize) {
+                self.word(n as u64);
+            }
+
+            fn write_isize(&mut self, n: isize) {
+                self.word(n as u64);
+            }
         }
-    }
-
-    fn write_u8(&mut self, n: u8) {
-        self.word(u64::from(n));
-    }
-
-    fn write_u32(&mut self, n: u32) {
-        self.word(u64::from(n));
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.word(n);
-    }
-
-    fn write_usize(&mut self, n: usize) {
-        self.word(n as u64);
-    }
-
-    fn write_isize(&mut self, n: isize) {
-        self.word(n as u64);
-    }
+    };
 }
+pub(crate) use hashes_words;
+hashes_words!(Digest, |digest: &Digest| digest.0);
 
 /// How often a daemon's whole state is taken in: as seldom as this keeps the digest cheap, and a difference that shows in
 /// nothing else is found a few steps late. [`crate::twin`] compares all of it at each step.

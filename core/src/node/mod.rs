@@ -20,6 +20,7 @@ mod noted;
 mod register;
 mod release;
 mod serving;
+mod shown;
 mod stays_out;
 mod vouching;
 
@@ -37,7 +38,6 @@ use crate::reason::Reason;
 use crate::record::{Copy, CopyId, Record, RecordKey, Term};
 use crate::rule;
 use crate::time::{Duration, Instant};
-use crate::view::{ClusterView, Glance, RoleView};
 use amnesia::Memory;
 use asking::{Answered, Asking};
 use election::{Campaign, Promise};
@@ -217,56 +217,6 @@ impl Node {
             None => self.campaign_due().unwrap_or(self.retry_at).min(latest),
         };
         Some(due.max(Instant(self.now.0 + 1)))
-    }
-
-    /// The settings that it was started with.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// What an operator sees.
-    pub fn view(&self) -> ClusterView {
-        let leader = self.leader.as_deref();
-        let glance = self.glance();
-        ClusterView {
-            me: glance.me,
-            role: glance.role,
-            term: glance.term,
-            leader: glance.leader,
-            record: glance.record.cloned(),
-            committed: glance.committed,
-            postgres: glance.postgres.clone(),
-            lease_left: leader.filter(|_| !self.needs_no_lease()).map(|l| {
-                l.lease_end(&self.config)
-                    .unwrap_or(self.now)
-                    .since(self.now)
-            }),
-            growing: leader.map_or_else(Vec::new, |l| l.growing.clone()),
-            stays_out: self.stays_out(),
-        }
-    }
-
-    /// The part of it that decides, at no cost.
-    pub fn glance(&self) -> Glance<'_> {
-        Glance {
-            me: self.config.me,
-            role: match (&self.state, &self.leader, &self.campaign) {
-                (None, ..) => RoleView::WithoutState,
-                (_, Some(_), _) => RoleView::Leader,
-                (_, _, Some(_)) => RoleView::Candidate,
-                _ => RoleView::Follower,
-            },
-            term: self.term(),
-            leader: match &self.leader {
-                Some(_) => Some(self.config.me),
-                None if self.hears_leader() => self.heard.as_ref().map(|h| h.leader),
-                None => None,
-            },
-            record: self.record(),
-            committed: self.committed,
-            postgres: &self.pg,
-            growing: self.leader.as_deref().map_or(&[], |l| &l.growing),
-        }
     }
 
     fn on_message(&mut self, from: MemberId, message: Message) {
@@ -471,6 +421,12 @@ impl Node {
             state.writes += u64::from(counts);
             state.noted = self.noted;
             state.sightings.clone_from(&self.sightings);
+            rule!(
+                self.config,
+                "R1",
+                state.is_possible(),
+                "a state that would be taken for a torn one when it is read again: {state:?}"
+            );
             self.noted_at = self.now;
             self.outbox.persist(state.clone());
         }

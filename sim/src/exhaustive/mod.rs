@@ -32,9 +32,12 @@
 //! sync holds what was acknowledged.
 
 mod database;
+mod databases;
 mod ghost;
+mod host;
 mod moves;
 mod packet;
+mod print;
 mod scope;
 pub mod scopes;
 mod world;

@@ -1,19 +1,21 @@
 //! Three members, each the real `Node` with a small database below it, and the messages between them.
 
-use super::database::{Database, Order, Server, first_history, first_permission};
+use super::database::{Database, Server, first_history, first_permission};
 use super::ghost::{Broken, Ghost, Judge};
+use super::host::Host;
 use super::packet::Packet;
+use super::print::Print;
 use super::scope::Scope;
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::sync::Arc;
 use yoke_core::member::{Member, MemberId, MemberKind};
 use yoke_core::message::{Body, VoteReply};
 use yoke_core::node::canonical::NOW;
 use yoke_core::permission::GuardView;
-use yoke_core::postgres::{PgStatus, PgTarget, SystemId};
+use yoke_core::postgres::SystemId;
 use yoke_core::reason::Reason;
 use yoke_core::record::{Copy, CopyId, Record, RecordKey, Term};
-use yoke_core::{Action, Boot, Config, Duration, Event, HardState, Instant, Message, Node};
+use yoke_core::{Action, Config, Duration, Event, HardState, Message};
 
 /// A jump beyond every deadline.
 pub(super) const LONG: Duration = Duration::secs(500);
@@ -21,27 +23,6 @@ pub(super) const LONG: Duration = Duration::secs(500);
 pub(super) const STEADY: Duration = Duration::millis(600);
 /// A jump within a lease and beyond `sync_timeout`.
 pub(super) const LAG: Duration = Duration::millis(1_500);
-
-/// One host.
-#[derive(Clone, Debug)]
-pub(super) struct Host {
-    pub(super) node: Node,
-    /// The state file.
-    pub(super) disk: Option<HardState>,
-    pub(super) guard: GuardView,
-    pub(super) database: Option<Database>,
-    pub(super) target: Option<Arc<PgTarget>>,
-    /// What the node was told of its database last.
-    told: Option<PgStatus>,
-    told_guard: GuardView,
-    /// State files lost: makes the nonces of its starts.
-    losses: u64,
-    pub(super) leads: bool,
-    now: Instant,
-    touched: bool,
-    print: u128,
-}
-
 /// Everything.
 #[derive(Clone, Debug)]
 pub(super) struct World {
@@ -55,8 +36,8 @@ pub(super) struct World {
     pub(super) losses: u8,
     pub(super) discards: u8,
     pub(super) broken: Option<Broken>,
-    scope: Arc<Scope>,
-    judge: Judge,
+    pub(super) scope: Arc<Scope>,
+    pub(super) judge: Judge,
 }
 
 fn config(scope: &Scope, me: MemberId, mutate: &dyn Fn(&mut Config)) -> Config {
@@ -190,13 +171,13 @@ impl World {
         &self.scope
     }
 
-    fn host(&mut self, h: usize) -> &mut Host {
+    pub(super) fn host(&mut self, h: usize) -> &mut Host {
         let host = Arc::make_mut(&mut self.hosts[h]);
         host.touched = true;
         host
     }
 
-    fn judge_lemma(&mut self, judged: Result<(), Broken>) {
+    pub(super) fn judge_lemma(&mut self, judged: Result<(), Broken>) {
         if let Err(broken) = judged
             && self.judge == Judge::All
             && self.broken.is_none()
@@ -384,180 +365,6 @@ impl World {
         self.drain(h);
     }
 
-    // What happens to a database.
-
-    fn database(&self, h: usize) -> Option<&Database> {
-        self.hosts[h].database.as_ref()
-    }
-
-    /// The copies that stream from this host's primary.
-    fn streaming(&self, h: usize) -> Vec<Copy> {
-        let Some(server) = self
-            .database(h)
-            .filter(|d| d.is_primary())
-            .and_then(|d| d.server.as_ref())
-        else {
-            return vec![];
-        };
-        let mut all: Vec<Copy> = self
-            .hosts
-            .iter()
-            .filter_map(|other| other.database.as_ref())
-            .filter(|db| db.follows() == Some(MemberId(h as u8)))
-            .filter_map(Database::named)
-            .filter(|copy| server.senders.iter().any(|(c, _)| c == copy))
-            .collect();
-        all.sort_unstable();
-        all
-    }
-
-    pub(super) fn next_order(&self, h: usize) -> Option<Order> {
-        let host = &self.hosts[h];
-        let order = host
-            .database
-            .as_ref()?
-            .next_order(host.target.as_deref()?, &host.guard)?;
-        match &order {
-            Order::Clone(from) => {
-                let whole = self
-                    .database(usize::from(from.0))
-                    .is_some_and(Database::is_primary);
-                whole.then_some(order)
-            }
-            Order::GiveUp if self.discards >= self.scope.discards => None,
-            _ => Some(order),
-        }
-    }
-
-    /// Whether it happens as soon as it may: what makes no primary, ends none, and drops nothing.
-    fn is_prompt(&self, h: usize, order: &Order) -> bool {
-        match order {
-            Order::Start | Order::Follow(_) => true,
-            Order::Stop => self.hosts[h].guard.serving.is_none(),
-            _ => false,
-        }
-    }
-
-    pub(super) fn order(&mut self, h: usize, order: Order) {
-        if order == Order::GiveUp {
-            self.discards += 1;
-        }
-        if let Order::Clone(from) = &order {
-            let id = CopyId(10 * u64::from(self.discards) + h as u64);
-            let source = self.database(usize::from(from.0));
-            let cloned = source.map(|s| s.cloned_to(MemberId(h as u8), id));
-            self.host(h).database = cloned;
-            return;
-        }
-        if let Some(db) = &mut self.host(h).database {
-            db.begin(&order);
-        }
-    }
-
-    pub(super) fn has_order_under_way(&self, h: usize) -> bool {
-        self.database(h)
-            .and_then(|d| d.server.as_ref())
-            .is_some_and(|s| s.under_way.is_some())
-    }
-
-    pub(super) fn take_effect(&mut self, h: usize) {
-        let host = self.host(h);
-        let config = host.node.config().clone();
-        if let Some(db) = &mut host.database {
-            db.take_effect(&config);
-        }
-    }
-
-    /// The guard may fence: something serves, or is about to, on a permission that is over (R10).
-    pub(super) fn may_fence(&self, h: usize) -> bool {
-        let guard = &self.hosts[h].guard;
-        guard.serving.is_some() && guard.permission.is_over(NOW)
-    }
-
-    pub(super) fn fence(&mut self, h: usize) {
-        if let Some(db) = &mut self.host(h).database {
-            db.server = None;
-        }
-    }
-
-    pub(super) fn may_write(&self, h: usize) -> bool {
-        self.writes < self.scope.writes
-            && self.database(h).is_some_and(|d| {
-                d.is_primary() && d.server.as_ref().is_some_and(|s| s.gate.is_some())
-            })
-    }
-
-    pub(super) fn write(&mut self, h: usize) {
-        self.writes += 1;
-        let write = self.writes;
-        if let Some(db) = &mut self.host(h).database {
-            db.wal.push(write);
-            if let Some(server) = &mut db.server {
-                server.waiting.push(write);
-            }
-        }
-    }
-
-    /// Whether this host's standby has something to fetch from the primary that it follows, and may.
-    pub(super) fn can_flush(&self, h: usize) -> bool {
-        let Some((db, from)) = self.database(h).and_then(|d| Some((d, d.follows()?))) else {
-            return false;
-        };
-        let Some(source) = self
-            .database(usize::from(from.0))
-            .filter(|d| d.is_primary())
-        else {
-            return false;
-        };
-        let known = source
-            .server
-            .as_ref()
-            .is_some_and(|s| s.senders.iter().any(|(copy, _)| Some(*copy) == db.named()));
-        let same = db.wal == source.wal && db.history == source.history;
-        source.continues(db) && !(same && known)
-    }
-
-    /// It flushes all that its primary holds; its confirmation is under way.
-    pub(super) fn flush(&mut self, h: usize) {
-        let Some((from, copy)) = self
-            .database(h)
-            .and_then(|d| Some((d.follows()?, d.named()?)))
-        else {
-            return;
-        };
-        let source = &self.hosts[usize::from(from.0)].database;
-        let Some((wal, history)) = source.as_ref().map(|s| (s.wal.clone(), s.history.clone()))
-        else {
-            return;
-        };
-        if let Some(db) = &mut self.host(h).database {
-            db.wal = wal;
-            db.history = history;
-        }
-        let end = self.database(h).map_or(0, Database::end);
-        let primary = self.host(usize::from(from.0));
-        if let Some(server) = primary.database.as_mut().and_then(|d| d.server.as_mut())
-            && server.senders.iter().all(|(c, _)| *c != copy)
-        {
-            server.senders.push((copy, 0));
-            server.senders.sort_unstable();
-        }
-        self.confirmations
-            .retain(|(to, c, _)| (*to, *c) != (from, copy));
-        self.confirmations.push((from, copy, end));
-        self.confirmations.sort_unstable();
-    }
-
-    /// A walsender hears how far its standby has flushed.
-    pub(super) fn confirm(&mut self, to: MemberId, copy: Copy, flushed: u64) {
-        let host = self.host(usize::from(to.0));
-        if let Some(server) = host.database.as_mut().and_then(|d| d.server.as_mut())
-            && let Some(sender) = server.senders.iter_mut().find(|(c, _)| *c == copy)
-        {
-            sender.1 = sender.1.max(flushed);
-        }
-    }
-
     // What follows by itself.
 
     /// Gates are proven, writes let through, changes told, until nothing changes; then every state is made canonical.
@@ -647,150 +454,5 @@ impl World {
         self.ghost.hash(&mut print);
         (self.writes, self.crashes, self.losses, self.discards).hash(&mut print);
         print.0
-    }
-}
-
-impl Host {
-    fn start(
-        config: Config,
-        state: Option<HardState>,
-        guard: GuardView,
-        database: Option<Database>,
-        losses: u64,
-    ) -> Host {
-        let boot = Boot {
-            now: NOW,
-            nonce: (losses + 1) << 8,
-            guard,
-        };
-        Host {
-            node: Node::new(config, state.clone(), boot),
-            disk: state,
-            guard,
-            database,
-            target: None,
-            told: None,
-            told_guard: guard,
-            losses,
-            leads: false,
-            now: NOW,
-            touched: true,
-            print: 0,
-        }
-    }
-
-    /// Whether guard or database are not what the node was told.
-    fn has_news(&self, streaming: &[Copy]) -> bool {
-        let mut guard = self.guard;
-        let Some(db) = &self.database else {
-            return guard != self.told_guard;
-        };
-        db.guard(&mut guard);
-        let target = self.target.as_ref().map_or(0, |t| t.seq);
-        guard != self.told_guard
-            || self.told.as_ref() != Some(&db.status(target, self.now, streaming))
-    }
-
-    /// Tells the node what changed of its guard and its database; false: nothing did.
-    fn tell(&mut self, streaming: &[Copy]) -> bool {
-        let Some(db) = &self.database else {
-            if self.guard == self.told_guard {
-                return false;
-            }
-            self.told_guard = self.guard;
-            self.node.handle(self.now, Event::Guard(self.guard));
-            return true;
-        };
-        db.guard(&mut self.guard);
-        let target = self.target.as_ref().map_or(0, |t| t.seq);
-        let status = db.status(target, self.now, streaming);
-        let guard_changed = self.guard != self.told_guard;
-        if guard_changed {
-            self.told_guard = self.guard;
-            self.node.handle(self.now, Event::Guard(self.guard));
-        }
-        if self.told.as_ref() == Some(&status) {
-            return guard_changed;
-        }
-        self.told = Some(status.clone());
-        self.node
-            .handle(self.now, Event::Postgres(Box::new(status)));
-        true
-    }
-
-    /// The state that stands for this one.
-    fn canonical(&mut self) {
-        let lease = self.node.config().lease();
-        self.guard.canonical(self.now, lease);
-        let runs = self.node.canonical();
-        let rank = |run: yoke_core::postgres::RunId| {
-            yoke_core::postgres::RunId(runs.binary_search(&run).map_or(run.0, |r| r as u64 + 1))
-        };
-        self.guard.run = self.guard.run.map(rank);
-        if let Some(server) = self.database.as_mut().and_then(|d| d.server.as_mut()) {
-            server.run = rank(server.run);
-        }
-        if let Some(target) = &mut self.target
-            && target.seq != 1
-        {
-            Arc::make_mut(target).seq = 1;
-        }
-        self.told_guard = self.guard;
-        self.now = NOW;
-        let view = self.node.view();
-        self.leads = view.role == yoke_core::view::RoleView::Leader;
-        self.told = self.database.is_some().then_some(view.postgres);
-        if let Some(disk) = &mut self.disk {
-            disk.writes = 0;
-            disk.noted = None;
-        }
-        self.touched = false;
-        let mut print = Print(2);
-        self.node.hash(&mut print);
-        self.disk.hash(&mut print);
-        self.database.hash(&mut print);
-        self.losses.hash(&mut print);
-        self.print = print.0;
-    }
-}
-
-/// 128 bits of all that is hashed.
-struct Print(u128);
-
-impl Print {
-    fn word(&mut self, word: u64) {
-        const FACTOR: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
-        let mixed = (self.0 ^ u128::from(word)).wrapping_mul(FACTOR);
-        self.0 = mixed ^ (mixed >> 67);
-    }
-}
-
-impl Hasher for Print {
-    fn finish(&self) -> u64 {
-        self.0 as u64
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.word(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u8(&mut self, n: u8) {
-        self.word(u64::from(n));
-    }
-
-    fn write_u32(&mut self, n: u32) {
-        self.word(u64::from(n));
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.word(n);
-    }
-
-    fn write_usize(&mut self, n: usize) {
-        self.word(n as u64);
     }
 }
