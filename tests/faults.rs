@@ -18,7 +18,7 @@ impl Scene {
     /// What did not come.
     pub async fn primary_hit(&mut self, parts: &[Part], signal: Signal) -> Said<()> {
         self.stage.settled().await;
-        let before = self.serving()?;
+        let before = self.serving().await?;
         let begun = Instant::now();
         println!("{}", self.stage.node(before.node).signal(parts, signal)?);
         self.other_serves(before).await?;
@@ -37,7 +37,7 @@ impl Scene {
     /// # Errors
     /// What did not come, or that the role moved.
     pub async fn other_hit(&mut self, node: usize, parts: &[Part], signal: Signal) -> Said<()> {
-        let before = self.serving()?;
+        let before = self.serving().await?;
         let begun = Instant::now();
         println!("{}", self.stage.node(node).signal(parts, signal)?);
         // Also waits for the fault to be noticed, where writes wait for the node.
@@ -53,12 +53,12 @@ impl Scene {
         Ok(())
     }
 
-    /// Who serves now.
+    /// Who serves; while a gate is being changed, who does once it is.
     ///
     /// # Errors
-    /// Nobody does.
-    pub fn serving(&self) -> Said<Serving> {
-        let picture = self.stage.watch.now();
+    /// Nobody does in time.
+    pub async fn serving(&mut self) -> Said<Serving> {
+        let picture = self.until("served", |p| p.serving().is_some()).await?;
         picture.serving().ok_or_else(|| "nobody serves".to_owned())
     }
 

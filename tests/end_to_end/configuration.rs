@@ -119,13 +119,13 @@ fn a_bad_line_is_listed_and_keeps_no_hand_over_nor_failover_from_happening() {
             .await?;
             listed(scene, true, &[name, "pg_hba.conf, line 3", "nonsense"]).await?;
         }
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         scene.stage.demote(before.node).await?;
         scene.other_serves(before).await?;
         scene.healthy().await?;
         scene.writes(50).await?;
         // Nor a start: PostgreSQL dies, and its node comes back with the same files.
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         let node = scene.stage.node(before.node);
         node.signal(&[Part::Postgres], Signal::SIGKILL)?;
         scene.other_serves(before).await?;
@@ -163,7 +163,7 @@ fn a_bad_line_is_listed_and_keeps_no_hand_over_nor_failover_from_happening() {
 #[test]
 fn alter_system_never_opens_the_gate_for_long_and_roles_without_it_are_listed() {
     play(async |scene| {
-        let primary = scene.serving()?.node;
+        let primary = scene.serving().await?.node;
         // 17 and newer refuse this themselves.
         let altered = sql(
             &scene.stage.cluster,
@@ -209,7 +209,7 @@ fn a_parameter_raised_on_one_host_alone_stops_nothing_for_long() {
         node.signal(&[Part::Postgres], Signal::SIGKILL)?;
         listed(scene, false, &["data2", "next start"]).await?;
         scene.healthy().await?;
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         if before.node != 0 {
             return Err("data2 serves already".to_owned());
         }
@@ -221,7 +221,7 @@ fn a_parameter_raised_on_one_host_alone_stops_nothing_for_long() {
             return Err(format!("max_connections is {shown} at data1"));
         }
         // And it is as good as any for the next hand-over.
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         scene.stage.demote(before.node).await?;
         scene.other_serves(before).await?;
         Ok(())

@@ -8,7 +8,7 @@ use tests::scene::play;
 fn demote_hands_over_there_and_back() {
     play(async |scene| {
         for _ in 0..2 {
-            let before = scene.serving()?;
+            let before = scene.serving().await?;
             let node = scene.stage.node(before.node);
             let (name, port) = (node.name, node.address.port());
             let begun = Instant::now();

@@ -58,7 +58,7 @@ fn a_database_hangs() {
 }
 
 async fn the_primarys_hangs(scene: &mut Scene, hit: Hit) -> Said<()> {
-    let before = scene.serving()?;
+    let before = scene.serving().await?;
     let begun = Instant::now();
     freeze(scene, before.node, hit)?;
     scene.other_serves(before).await?;
@@ -71,7 +71,7 @@ async fn the_primarys_hangs(scene: &mut Scene, hit: Hit) -> Said<()> {
 
 async fn the_standbys_hangs(scene: &mut Scene, hit: Hit) -> Said<()> {
     let reign = |s: Serving| (s.node, s.timeline);
-    let before = scene.serving()?;
+    let before = scene.serving().await?;
     let standby = Stage::other(before.node);
     let frozen = processes::find(scene.stage.node(standby), Hit::Postmaster)?;
     let begun = Instant::now();
@@ -97,7 +97,7 @@ async fn the_standbys_hangs(scene: &mut Scene, hit: Hit) -> Said<()> {
 #[test]
 fn the_standbys_receiver_hangs() {
     play(async |scene| {
-        let standby = Stage::other(scene.serving()?.node);
+        let standby = Stage::other(scene.serving().await?.node);
         let found = processes::find(scene.stage.node(standby), Hit::One(Kind::Walreceiver))?;
         let begun = Instant::now();
         processes::send(&found, Signal::SIGSTOP);
@@ -132,7 +132,7 @@ fn the_primarys_disk_hangs() {
     };
     play_on(&setting, async |scene| {
         let disk = disk.get().ok_or("there is no disk")?;
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         if before.node != 0 {
             return Err("another node than the configured primary serves".to_owned());
         }
@@ -156,7 +156,7 @@ fn the_primarys_disk_hangs() {
 #[test]
 fn a_promotion_does_not_come_to_its_end() {
     play(async |scene| {
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         let begun = Instant::now();
         freeze(scene, Stage::other(before.node), Hit::One(Kind::Startup))?;
         let database = processes::find(scene.stage.node(before.node), Hit::Postgres)?;
@@ -175,7 +175,7 @@ fn a_promotion_does_not_come_to_its_end() {
 fn a_stop_does_not_come_to_its_end() {
     play(async |scene| {
         for by_operator in [true, false] {
-            let before = scene.serving()?;
+            let before = scene.serving().await?;
             let begun = Instant::now();
             freeze(scene, before.node, Hit::One(Kind::Checkpointer))?;
             if by_operator {

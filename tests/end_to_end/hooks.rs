@@ -162,7 +162,7 @@ fn the_address_leaves_before_the_role_does_and_every_change_is_told() {
         .await?;
 
         let port = scene.stage.node(0).address.port();
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         ask(port, &["demote"]).await?;
         scene.other_serves(before).await?;
         scene.healthy().await?;
@@ -226,7 +226,7 @@ fn the_address_leaves_before_the_role_does_and_every_change_is_told() {
         .await?;
 
         // All of the host at once: what it left there is removed when its daemon returns.
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         println!("{}", scene.stage.node(1).signal(&ALL, Signal::SIGKILL)?);
         scene.other_serves(before).await?;
         log.expect(
@@ -244,7 +244,7 @@ fn the_address_leaves_before_the_role_does_and_every_change_is_told() {
         .await?;
 
         // The guard fences, and removes the address, although its daemon hangs.
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         println!(
             "{}",
             scene
@@ -288,7 +288,7 @@ fn a_command_that_hangs_holds_nothing_up_for_long() {
     };
     play_on(&setting, async |scene| {
         let port = scene.stage.node(0).address.port();
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         let begun = Instant::now();
         ask(port, &["demote"]).await?;
         scene.other_serves(before).await?;
@@ -340,7 +340,7 @@ fn the_tutorials_file_as_postgres() {
         scene.primary_hit(&[Part::Daemon], Signal::SIGSTOP).await?;
         scene.other_hit(1, &ALL, Signal::SIGKILL).await?;
         let port = scene.stage.node(0).address.port();
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         ask(port, &["demote"]).await?;
         scene.other_serves(before).await?;
         Ok(())

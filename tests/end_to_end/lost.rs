@@ -39,7 +39,7 @@ fn a_monitor_or_a_secondary_that_lost_something_is_whole_again_by_itself() {
             Loss::OthersData,
             Loss::Everything,
         ] {
-            let standby = Stage::other(scene.serving()?.node);
+            let standby = Stage::other(scene.serving().await?.node);
             scene.recovers(standby, loss).await?;
         }
         Ok(())
@@ -60,10 +60,10 @@ fn a_primary_that_lost_something_is_whole_again_by_itself() {
             Loss::State,
             Loss::Everything,
         ] {
-            let before = scene.serving()?;
+            let before = scene.serving().await?;
             scene.recovers(before.node, loss).await?;
             let data_lost = !matches!(loss, Loss::State | Loss::OldState);
-            if data_lost && scene.serving()?.node == before.node {
+            if data_lost && scene.serving().await?.node == before.node {
                 return Err(format!("a primary serves again that lost {loss:?}"));
             }
         }
@@ -82,7 +82,7 @@ fn what_only_an_operator_can_decide_is_said_with_its_command_and_the_command_wor
 }
 
 async fn a_member_without_state_while_another_is_down(scene: &mut Scene) -> Said<()> {
-    let primary = scene.serving()?.node;
+    let primary = scene.serving().await?.node;
     let standby = Stage::other(primary);
     scene.goes_down(MONITOR).await?;
     scene.goes_down(standby).await?;
@@ -99,7 +99,7 @@ async fn a_member_without_state_while_another_is_down(scene: &mut Scene) -> Said
 }
 
 async fn nobody_has_a_state_file(scene: &mut Scene) -> Said<()> {
-    let primary = scene.serving()?.node;
+    let primary = scene.serving().await?.node;
     for node in [Stage::other(primary), primary, MONITOR] {
         scene.goes_down(node).await?;
         scene.suffer(node, Loss::State)?;
@@ -118,7 +118,7 @@ async fn nobody_has_a_state_file(scene: &mut Scene) -> Said<()> {
 
 /// Its state, its data and its stamp fit each other; the monitor knows better.
 async fn a_host_from_yesterday_never_serves(scene: &mut Scene) -> Said<()> {
-    let old = scene.serving()?.node;
+    let old = scene.serving().await?.node;
     let new = Stage::other(old);
     scene.goes_down(old).await?;
     scene.take_image(old)?;
@@ -137,7 +137,7 @@ async fn a_host_from_yesterday_never_serves(scene: &mut Scene) -> Said<()> {
             p.serving().is_some() || begun.elapsed() > Duration::from_secs(7)
         })
         .await?;
-    if scene.serving().is_ok() {
+    if scene.stage.watch.now().serving().is_some() {
         return Err("yesterday's primary serves".to_owned());
     }
     scene.is_told(old, "yokeadm adopt").await?;
@@ -155,7 +155,7 @@ fn an_older_copy_is_adopted_when_nothing_else_is_left() {
     };
     play_on(&setting, async |scene| {
         scene.healthy().await?;
-        let primary = scene.serving()?.node;
+        let primary = scene.serving().await?.node;
         let standby = Stage::other(primary);
         scene.goes_down(standby).await?;
         scene.writes(20).await?;

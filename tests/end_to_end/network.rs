@@ -23,7 +23,7 @@ fn print_gap(scene: &Scene, what: &str, begun: Instant) {
 #[test]
 fn the_primarys_host_falls_silent() {
     on_a_network(async |scene, network| {
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         let begun = Instant::now();
         network.silence(before.node)?;
         scene.other_serves(before).await?;
@@ -39,7 +39,7 @@ fn the_primarys_host_falls_silent() {
 #[test]
 fn the_primary_is_cut_off_from_the_members_but_not_from_its_clients() {
     on_a_network(async |scene, network| {
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         let begun = Instant::now();
         network.cut(before.node, &[1 - before.node, 2])?;
         scene
@@ -62,7 +62,7 @@ fn the_primary_is_cut_off_from_the_members_but_not_from_its_clients() {
 #[test]
 fn only_the_link_between_the_data_hosts_breaks() {
     on_a_network(async |scene, network| {
-        let before = scene.serving()?;
+        let before = scene.serving().await?;
         let begun = Instant::now();
         network.cut(before.node, &[1 - before.node])?;
         scene

@@ -37,7 +37,7 @@ fn an_old_primary_that_is_ahead_is_rewound_and_interrupted_is_cloned() {
 
 async fn comes_back(scene: &mut Scene, interruption: Interruption) -> Said<()> {
     scene.stage.settled().await;
-    let before = scene.serving()?;
+    let before = scene.serving().await?;
     let (old, new) = (before.node, Stage::other(before.node));
     let lost_before = lost(scene, old).await?.len();
 
