@@ -98,7 +98,7 @@ fn main() -> ExitCode {
     };
     #[cfg(feature = "mutants")]
     if let Some(Command::Mutants) = cli.command {
-        return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
+        return mutants::run_all(cli.seeds.unwrap_or(0..10_000), jobs);
     }
     let seeds = cli.seeds.clone();
     let done = match seeds {
