@@ -87,6 +87,8 @@ impl World {
             return;
         };
         let now = self.hosts[h].clock.at(self.now);
+        #[cfg(feature = "mutants")]
+        self.goes_back_to_2015(h, &mut daemon);
         let mut queue = VecDeque::from(first);
         let fresh = queue.is_empty();
         let mut alive = true;
@@ -98,7 +100,7 @@ impl World {
             self.core_steps += 1;
             alive = match inner {
                 Inner::Node(event) => {
-                    daemon.node.handle(now, event);
+                    daemon.handle(now, event);
                     self.node_drains(h, &mut daemon, &mut queue)
                 }
                 Inner::Steward(event) => {
@@ -107,7 +109,7 @@ impl World {
                 }
             };
         }
-        let due = [daemon.node.next_timeout(), daemon.steward.next_timeout()]
+        let due = [daemon.next_timeout(), daemon.steward.next_timeout()]
             .into_iter()
             .flatten()
             .min();
@@ -125,7 +127,7 @@ impl World {
                 );
             }
         }
-        let view = daemon.node.view();
+        let view = daemon.view();
         self.note_daemon(&daemon, &view, due);
         self.hosts[h].daemon = Some(daemon);
         if alive {
@@ -154,7 +156,7 @@ impl World {
         daemon: &mut Daemon,
         queue: &mut VecDeque<Inner>,
     ) -> bool {
-        while let Some(action) = daemon.node.poll_action() {
+        while let Some(action) = daemon.poll_action() {
             self.digest.note((self.now, h, &action));
             self.coverage.actions += 1;
             match action {

@@ -3,6 +3,8 @@
 use crate::choices::About;
 use crate::clock::Clock;
 use crate::disk::Disk;
+#[cfg(feature = "mutants")]
+use crate::original::Original;
 use crate::postgres::directory::Storage;
 use crate::postgres::instance::Server;
 use crate::postgres::steps::Exec;
@@ -55,6 +57,9 @@ pub(crate) struct Host {
 pub(crate) struct Daemon {
     pub(crate) node: Node,
     pub(crate) steward: Steward,
+    /// In the node's place, if that is what is tried.
+    #[cfg(feature = "mutants")]
+    pub(crate) original: Option<Original>,
     pub(crate) paused_until: u64,
     pub(crate) backlog: VecDeque<Input>,
     pub(crate) timer: Timer,
@@ -176,6 +181,8 @@ impl World {
         host.daemon = Some(Box::new(Daemon {
             node: Node::new(host.config.clone(), state, boot.clone()),
             steward: Steward::new(host.config.clone(), boot),
+            #[cfg(feature = "mutants")]
+            original: None,
             paused_until: 0,
             backlog: VecDeque::new(),
             timer: Timer::default(),

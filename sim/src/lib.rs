@@ -52,8 +52,11 @@ mod host;
 mod loss;
 mod many;
 mod network;
+mod node;
 mod operator;
 mod oracle;
+#[cfg(feature = "mutants")]
+mod original;
 mod page;
 mod postgres;
 mod record;

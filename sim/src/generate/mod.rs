@@ -1,6 +1,7 @@
 //! Makes a scenario of a seed: first the conditions of the run, then which kinds of faults it has at all, then each.
 
 pub(crate) mod bits;
+mod edges;
 mod losses;
 mod one;
 mod plot;
@@ -83,7 +84,7 @@ fn conditions(bits: &mut Bits, s: &mut Scenario) {
 }
 
 fn chaos(bits: &mut Bits, s: &mut Scenario) {
-    if bits.one_in(3) {
+    if bits.one_in(2) {
         plot(bits, s);
         return;
     }

@@ -2,6 +2,7 @@
 
 use super::SECOND;
 use super::bits::Bits;
+use super::edges::{about_a_record, about_a_side};
 use super::losses::losses;
 use super::one::{KINDS, one, trigger};
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
@@ -23,7 +24,7 @@ pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) {
         })
     };
     let mut end = start;
-    match bits.within(0, 7) {
+    match bits.within(0, 14) {
         // One primary after the other is lost; the last one returns when its successor goes.
         0..=2 => {
             for _ in 0..bits.within(2, 5) {
@@ -82,7 +83,9 @@ pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) {
             );
             end = start + 4 * d;
         }
-        5 | 6 => return losses(bits, s, start),
+        5..=8 => return losses(bits, s, start),
+        9..=11 => end = about_a_record(bits, s, start),
+        12 | 13 => end = about_a_side(bits, s, start),
         // The standby's stream is cut, so that the primary goes on alone; then the primary is lost.
         _ => {
             let cut = bits.within(d / 2, 4 * d);

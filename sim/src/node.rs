@@ -1,0 +1,53 @@
+//! The node of a daemon; with the feature `mutants` the decision loop of 2015 may stand in its place.
+
+use crate::host::Daemon;
+use yoke_core::event::Event;
+use yoke_core::view::ClusterView;
+use yoke_core::{Action, Instant};
+
+macro_rules! ask {
+    ($daemon:expr, $($call:tt)*) => {{
+        #[cfg(feature = "mutants")]
+        if let Some(original) = &mut $daemon.original {
+            return original.$($call)*;
+        }
+        $daemon.node.$($call)*
+    }};
+}
+
+impl Daemon {
+    pub(crate) fn handle(&mut self, now: Instant, event: Event) {
+        ask!(self, handle(now, event));
+    }
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        ask!(self, poll_action())
+    }
+    pub(crate) fn next_timeout(&mut self) -> Option<Instant> {
+        ask!(self, next_timeout())
+    }
+    pub(crate) fn view(&mut self) -> ClusterView {
+        ask!(self, view())
+    }
+}
+
+#[cfg(feature = "mutants")]
+impl crate::world::World {
+    /// Once the cluster is set up, each daemon decides as in 2015.
+    pub(crate) fn goes_back_to_2015(&self, h: usize, daemon: &mut Daemon) {
+        let host = &self.hosts[h];
+        let wanted = host.config.mutant == Some(yoke_core::mutant::Mutant::Original2015);
+        if !wanted || self.ready.is_none() || daemon.original.is_some() {
+            return;
+        }
+        let (Some(state), Some(guard)) = (host.disk.durable.as_deref(), &host.guard) else {
+            return;
+        };
+        daemon.original = Some(crate::original::Original::new(
+            host.clock.at(self.now),
+            host.config.clone(),
+            state.clone(),
+            daemon.node.view().postgres,
+            guard.view(),
+        ));
+    }
+}
