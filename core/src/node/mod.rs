@@ -269,10 +269,10 @@ impl Node {
         if let Some(seen) = &seen {
             self.is_told(seen);
         }
-        if let Body::Heartbeat(heartbeat) = &body {
-            if !mutant!(self.config, R12LeaderTellsNothing) {
-                self.see_all(from, &heartbeat.sightings);
-            }
+        if let Body::Heartbeat(heartbeat) = &body
+            && !mutant!(self.config, R12LeaderTellsNothing)
+        {
+            self.see_all(from, &heartbeat.sightings);
         }
         let forgot = presence.is_some_and(|p| !self.sees(from, p, &body))
             && !mutant!(self.config, R12TrustsOldState);
