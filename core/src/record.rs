@@ -130,6 +130,18 @@ impl History {
         &self.0
     }
 
+    /// What timeline numbers alone tell.
+    pub fn timelines(&self) -> Vec<Timeline> {
+        self.0.iter().map(|p| p.timeline).collect()
+    }
+
+    /// The promotions of both, oldest first.
+    #[must_use]
+    pub fn merged(&self, other: &History) -> History {
+        let more = other.0.iter().filter(|p| !self.0.contains(p));
+        History(self.0.iter().chain(more).copied().collect())
+    }
+
     /// The newest promotion's (term, n).
     pub fn newest(&self) -> (Term, u32) {
         let all = self.0.iter().map(|p| (p.term, p.n));

@@ -44,7 +44,7 @@ impl World {
                 let now = host.clock.at(now);
                 let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
                 let mut inner = vec![];
-                if is_due(daemon.node.next_timeout()) {
+                if is_due(daemon.next_timeout()) {
                     inner.push(Inner::Node(Event::Timeout));
                 }
                 if is_due(daemon.steward.next_timeout()) {
@@ -101,6 +101,8 @@ impl World {
             return;
         };
         let now = self.hosts[h].clock.at(self.now);
+        #[cfg(feature = "mutants")]
+        self.goes_back_to_2015(h, &mut daemon);
         // Actions may be left from a pause, or from its birth.
         let mut queue = std::mem::take(&mut daemon.rest);
         let mut alive = self.node_drains(h, &mut daemon, &mut queue)
@@ -110,7 +112,7 @@ impl World {
             self.core_steps += 1;
             alive = match inner {
                 Inner::Node(event) => {
-                    daemon.node.handle(now, event);
+                    daemon.handle(now, event);
                     self.node_drains(h, &mut daemon, &mut queue)
                 }
                 Inner::Steward(event) => {
@@ -119,14 +121,14 @@ impl World {
                 }
             };
         }
-        let due = [daemon.node.next_timeout(), daemon.steward.next_timeout()]
+        let due = [daemon.next_timeout(), daemon.steward.next_timeout()]
             .into_iter()
             .flatten()
             .min();
         let clock = self.hosts[h].clock;
         let at = due.map(|due| clock.real(due).max(self.now + 1));
         self.queue.set(Alarm::Daemon(h), at);
-        let view = daemon.node.glance();
+        let view = daemon.glance();
         self.note_daemon(&daemon, &view, due);
         self.observe_view(h, &view);
         if alive {
@@ -194,7 +196,7 @@ impl World {
         daemon: &mut Daemon,
         queue: &mut VecDeque<Inner>,
     ) -> bool {
-        while let Some(action) = daemon.node.poll_action() {
+        while let Some(action) = daemon.poll_action() {
             self.digest.note((self.now, h, &action));
             self.coverage.actions += 1;
             let moments: &[Trigger] = match &action {

@@ -5,6 +5,8 @@ use crate::clock::Clock;
 use crate::daemon::Inner;
 use crate::disk::Disk;
 use crate::event::Ev;
+#[cfg(feature = "mutants")]
+use crate::original::Original;
 use crate::postgres::directory::Storage;
 use crate::postgres::server::Server;
 use crate::postgres::steps::Exec;
@@ -72,6 +74,9 @@ pub(crate) struct Host {
 pub(crate) struct Daemon {
     pub(crate) node: Node,
     pub(crate) steward: Steward,
+    /// In the node's place, if that is what is tried.
+    #[cfg(feature = "mutants")]
+    pub(crate) original: Option<Original>,
     pub(crate) paused_until: u64,
     pub(crate) backlog: VecDeque<Input>,
     /// What it was about when it was paused between two actions.
@@ -180,6 +185,8 @@ impl World {
         host.daemon = Some(Box::new(Daemon {
             node: Node::new(host.config.clone(), state, boot.clone()),
             steward: Steward::new(host.config.clone(), boot),
+            #[cfg(feature = "mutants")]
+            original: None,
             paused_until: 0,
             backlog: VecDeque::new(),
             rest: VecDeque::new(),

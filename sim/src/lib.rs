@@ -60,8 +60,11 @@ mod loss;
 mod many;
 pub mod matrix;
 mod network;
+mod node;
 mod operator;
 mod oracle;
+#[cfg(feature = "mutants")]
+mod original;
 mod page;
 pub mod pairs;
 mod postgres;

@@ -249,7 +249,7 @@ impl World {
     pub(crate) fn all_have_state(&self) -> bool {
         self.hosts.iter().all(|host| {
             let daemon = host.daemon.as_ref();
-            daemon.is_some_and(|d| d.node.glance().role != RoleView::WithoutState)
+            daemon.is_some_and(|d| d.glance().role != RoleView::WithoutState)
         })
     }
 

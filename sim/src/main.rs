@@ -133,7 +133,7 @@ fn main() -> ExitCode {
     }
     #[cfg(feature = "mutants")]
     if let Some(Command::Mutants) = cli.command {
-        return mutants::run_all(cli.seeds.unwrap_or(0..2000), jobs);
+        return mutants::run_all(cli.seeds.unwrap_or(0..10_000), jobs);
     }
     if let Some(Command::Study { svg, samples }) = &cli.command {
         return learned::run(svg.as_deref(), *samples, jobs);

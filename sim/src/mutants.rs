@@ -1,9 +1,17 @@
-//! Runs every deliberate bug of the core over a block of seeds: each has to be found by an oracle.
+//! Runs every deliberate bug of the core over blocks of seeds: each has to be found by an oracle.
 
 use sim::How;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 use yoke_core::mutant::Mutant;
+
+/// After so many finds enough is known of a mutant.
+const ENOUGH: usize = 15;
+/// So many seeds of a mutant are run before the next one has its turn: whoever needs many waits for whoever needs few.
+const BLOCK: u64 = 100;
 
 /// A mutant's place in the list, by its name.
 pub(crate) fn by_name(name: &str) -> Result<usize, String> {
@@ -13,40 +21,140 @@ pub(crate) fn by_name(name: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("no mutant is called {name:?}"))
 }
 
-/// Runs them all and prints a table.
-pub(crate) fn run_all(seeds: std::ops::Range<u64>, jobs: usize) -> ExitCode {
-    println!("{:<28} {:>8} {:>8}  oracles", "mutant", "seeds", "first");
-    let mut all_found = true;
-    for (number, mutant) in Mutant::ALL.iter().enumerate() {
-        let (mut found, mut first) = (0u64, None);
-        let mut oracles: BTreeMap<&str, u64> = BTreeMap::new();
-        let how = How {
-            trace: false,
-            mutant: Some(number),
-        };
-        sim::run_many(seeds.clone(), jobs, how, |seed, report| {
-            if let Some(violation) = report.violation {
-                *oracles.entry(violation.oracle).or_default() += 1;
-                // A panic of the core, or a run that is not the same twice, is no oracle's find.
-                if !matches!(
-                    violation.oracle,
-                    "core assertion" | "simulator" | "start" | "determinism"
-                ) {
-                    found += 1;
-                    first.get_or_insert(seed);
+/// What is known of one mutant.
+#[derive(Default)]
+struct Found {
+    /// The seeds run, and those of them that an oracle found, in order.
+    run: u64,
+    seeds: Vec<u64>,
+    /// How often each oracle found it first.
+    oracles: BTreeMap<&'static str, u64>,
+    /// Runs that ended with an assertion of the core, or a failure of the simulator: no finds.
+    others: BTreeMap<&'static str, u64>,
+}
+
+impl Found {
+    fn is_enough(&self) -> bool {
+        self.seeds.len() >= ENOUGH
+    }
+
+    /// How many seeds it takes until it is found: the median over the waits between two finds.
+    fn median(&self, first: u64) -> Option<u64> {
+        let before = first.checked_sub(1);
+        let starts = std::iter::once(before).chain(self.seeds.iter().copied().map(Some));
+        let mut waits: Vec<u64> = (self.seeds.iter())
+            .zip(starts)
+            .map(|(seed, before)| before.map_or(seed + 1, |before| seed - before))
+            .collect();
+        waits.sort_unstable();
+        waits.get(waits.len() / 2).copied()
+    }
+
+    /// One run's report.
+    fn take(&mut self, seed: u64, violation: Option<sim::Violation>) {
+        if self.is_enough() {
+            return;
+        }
+        self.run += 1;
+        let Some(violation) = violation else { return };
+        // A panic of the core, or a run that is not the same twice, is no oracle's find.
+        let others = ["core assertion", "simulator", "start", "determinism"];
+        if others.contains(&violation.oracle) {
+            *self.others.entry(violation.oracle).or_default() += 1;
+            return;
+        }
+        *self.oracles.entry(violation.oracle).or_default() += 1;
+        self.seeds.push(seed);
+    }
+}
+
+/// Runs them all and prints a table. A thread takes the next block of one mutant at a time; blocks are joined in the order
+/// of the seeds, so nothing that is printed depends on the threads.
+pub(crate) fn run_all(seeds: Range<u64>, jobs: usize) -> ExitCode {
+    let mut table: Vec<Found> = Mutant::ALL.iter().map(|_| Found::default()).collect();
+    let done: Vec<AtomicBool> = table.iter().map(|_| AtomicBool::new(false)).collect();
+    let blocks = (seeds.end - seeds.start).div_ceil(BLOCK);
+    let next = AtomicU64::new(0);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            let (sender, next, done, seeds) = (sender.clone(), &next, &done, &seeds);
+            scope.spawn(move || {
+                loop {
+                    let piece = next.fetch_add(1, Ordering::Relaxed);
+                    let (block, mutant) = (piece / done.len() as u64, piece as usize % done.len());
+                    if block >= blocks {
+                        break;
+                    }
+                    let how = How {
+                        trace: false,
+                        mutant: Some(mutant),
+                    };
+                    let from = seeds.start + block * BLOCK;
+                    let mut reports = Vec::new();
+                    for seed in from..(from + BLOCK).min(seeds.end) {
+                        if done[mutant].load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let report = sim::run(&sim::scenario_of(seed), how);
+                        reports.push((seed, report.violation));
+                    }
+                    if sender.send((mutant, block, reports)).is_err() {
+                        return;
+                    }
                 }
+            });
+        }
+        drop(sender);
+        let mut early = BTreeMap::new();
+        let mut due = vec![0; table.len()];
+        for (mutant, block, reports) in receiver {
+            early.insert((mutant, block), reports);
+            while let Some(reports) = early.remove(&(mutant, due[mutant])) {
+                due[mutant] += 1;
+                for (seed, violation) in reports {
+                    table[mutant].take(seed, violation);
+                }
+                done[mutant].store(table[mutant].is_enough(), Ordering::Relaxed);
             }
-        });
-        all_found &= found > 0;
-        let first = first.map_or("-".into(), |seed: u64| seed.to_string());
+        }
+    });
+    print(&table, seeds.start)
+}
+
+fn print(table: &[Found], first: u64) -> ExitCode {
+    println!(
+        "{:<28} {:>5} {:>7} {:>7} {:>7}  found by; not counted as found",
+        "mutant", "found", "of", "first", "median"
+    );
+    let number = |n: Option<u64>| n.map_or("-".into(), |n| n.to_string());
+    let words = |counts: &BTreeMap<&str, u64>| {
+        let words: Vec<String> = (counts.iter()).map(|(o, n)| format!("{o} {n}")).collect();
+        words.join(", ")
+    };
+    for (mutant, found) in Mutant::ALL.iter().zip(table) {
+        let others = match words(&found.others) {
+            words if words.is_empty() => words,
+            words => format!("; {words}"),
+        };
         println!(
-            "{:<28} {found:>8} {first:>8}  {oracles:?}",
-            mutant.to_string()
+            "{:<28} {:>5} {:>7} {:>7} {:>7}  {}{others}",
+            mutant.to_string(),
+            found.seeds.len(),
+            found.run,
+            number(found.seeds.first().copied()),
+            number(found.median(first)),
+            words(&found.oracles),
         );
     }
-    if all_found {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    let missed: Vec<String> = (Mutant::ALL.iter().zip(table))
+        .filter(|(_, found)| found.seeds.is_empty())
+        .map(|(mutant, _)| mutant.to_string())
+        .collect();
+    println!("{} mutants, {} not found", table.len(), missed.len());
+    if missed.is_empty() {
+        return ExitCode::SUCCESS;
     }
+    println!("not found: {}", missed.join(", "));
+    ExitCode::FAILURE
 }

@@ -137,7 +137,7 @@ impl Face {
             ..Face::default()
         };
         if let Some(daemon) = &host.daemon {
-            let view = daemon.node.view();
+            let view = daemon.glance();
             face.role = Some((view.role, view.term.0));
             if let Some(record) = view.record {
                 let names: Vec<String> = record

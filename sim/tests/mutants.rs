@@ -30,6 +30,11 @@ fn a_gate_that_opens_before_the_record_is_committed_is_found() {
 }
 
 #[test]
+fn the_loop_of_2015_is_found() {
+    assert!(found(Mutant::Original2015, 0..100));
+}
+
+#[test]
 fn without_a_bug_nothing_is_found() {
     let how = How {
         trace: false,

@@ -7,6 +7,7 @@ pub use reason::{GuardReason, Refusal};
 use refusal::Opens;
 
 use crate::config::Config;
+use crate::mutant;
 use crate::permission::{GuardView, Lasts, Permission};
 use crate::postgres::RunId;
 use crate::record::Term;
@@ -168,7 +169,9 @@ impl Guard {
     /// R10: holds the newest permission; an older one that comes late changes nothing.
     fn take_permission(&mut self, now: Instant, new: Permission) {
         let held = self.view.permission;
-        if (new.term, new.serial) <= (held.term, held.serial) {
+        if (new.term, new.serial) <= (held.term, held.serial)
+            && !mutant!(self.config, R10OlderPermission)
+        {
             return;
         }
         self.view.permission = new;
@@ -183,7 +186,10 @@ impl Guard {
         let (Some(run), Some(serving)) = (self.view.run, self.view.serving) else {
             return;
         };
-        if self.view.fencing || !self.view.permission.is_over(now) {
+        if self.view.fencing
+            || !self.view.permission.is_over(now)
+            || mutant!(self.config, R10NeverFences)
+        {
             return;
         }
         self.view.fencing = true;

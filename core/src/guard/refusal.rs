@@ -1,6 +1,7 @@
 //! What the guard does not carry out (R10, R16).
 
 use super::{Guard, Refusal};
+use crate::mutant;
 use crate::postgres::{Doors, StopMode};
 use crate::step::{Order, Settings, Step};
 use crate::time::Instant;
@@ -36,16 +37,21 @@ impl Guard {
                 Some(o) => match o.step {
                     Step::Stop(StopMode::Clean) if mode == StopMode::Now => None,
                     Step::Stop(_) => Some(Refusal::Busy { number: o.number }),
+                    _ if mutant!(self.config, R16StopWaits) => {
+                        Some(Refusal::Busy { number: o.number })
+                    }
                     _ => None,
                 },
                 None => None,
             };
         }
-        if order.term < seen {
+        if order.term < seen && !mutant!(self.config, R16OldTerm) {
             let term = order.term;
             return Some(Refusal::OldTerm { term, seen });
         }
-        if let Some(number) = self.busy() {
+        if let Some(number) = self.busy()
+            && !mutant!(self.config, R16TwoOrders)
+        {
             return Some(Refusal::Busy { number });
         }
         let permitted = self.view.permission.allows(order.term, now);
@@ -55,11 +61,11 @@ impl Guard {
         });
         let serves = self.view.serving.is_some();
         match &order.step {
-            Step::Promote if !permitted => no_permission,
+            Step::Promote if !permitted && !mutant!(self.config, R10GuardPromotes) => no_permission,
             Step::Promote if self.view.fencing || run.is_none() => Some(Refusal::NotRunning),
             // R7: a promoted database must not acknowledge what nobody else has.
             Step::Promote
-                if !serves && self.may_open.gate && !crate::assertion::is_mutated(&self.config) =>
+                if !serves && self.may_open.gate && !mutant!(self.config, R7OpenAtPromotion) =>
             {
                 Some(Refusal::GateOpen)
             }

@@ -5,6 +5,7 @@ use super::asking::{Answered, Asking};
 use crate::hard_state::HardState;
 use crate::member::MemberId;
 use crate::message::{Body, Presence, Reached, Sighting};
+use crate::mutant;
 use crate::reason::{Forgot, Reason};
 use crate::record::Term;
 use crate::time::Duration;
@@ -135,7 +136,8 @@ impl Node {
             self.is_told_of_copy(reached);
         }
         let earlier = seen.presence.start != self.memory.start;
-        if earlier && seen.presence.writes > self.memory.found && self.state.is_some() {
+        let forgot = earlier && seen.presence.writes > self.memory.found;
+        if forgot && self.state.is_some() && !mutant!(self.config, R12TrustsOldState) {
             self.forget(Forgot::OlderThanSeen {
                 found: self.memory.found,
                 seen: seen.presence.writes,
@@ -152,7 +154,7 @@ impl Node {
         let unknown = stamp.record.is_some_and(|key| {
             key.term > state.adopted && state.record.as_ref().is_none_or(|r| r.key < key)
         });
-        if unknown || stamp.term > state.term {
+        if (unknown || stamp.term > state.term) && !mutant!(self.config, R12IgnoresStamp) {
             self.forget(Forgot::OlderThanStamp);
         }
     }
@@ -211,6 +213,7 @@ impl Node {
             .all(|p| self.has_answered(p) || self.is_vouched_for(p))
             && self.answers().any(|a| a.record.is_some());
         lone || all
+            || (mutant!(self.config, R12OneAnswer) && self.answers().any(|a| a.record.is_some()))
     }
 
     /// Adopts the highest term as one it has voted in, the highest record, the longest promise, and a count above all
@@ -235,8 +238,10 @@ impl Node {
         let step = self.vouched_step();
         let mut state = self.state_after_loss(left, step);
         state.term = Term(term.0 + step);
-        state.adopted = state.term;
-        state.record = record;
+        if !mutant!(self.config, R12VotesAgain) {
+            state.adopted = state.term;
+        }
+        state.record = record.filter(|_| !mutant!(self.config, R12AdoptsNoRecord));
         let term = state.term;
         self.explain(Reason::Rejoined {
             term,

@@ -5,6 +5,7 @@ use crate::hard_state::HardState;
 use crate::member::MemberId;
 use crate::message::Reached;
 use crate::message::{Body, HeartbeatReply, Refusal, RefusedBecause, VoteReply};
+use crate::mutant;
 use crate::reason::Reason;
 use crate::record::{Record, RecordKey, Term};
 use crate::time::{Duration, Instant};
@@ -90,11 +91,11 @@ impl Node {
 
     pub(super) fn on_answer(&mut self, from: MemberId, nonce: u64, answered: Answered) {
         let (term, record) = (answered.term, answered.record.clone());
-        if nonce == self.asking.nonce {
+        if nonce == self.asking.nonce || mutant!(self.config, R12OldAnswers) {
             self.asking.answers[usize::from(from.0)] = Some(answered);
         }
         self.meet_term(term);
-        if let Some(record) = record {
+        if let Some(record) = record.filter(|_| !mutant!(self.config, R3NoSpread)) {
             self.take_up(record);
         }
     }
@@ -127,12 +128,13 @@ impl Node {
 
     fn may_join_at_genesis(&self) -> bool {
         // A lost state is the sign of a cluster that was; if all others have theirs, they know that none has begun.
-        !self.pg.stamped
-            && (!self.has_forgotten() || self.all_have_joined())
+        let again = mutant!(self.config, R12GenesisAgain);
+        (!self.pg.stamped || again)
+            && (!self.has_forgotten() || self.all_have_joined() || again)
             && self.config.peers().all(|peer| {
                 self.asking.answers[usize::from(peer.0)]
                     .as_ref()
-                    .is_some_and(|a| a.record.is_none() && !a.stamped)
+                    .is_some_and(|a| a.record.is_none() && (!a.stamped || again))
             })
     }
 
@@ -172,7 +174,8 @@ impl Node {
 
     /// Whether it answered this member's question, itself with state.
     pub(super) fn has_answered(&self, member: MemberId) -> bool {
-        self.answer_of(member).is_some_and(|a| a.has_state)
+        self.answer_of(member)
+            .is_some_and(|a| a.has_state || mutant!(self.config, R12StatelessAnswers))
     }
 
     /// The names of the other members of which this holds; none: of nobody.

@@ -67,7 +67,8 @@ impl Node {
             }
             _ => false,
         };
-        running && self.may_be_elected(self.config.me, self.record(), copy)
+        (running || mutant!(self.config, R4NotRunning))
+            && self.may_be_elected(self.config.me, self.record(), copy)
     }
 
     /// R4's question, asked by the candidate of itself and by each voter of the request.
@@ -78,6 +79,9 @@ impl Node {
         copy: Copy,
     ) -> bool {
         match record {
+            Some(record) if mutant!(self.config, R4MembersNotCopies) => {
+                record.copy_of(copy.member).is_some()
+            }
             Some(record) => record.names(copy) || mutant!(self.config, R4IgnoresInSync),
             None => candidate == self.config.configured_primary,
         }
@@ -93,7 +97,9 @@ impl Node {
         }
         let me = self.config.me;
         let mut at = self.silent_until.max(self.yields_until);
-        if let Some(promise) = self.promise.as_ref().filter(|p| p.to != me) {
+        if let Some(promise) = self.promise.as_ref().filter(|p| p.to != me)
+            && !mutant!(self.config, R5CampaignsDespitePromise)
+        {
             at = at.max(promise.until);
         }
         // Whoever was not the primary leaves the former one the first try after a start of all (F2 in model2.md: it
@@ -184,7 +190,9 @@ impl Node {
         self.meet_term(term);
         let now = self.now;
         if let Some(refusal) = reply.refusal {
-            if let Some(record) = refusal.record {
+            if let Some(record) = refusal.record
+                && !mutant!(self.config, R3NoSpread)
+            {
                 self.take_up(record);
             }
             if let Some(campaign) = self.campaign.as_mut().filter(|c| c.round == reply.round)
@@ -236,7 +244,9 @@ impl Node {
         pre: bool,
     ) {
         // Whatever becomes of the vote, a newer record is worth having (R3).
-        if let Some(record) = &candidacy.record {
+        if let Some(record) = &candidacy.record
+            && !mutant!(self.config, R3NoSpread)
+        {
             self.take_up(record.clone());
         }
         let refusal = self.refusal(from, term, &candidacy, pre);
@@ -279,11 +289,14 @@ impl Node {
         }
         // Whoever adopted a term may have voted in it (R12).
         if asked <= state.adopted
-            || (asked == state.term && state.voted_for.is_some_and(|v| v != from))
+            || (asked == state.term
+                && state.voted_for.is_some_and(|v| v != from)
+                && !mutant!(self.config, R2VotesTwice))
         {
             return refuse(RefusedBecause::VotedForAnother, Duration::ZERO);
         }
-        if candidacy.record.as_ref().map(|r| r.key) < self.record_key() {
+        let older = candidacy.record.as_ref().map(|r| r.key) < self.record_key();
+        if older && !mutant!(self.config, R3VotesForOlder) {
             return Some(Refusal {
                 why: RefusedBecause::OldRecord,
                 wait: Duration::ZERO,
@@ -297,11 +310,14 @@ impl Node {
         if !self.may_be_elected(from, candidacy.record.as_ref(), copy) {
             return refuse(RefusedBecause::NotEligible, Duration::ZERO);
         }
-        if self.is_known_beyond(from, candidacy.copy, candidacy.end) {
+        if self.is_known_beyond(from, candidacy.copy, candidacy.end)
+            && !mutant!(self.config, R12VotesForShort)
+        {
             return refuse(RefusedBecause::FellBack, Duration::ZERO);
         }
         if let Some(promise) = self.promise.as_ref().filter(|p| p.to != from)
             && self.now < promise.until
+            && !mutant!(self.config, R5VotesDespitePromise)
         {
             return refuse(RefusedBecause::Promised, promise.until.since(self.now));
         }
@@ -309,7 +325,7 @@ impl Node {
             return refuse(RefusedBecause::Silent, self.silent_until.since(self.now));
         }
         // C2 in model2.md: never a vote for another while one's own database may serve (R10).
-        if !self.primary_is_down() {
+        if !self.primary_is_down() && !mutant!(self.config, R5LeaderOwesNothing) {
             return refuse(RefusedBecause::PrimaryRuns, Duration::ZERO);
         }
         None
@@ -338,7 +354,11 @@ impl Node {
             return;
         }
         self.released = term;
-        if let Some(promise) = self.promise.as_mut().filter(|p| p.term <= term) {
+        if mutant!(self.config, R5ReleaseEndsSilence) {
+            self.silent_until = self.now;
+        }
+        let later = mutant!(self.config, R5ReleaseEndsLater);
+        if let Some(promise) = self.promise.as_mut().filter(|p| p.term <= term || later) {
             promise.until = self.now;
         }
         if let Some(heard) = self.heard.as_mut().filter(|h| h.term <= term) {

@@ -104,7 +104,9 @@ impl Node {
             self.stop_for(record.primary, record.key.term);
             return;
         }
-        self.campaign = None;
+        if !mutant!(self.config, R3KeepsCandidacy) {
+            self.campaign = None;
+        }
         self.explain(Reason::TookUp {
             record: record.clone(),
         });
@@ -292,7 +294,7 @@ impl Node {
             // R20: left as found until a leader is heard or D has passed.
             let since = self.heard.as_ref().map_or(self.started, |h| h.until);
             let patience = since + self.config.decision_timeout;
-            let of = if self.now < patience {
+            let of = if self.now < patience && !mutant!(self.config, R20LeavesAtOnce) {
                 Upstream::AsFound
             } else {
                 Upstream::Nobody
@@ -307,7 +309,11 @@ impl Node {
             // R20: only once the record of the leader that it hears holds its promotion.
             // R15: not before it was seen that this is the copy that it should be.
             _ if !self.is_checked() => Upstream::AsFound,
-            Some(r) if heard.follow && r.primary == heard.leader && r.key.term == heard.term => {
+            Some(r)
+                if (heard.follow || mutant!(self.config, R20FollowsUnheld))
+                    && r.primary == heard.leader
+                    && r.key.term == heard.term =>
+            {
                 Upstream::Member(heard.leader)
             }
             _ if following.is_some_and(|f| f != heard.leader) => Upstream::Nobody,
@@ -317,7 +323,11 @@ impl Node {
         let looked = self.pg.state != PgState::Unknown && self.disowned.is_none();
         let may_discard = looked
             && record.is_some_and(|r| {
-                self.is_known_committed(r) && self.copy().is_none_or(|copy| !r.names(copy))
+                let committed =
+                    self.is_known_committed(r) || mutant!(self.config, R11DiscardsEarly);
+                let left_out = self.copy().is_none_or(|copy| !r.names(copy))
+                    || mutant!(self.config, R11DiscardsNamed);
+                committed && left_out
             });
         Want::Standby { of, may_discard }
     }

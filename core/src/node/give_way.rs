@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::leader::Leader;
+use crate::mutant;
 use crate::postgres::{GateStatus, PgState};
 use crate::reason::Reason;
 use crate::record::Copy;
@@ -49,7 +50,7 @@ impl Node {
                 self.pg_state(),
                 PgState::Primary(_) | PgState::Silent { primary: true, .. }
             );
-        if !(dead || hangs || unwell) {
+        if !(dead || hangs || unwell) || mutant!(self.config, R19NeverGivesWay) {
             return;
         }
         let others: Vec<Copy> = leader
@@ -65,14 +66,15 @@ impl Node {
         if lone && hangs && !dead && stuck_for <= self.hang_patience() {
             return;
         }
-        if (seen_running || (hangs && !lone)) && leader.giving_way.is_none() {
+        let blind = hangs && !lone && !mutant!(self.config, R19WaitsToSee);
+        if (seen_running || blind) && leader.giving_way.is_none() {
             self.explain(Reason::GivesWay { dead, stuck_for });
             self.withdraw_permission();
             let now = self.now;
             if let Some(leader) = self.leader.as_deref_mut() {
                 leader.giving_way = Some(now);
             }
-        } else if dead || hangs {
+        } else if dead || hangs && !mutant!(self.config, R19LoneWaits) {
             self.explain(Reason::RestartsDatabase { dead, stuck_for });
             if !dead {
                 self.note_hang();
@@ -94,7 +96,9 @@ impl Node {
     /// Releases once the database is seen stopped and its permission gone; where the end cannot be seen, just stops
     /// leading (R5, R19).
     fn finish_giving_way(&mut self, since: Instant) {
-        if self.guard.run.is_none() && self.primary_is_down() {
+        if self.guard.run.is_none() && self.primary_is_down()
+            || mutant!(self.config, R5ReleasesEarly)
+        {
             let patience = self.config.decision_timeout;
             self.release(None, None, patience);
         } else if self.now.since(since) > self.config.decision_timeout.part(1, 5) {

@@ -3,6 +3,7 @@
 use super::Node;
 use super::keeping_up::Track;
 use super::leader::Flaps;
+use crate::mutant;
 use crate::postgres::{Gate, GateStatus, PrimaryStatus, Want};
 use crate::reason::Reason;
 use crate::record::{Copy, Record, RecordKey};
@@ -21,7 +22,8 @@ impl Node {
         let Some(leader) = self.leader.as_deref() else {
             return;
         };
-        if leader.proposed.is_some() || leader.giving_way.is_some() || leader.hand_over.is_some() {
+        let undecided = leader.proposed.is_some() && !mutant!(self.config, R6TwoOutstanding);
+        if undecided || leader.giving_way.is_some() || leader.hand_over.is_some() {
             return;
         }
         let Some(committed) = leader.committed.clone() else {
@@ -43,6 +45,9 @@ impl Node {
             .others()
             .filter_map(|copy| self.shrinks(primary, copy).map(|why| (copy, why)))
             .collect();
+        if mutant!(self.config, R6KeepsPromotions) {
+            next.promotions = committed.promotions.merged(&self.pg.history);
+        }
         next.in_sync
             .retain(|copy| !gone.iter().any(|(g, _)| g == copy));
         let changed = next.promotions != committed.promotions || !gone.is_empty();
@@ -91,7 +96,7 @@ impl Node {
             && !streams
         {
             Reason::ShrinksStopped { copy }
-        } else if self.fell_back(copy) {
+        } else if self.fell_back(copy) && !mutant!(config, R8FellBack) {
             Reason::ShrinksFellBack { copy }
         } else if track.is_none()
             && self.now.since(self.last_from[usize::from(copy.member.0)]) > config.decision_timeout
@@ -120,7 +125,7 @@ impl Node {
             at >= quiet_since
                 || (leaving && self.now.since(at) < config.decision_timeout.part(1, 5))
         });
-        heard.then_some(why)
+        (heard || mutant!(config, R8ShrinksUnheard)).then_some(why)
     }
 
     /// Decides which copies the gate names besides those in sync: those that may be grown (R9).
@@ -178,6 +183,9 @@ impl Node {
     /// in one unbroken run; no gate order is under way; a majority was just heard; the guard holds a lease (R9, R10).
     fn grown(&self) -> Option<Copy> {
         let leader = self.leader.as_deref()?;
+        if mutant!(self.config, R9NotNamed) {
+            return leader.growing.first().copied();
+        }
         let target = self.target.as_ref()?;
         let primary = self.running_primary()?;
         let Want::Primary { gate, .. } = &target.want else {
@@ -189,19 +197,21 @@ impl Node {
         let settled = self.pg.target == target.seq
             && *gate == Gate::Open(names.clone())
             && *gate == leader.gate(&self.config);
-        if !settled || !self.lease_is_confirmed() {
+        let settled = settled || mutant!(self.config, R9OrderUnderWay);
+        let confirmed = self.lease_is_confirmed() || mutant!(self.config, R10GrowsUnconfirmed);
+        if !settled || !confirmed {
             return None;
         }
+        let unflushed = mutant!(self.config, R9NotFlushed);
         leader
             .growing
             .iter()
             .copied()
             .find(|copy| {
                 names.contains(copy)
-                    && primary
-                        .standbys
-                        .iter()
-                        .any(|s| s.copy == *copy && s.streaming && s.flushed >= *since)
+                    && primary.standbys.iter().any(|s| {
+                        s.copy == *copy && s.streaming && (s.flushed >= *since || unflushed)
+                    })
             })
             .filter(|copy| self.seems_to_run(*copy))
     }

@@ -125,6 +125,10 @@ impl Node {
         let unbounded = self.guard.permission.lasts == Lasts::Unbounded;
         if let Some(leader) = self.leader.as_deref_mut() {
             leader.resumed_lone = unbounded && record.is_lone();
+            if mutant!(self.config, R6ResumesCommitted) {
+                leader.committed = Some(record);
+                return;
+            }
             leader.proposed = Some(record);
             leader.accepted.insert(self.config.me);
         }
@@ -270,6 +274,16 @@ impl Leader {
             && let Some(proposed) = proposed
         {
             return Gate::open(proposed.others());
+        }
+        if mutant!(config, R7ForgetsProposed)
+            && let (Some(committed), Some(_)) = (&self.committed, proposed)
+        {
+            return Gate::open(committed.others());
+        }
+        if mutant!(config, R7AnyOne)
+            && let Some(committed) = self.committed.as_ref().filter(|c| c.others().count() > 1)
+        {
+            return Gate::open(committed.others().take(1));
         }
         Gate::open(
             self.committed

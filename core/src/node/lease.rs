@@ -54,7 +54,9 @@ impl Node {
         let newest = leader.newest().cloned();
         let accepted: Vec<_> = leader.peers.iter().map(|p| p.accepted).collect();
         // A promises the same at each sending.
-        self.promise(self.config.me, term, promise);
+        if !mutant!(self.config, R5LeaderOwesNothing) {
+            self.promise(self.config.me, term, promise);
+        }
         for peer in self.config.peers() {
             let record = newest
                 .clone()
@@ -99,7 +101,9 @@ impl Node {
 
     /// The committed record is lone, and so is all that was proposed since; nothing grows (R10).
     pub(super) fn needs_no_lease(&self) -> bool {
-        self.leader.as_deref().is_some_and(Leader::needs_no_lease)
+        self.leader
+            .as_deref()
+            .is_some_and(|leader| leader.needs_no_lease(&self.config))
     }
 
     /// Tells the guard how long its primary may serve.
@@ -118,7 +122,7 @@ impl Node {
                 return;
             }
         }
-        let lasts = if leader.needs_no_lease() {
+        let lasts = if leader.needs_no_lease(&self.config) {
             Lasts::Unbounded
         } else {
             match leader.lease_end(&self.config) {
@@ -175,7 +179,10 @@ impl Node {
 }
 
 impl Leader {
-    pub(super) fn needs_no_lease(&self) -> bool {
+    pub(super) fn needs_no_lease(&self, config: &Config) -> bool {
+        if mutant!(config, R10NoneWhenProposed) {
+            return self.newest().is_some_and(|r| r.is_lone()) && self.growing.is_empty();
+        }
         self.committed
             .as_ref()
             .map_or(self.resumed_lone, |r| r.is_lone())
@@ -207,7 +214,7 @@ impl Leader {
 
     /// When this leader stops leading unless a majority is heard.
     pub(super) fn step_down_at(&self, node: &Node) -> Instant {
-        if self.needs_no_lease() {
+        if self.needs_no_lease(&node.config) || mutant!(node.config, R10LeadsOn) {
             return Instant(u64::MAX);
         }
         self.lease_end(&node.config)

@@ -30,6 +30,7 @@ use crate::event::{Boot, Event};
 use crate::hard_state::{HardState, Noted};
 use crate::member::MemberId;
 use crate::message::{Body, Message, Reached, RefusedBecause, Sighting};
+use crate::mutant;
 use crate::operator::{Command, CommandOutcome};
 use crate::outbox::Outbox;
 use crate::permission::{GuardView, Permission};
@@ -125,7 +126,10 @@ pub struct Node {
 impl Node {
     /// A node at its daemon's start. `state` is what its file held; none: it has no file.
     pub fn new(config: Config, state: Option<HardState>, boot: Boot) -> Self {
-        let silence = state.as_ref().map_or(Duration::ZERO, |s| s.longest_promise);
+        let mut silence = state.as_ref().map_or(Duration::ZERO, |s| s.longest_promise);
+        if mutant!(config, R5NoSilence) {
+            silence = Duration::ZERO;
+        }
         let mut sightings = state
             .as_ref()
             .map_or_else(Vec::new, |s| s.sightings.clone());
@@ -239,10 +243,13 @@ impl Node {
         if let Some(seen) = &seen {
             self.is_told(seen);
         }
-        if let Body::Heartbeat(heartbeat) = &body {
+        if let Body::Heartbeat(heartbeat) = &body
+            && !mutant!(self.config, R12LeaderTellsNothing)
+        {
             self.see_all(from, &heartbeat.sightings);
         }
-        let forgot = presence.is_some_and(|p| !self.sees(from, p, &body));
+        let forgot = presence.is_some_and(|p| !self.sees(from, p, &body))
+            && !mutant!(self.config, R12TrustsOldState);
         if !self.has_looked() && !matches!(body, Body::Ask { .. } | Body::Answer { .. }) {
             // Whether the state is older than the stamp is not known yet: as if it came a moment earlier.
             return;
@@ -407,7 +414,7 @@ impl Node {
         state.voted_for = None;
         self.dirty = true;
         self.campaign = None;
-        if self.leader.is_some() {
+        if self.leader.is_some() && !mutant!(self.config, R2LeadsOn) {
             self.step_down(Reason::Deposed { by: term });
         }
     }
@@ -418,7 +425,7 @@ impl Node {
         if let Some(state) = &mut self.state {
             // What is written before anybody was heard binds nobody: counted, it would let an old state overtake what
             // was seen of it (R12).
-            state.writes += u64::from(counts);
+            state.writes += u64::from(counts || mutant!(self.config, R12CountsUnheard));
             state.noted = self.noted;
             state.sightings.clone_from(&self.sightings);
             rule!(
@@ -428,7 +435,11 @@ impl Node {
                 "a state that would be taken for a torn one when it is read again: {state:?}"
             );
             self.noted_at = self.now;
-            self.outbox.persist(state.clone());
+            let mut kept = state.clone();
+            if mutant!(self.config, R1VoteNotKept) {
+                kept.voted_for = None;
+            }
+            self.outbox.persist(kept);
         }
         self.dirty = false;
     }
@@ -437,6 +448,9 @@ impl Node {
     fn push(&mut self, action: Action) {
         if self.dirty {
             self.save();
+        }
+        if mutant!(self.config, R1LeavesBeforeDisk) {
+            return self.outbox.push_at_once(action);
         }
         self.outbox.push(action);
     }

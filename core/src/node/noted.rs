@@ -3,6 +3,7 @@
 use super::Node;
 use crate::hard_state::Noted;
 use crate::message::Reached;
+use crate::mutant;
 use crate::postgres::PgState;
 use crate::reason::Reason;
 use crate::record::{CopyId, Term};
@@ -60,7 +61,7 @@ impl Node {
             && (self.noted.is_some_and(|n| below(&n.reached))
                 || self.told.is_some_and(|t| below(&t))
                 || self.lacks_its_promotion());
-        if old_stamp || fell {
+        if (old_stamp || fell) && !mutant!(self.config, R15TrustsOldData) {
             self.explain(Reason::CopyFellBack {
                 copy: reached.copy,
                 end: reached.end,

@@ -68,6 +68,7 @@ impl Node {
     pub(super) fn count_acceptances(&mut self) {
         let majority = self.config.majority();
         let own_counts = mutant!(self.config, R6OwnRecordCommitted);
+        let any = mutant!(self.config, R6AnyAcceptance);
         let Some(leader) = self.leader.as_deref_mut() else {
             return;
         };
@@ -75,7 +76,7 @@ impl Node {
             return;
         };
         for (i, peer) in leader.peers.iter().enumerate() {
-            if peer.accepted >= Some(proposed.key) {
+            if peer.accepted >= Some(proposed.key) || (any && peer.accepted.is_some()) {
                 leader.accepted.insert(MemberId(i as u8));
             }
         }

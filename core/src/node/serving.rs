@@ -1,6 +1,7 @@
 //! What a leader's database should be: promoted, its gate, its doors (R6, R7, R18).
 
 use super::Node;
+use crate::mutant;
 use crate::postgres::{Doors, Gate, GateStatus, PgState, PrimaryStatus, RunId, StopMode, Want};
 use crate::reason::Reason;
 use crate::time::Duration;
@@ -22,10 +23,9 @@ impl Node {
         self.running_primary().is_some()
             && leader.hand_over.is_none()
             && leader.giving_way.is_none()
-            && leader
-                .committed
-                .as_ref()
-                .is_some_and(|r| r.promotions == self.pg.history)
+            && leader.committed.as_ref().is_some_and(|r| {
+                r.promotions == self.pg.history || mutant!(self.config, R6FollowedUnrecorded)
+            })
     }
 
     /// Notes what concerns one run of the primary, and forgets what was seen of an older one.
@@ -124,6 +124,7 @@ impl Node {
                             .standbys
                             .iter()
                             .any(|s| s.copy == *copy && s.flushed >= primary.recovery_end)
+                            || mutant!(self.config, R18OpensEarly)
                     })
             }
             _ => false,

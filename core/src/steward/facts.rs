@@ -3,6 +3,7 @@
 use super::Steward;
 use super::proof::Proof;
 use crate::member::MemberId;
+use crate::mutant;
 use crate::postgres::Lsn;
 use crate::record::{Copy, CopyId, History};
 use crate::step::{DataDirectory, Directory, Inspection, Server, Settings, Stamp};
@@ -169,7 +170,9 @@ impl Steward {
         let Some(inspection) = &self.facts.inspection else {
             return Holding::Unseen;
         };
-        if inspection.rewriting {
+        // Set by a daemon that ended, or kept from an attempt that failed.
+        let old = self.facts.given_up.is_none() && self.facts.clone.is_none();
+        if inspection.rewriting && !(old && mutant!(self.config, R11StartsTorn)) {
             return Holding::Rewriting;
         }
         let data = match &inspection.directory {
@@ -188,8 +191,9 @@ impl Steward {
         let Some(stamp) = &data.stamp else {
             let named = record.map(|r| r.copy_of(self.config.me));
             // R20: the cluster's first directory counts as its own until its stamp is noted.
-            if target.is_some_and(|t| t.first_stamp)
+            if (target.is_some_and(|t| t.first_stamp)
                 && self.config.me == self.config.configured_primary
+                || mutant!(self.config, R20AnyDirectory))
                 && expected.is_none_or(|id| id == data.system_id)
                 && named != Some(None)
             {
@@ -231,7 +235,7 @@ impl Steward {
                 expected.map_or("nothing yet".to_owned(), |id| id.to_string())
             ));
         }
-        if stamp.member != me {
+        if stamp.member != me && !mutant!(self.config, R15BackupIsOwn) {
             // A base backup carries its source's stamp: its contents are whole, but nobody knows what became of it.
             let why = format!(
                 "it is a backup of the copy at {}, not this member's",

@@ -140,9 +140,13 @@ impl Steward {
             _ => None,
         };
         run.fed(now, follows, server.streaming_from, server.position);
-        let proven = run
-            .proof
-            .observed(number, &server, run.in_force.as_ref(), run.wrote);
+        let proven = run.proof.observed(
+            &self.config,
+            number,
+            &server,
+            run.in_force.as_ref(),
+            run.wrote,
+        );
         let was_in_recovery = run.seen.as_ref().is_some_and(|(s, _)| s.in_recovery);
         if was_in_recovery && !server.in_recovery {
             self.progress_at = now;

@@ -3,6 +3,7 @@
 use super::facts::Holding;
 use super::plan::{Pace, Plan};
 use super::{Steward, StewardReason};
+use crate::mutant;
 use crate::postgres::{Doors, Lsn};
 use crate::record::{Copy, History, Promotion, Term};
 use crate::rule;
@@ -65,6 +66,7 @@ impl Steward {
         }
         let ended = match self.facts.run.sessions_ended {
             Some((generation, number)) if generation == server.settings => number,
+            _ if mutant!(self.config, R18SessionsStay) => 0,
             _ => return Plan::step(Step::EndSessions),
         };
         let term = self.term();
@@ -72,6 +74,7 @@ impl Steward {
             Some((of, n)) if of == term => {
                 Plan::because(Step::Promote, StewardReason::Promotes { term, n })
             }
+            _ if mutant!(self.config, R6PromotesUnstamped) => Plan::step(Step::Promote),
             // The newest timeline now: a higher one later is this promotion (R15).
             _ if self.facts.run.inspected < ended => Plan::step(Step::Inspect),
             _ => {
@@ -173,7 +176,10 @@ impl Steward {
     /// happen. None: nothing is open.
     pub(super) fn settled(&self, data: &DataDirectory, stamp: &Stamp) -> Option<Stamp> {
         let (term, n) = unsettled(stamp)?;
-        let (timeline, start) = data.newest_timeline;
+        let (mut timeline, start) = data.newest_timeline;
+        if mutant!(self.config, R15StrikesByControlFile) {
+            timeline = data.checkpoint_timeline;
+        }
         Some(if timeline > stamp.ordered_on {
             self.joined(
                 stamp,
@@ -213,6 +219,11 @@ impl Steward {
         else {
             return History::default();
         };
+        if mutant!(self.config, R15NewestHistory)
+            && let Some(record) = self.record().filter(|_| self.guard.serving.is_none())
+        {
+            return record.promotions.clone();
+        }
         let seen = match (self.guard.run, self.facts.server()) {
             (Some(_), Some(server)) if !server.in_recovery => self.stamp_with_promotion(server),
             (None, _) if !self.facts.look => self.settled(data, stamp),

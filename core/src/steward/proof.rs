@@ -4,6 +4,8 @@
 //! walsender counts by its own reading (research/postgres.md 3a). So: close it, see a canary commit wait, see every
 //! walsender count for nothing; then name the copies, see each counted; then take a position.
 
+use crate::config::Config;
+use crate::mutant;
 use crate::postgres::{GateStatus, Lsn};
 use crate::record::Copy;
 use crate::step::{Canary, Server, Settings};
@@ -115,6 +117,7 @@ impl Proof {
     /// The server was observed by the order of this number.
     pub(super) fn observed(
         &mut self,
+        config: &Config,
         number: u64,
         server: &Server,
         in_force: Option<&Settings>,
@@ -145,9 +148,10 @@ impl Proof {
                 canary: true,
                 before,
             } if server.settings == *generation
-                && server.canary == Canary::Waiting
-                && server.strangers_in_gate == 0
-                && server.walsenders.iter().all(|w| w.priority == 0) =>
+                && (server.canary == Canary::Waiting
+                    && server.strangers_in_gate == 0
+                    && server.walsenders.iter().all(|w| w.priority == 0)
+                    || mutant!(config, R7ClosesUnseen)) =>
             {
                 *self = Proof::Closed {
                     generation: *generation,
@@ -160,7 +164,9 @@ impl Proof {
                 names,
                 seen: seen @ None,
                 ..
-            } if server.settings == *generation && is_in_force(names, server) => {
+            } if server.settings == *generation
+                && (is_in_force(names, server) || mutant!(config, R9OpensUnseen)) =>
+            {
                 *seen = Some(number);
                 None
             }

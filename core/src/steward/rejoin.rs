@@ -5,6 +5,7 @@ use super::plan::{Next, Pace, Plan};
 use super::promotion::entered;
 use super::{Steward, StewardReason};
 use crate::member::MemberId;
+use crate::mutant;
 use crate::postgres::{Doors, Lsn, Timeline, Upstream, Want};
 use crate::record::{CopyId, History, Record};
 use crate::rule;
@@ -63,10 +64,17 @@ impl Steward {
             return Plan::look(Pace::Slow)
                 .but("it follows nobody: replay is paused, so its end cannot be seen; say pg_wal_replay_resume()".to_owned());
         }
-        if server.streaming_from.is_some() || !server.drained {
+        let undrained = !server.drained && !mutant!(self.config, R11ComparesReplayed);
+        if server.streaming_from.is_some() || undrained {
             return Plan::look(Pace::Fast);
         }
-        match misfit(&stamp.history, server.position, promotions) {
+        let misfit = misfit(&stamp.history, server.position, promotions).filter(|_| {
+            !(mutant!(self.config, R15NumbersAlone)
+                && promotions
+                    .timelines()
+                    .starts_with(&stamp.history.timelines()))
+        });
+        match misfit {
             // The stamp first: whatever it holds from now on is of that history.
             None => Plan::step(Step::WriteStamp(follower_of(stamp, record))),
             Some(why) => self.give_up(why),
@@ -153,8 +161,8 @@ impl Steward {
             _ => return None,
         };
         let own = self.own_copy();
-        if record.primary != from || from == self.config.me || own.is_some_and(|c| record.names(c))
-        {
+        let named = own.is_some_and(|c| record.names(c)) && !mutant!(self.config, R11DiscardsNamed);
+        if record.primary != from || from == self.config.me || named {
             return None;
         }
         Some(Cloned {

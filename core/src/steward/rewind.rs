@@ -83,7 +83,9 @@ impl Steward {
 
     fn rewindable(&self, data: &DataDirectory) -> Result<(), String> {
         // R17: what an operator's word left out is kept whole, until a second word gives it up.
-        if self.record().is_some_and(|record| record.forced) {
+        if self.record().is_some_and(|record| record.forced)
+            && !mutant!(self.config, R17RewindsForced)
+        {
             return Err(
                 "the primary's history was chosen by an operator, so what it lacks is kept whole"
                     .to_owned(),

@@ -83,7 +83,7 @@ impl World {
     pub(crate) fn check_move(&mut self, h: usize) {
         // One that lands when another leads moves nothing.
         let daemon = self.hosts[h].daemon.as_ref();
-        if daemon.is_some_and(|d| d.node.glance().role != RoleView::Leader) {
+        if daemon.is_some_and(|d| d.glance().role != RoleView::Leader) {
             return;
         }
         self.look_for_trouble();
