@@ -96,9 +96,9 @@ enum Command {
         #[arg(long, default_value_t = 6)]
         samples: u64,
     },
-    /// Run every deliberate bug, and see that an oracle finds it.
+    /// Run every deliberate bug, or those named, and see that an oracle finds it.
     #[cfg(feature = "mutants")]
-    Mutants,
+    Mutants(mutants::Mutants),
     /// Run single faults in calm conditions, and print how long writes stop.
     Gaps,
     /// Run every network of three hosts, and see that L keeps its word.
@@ -132,8 +132,8 @@ fn main() -> ExitCode {
         return exhaust::run(what);
     }
     #[cfg(feature = "mutants")]
-    if let Some(Command::Mutants) = cli.command {
-        return mutants::run_all(cli.seeds.unwrap_or(0..10_000), jobs);
+    if let Some(Command::Mutants(which)) = &cli.command {
+        return mutants::run(which, cli.seeds.unwrap_or(0..10_000), jobs);
     }
     if let Some(Command::Study { svg, samples }) = &cli.command {
         return learned::run(svg.as_deref(), *samples, jobs);

@@ -8,10 +8,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use yoke_core::mutant::Mutant;
 
-/// After so many finds enough is known of a mutant.
-const ENOUGH: usize = 15;
 /// So many seeds of a mutant are run before the next one has its turn: whoever needs many waits for whoever needs few.
 const BLOCK: u64 = 100;
+
+/// Which mutants, and how thoroughly.
+#[derive(clap::Args)]
+pub(crate) struct Mutants {
+    /// After so many finds enough is known of a mutant; 1 shows that each is found, in a short time.
+    #[arg(long, default_value_t = 15)]
+    enough: usize,
+    /// Only these.
+    #[arg(value_parser = by_name)]
+    names: Vec<usize>,
+}
 
 /// A mutant's place in the list, by its name.
 pub(crate) fn by_name(name: &str) -> Result<usize, String> {
@@ -34,10 +43,6 @@ struct Found {
 }
 
 impl Found {
-    fn is_enough(&self) -> bool {
-        self.seeds.len() >= ENOUGH
-    }
-
     /// How many seeds it takes until it is found: the median over the waits between two finds.
     fn median(&self, first: u64) -> Option<u64> {
         let before = first.checked_sub(1);
@@ -52,9 +57,6 @@ impl Found {
 
     /// One run's report.
     fn take(&mut self, seed: u64, violation: Option<sim::Violation>) {
-        if self.is_enough() {
-            return;
-        }
         self.run += 1;
         let Some(violation) = violation else { return };
         // A panic of the core, or a run that is not the same twice, is no oracle's find.
@@ -68,10 +70,14 @@ impl Found {
     }
 }
 
-/// Runs them all and prints a table. A thread takes the next block of one mutant at a time; blocks are joined in the order
+/// Runs them and prints a table. A thread takes the next block of one mutant at a time; blocks are joined in the order
 /// of the seeds, so nothing that is printed depends on the threads.
-pub(crate) fn run_all(seeds: Range<u64>, jobs: usize) -> ExitCode {
-    let mut table: Vec<Found> = Mutant::ALL.iter().map(|_| Found::default()).collect();
+pub(crate) fn run(which: &Mutants, seeds: Range<u64>, jobs: usize) -> ExitCode {
+    let mutants = match which.names.is_empty() {
+        true => (0..Mutant::ALL.len()).collect(),
+        false => which.names.clone(),
+    };
+    let mut table: Vec<Found> = mutants.iter().map(|_| Found::default()).collect();
     let done: Vec<AtomicBool> = table.iter().map(|_| AtomicBool::new(false)).collect();
     let blocks = (seeds.end - seeds.start).div_ceil(BLOCK);
     let next = AtomicU64::new(0);
@@ -79,27 +85,28 @@ pub(crate) fn run_all(seeds: Range<u64>, jobs: usize) -> ExitCode {
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             let (sender, next, done, seeds) = (sender.clone(), &next, &done, &seeds);
+            let mutants = &mutants;
             scope.spawn(move || {
                 loop {
                     let piece = next.fetch_add(1, Ordering::Relaxed);
-                    let (block, mutant) = (piece / done.len() as u64, piece as usize % done.len());
+                    let (block, row) = (piece / done.len() as u64, piece as usize % done.len());
                     if block >= blocks {
                         break;
                     }
                     let how = How {
                         trace: false,
-                        mutant: Some(mutant),
+                        mutant: Some(mutants[row]),
                     };
                     let from = seeds.start + block * BLOCK;
                     let mut reports = Vec::new();
                     for seed in from..(from + BLOCK).min(seeds.end) {
-                        if done[mutant].load(Ordering::Relaxed) {
+                        if done[row].load(Ordering::Relaxed) {
                             break;
                         }
                         let report = sim::run(&sim::scenario_of(seed), how);
                         reports.push((seed, report.violation));
                     }
-                    if sender.send((mutant, block, reports)).is_err() {
+                    if sender.send((row, block, reports)).is_err() {
                         return;
                     }
                 }
@@ -108,21 +115,25 @@ pub(crate) fn run_all(seeds: Range<u64>, jobs: usize) -> ExitCode {
         drop(sender);
         let mut early = BTreeMap::new();
         let mut due = vec![0; table.len()];
-        for (mutant, block, reports) in receiver {
-            early.insert((mutant, block), reports);
-            while let Some(reports) = early.remove(&(mutant, due[mutant])) {
-                due[mutant] += 1;
+        for (row, block, reports) in receiver {
+            early.insert((row, block), reports);
+            while let Some(reports) = early.remove(&(row, due[row])) {
+                due[row] += 1;
                 for (seed, violation) in reports {
-                    table[mutant].take(seed, violation);
+                    if table[row].seeds.len() < which.enough {
+                        table[row].take(seed, violation);
+                    }
                 }
-                done[mutant].store(table[mutant].is_enough(), Ordering::Relaxed);
+                let enough = table[row].seeds.len() >= which.enough;
+                done[row].store(enough, Ordering::Relaxed);
             }
         }
     });
-    print(&table, seeds.start)
+    let mutants: Vec<Mutant> = mutants.iter().map(|m| Mutant::ALL[*m]).collect();
+    print(&mutants, &table, seeds.start)
 }
 
-fn print(table: &[Found], first: u64) -> ExitCode {
+fn print(mutants: &[Mutant], table: &[Found], first: u64) -> ExitCode {
     println!(
         "{:<28} {:>5} {:>7} {:>7} {:>7}  found by; not counted as found",
         "mutant", "found", "of", "first", "median"
@@ -132,7 +143,7 @@ fn print(table: &[Found], first: u64) -> ExitCode {
         let words: Vec<String> = (counts.iter()).map(|(o, n)| format!("{o} {n}")).collect();
         words.join(", ")
     };
-    for (mutant, found) in Mutant::ALL.iter().zip(table) {
+    for (mutant, found) in mutants.iter().zip(table) {
         let others = match words(&found.others) {
             words if words.is_empty() => words,
             words => format!("; {words}"),
@@ -147,7 +158,7 @@ fn print(table: &[Found], first: u64) -> ExitCode {
             words(&found.oracles),
         );
     }
-    let missed: Vec<String> = (Mutant::ALL.iter().zip(table))
+    let missed: Vec<String> = (mutants.iter().zip(table))
         .filter(|(_, found)| found.seeds.is_empty())
         .map(|(mutant, _)| mutant.to_string())
         .collect();
