@@ -86,6 +86,7 @@ mutants! {
     R12IgnoresStamp = "r12-ignores-stamp", "A state older than its stamp counts as whole.";
     R12VotesForShort = "r12-votes-for-short", "A vote goes to a copy that ends below what it is known to have flushed.";
     R12GenesisAgain = "r12-genesis-again", "Stamped data does not keep from a second genesis.";
+    R14AnySystem = "r14-any-system", "A clone of another database counts as one of this cluster's.";
     R15UnverifiedRewind = "r15-unverified-rewind", "A rewind that says that it worked is taken at its word.";
     R15NumbersAlone = "r15-numbers-alone", "Histories are compared by timeline numbers.";
     R15StrikesByControlFile = "r15-strikes-by-control-file", "A promotion is struck that the control file does not show yet.";
@@ -93,10 +94,11 @@ mutants! {
     R15BackupIsOwn = "r15-backup-is-own", "A base backup of another member counts as one's own copy.";
     R15NewestHistory = "r15-newest-history", "A copy's promotions are those of the newest record.";
     R16OldTerm = "r16-old-term", "The guard carries out an order of an older term.";
-    R16TwoOrders = "r16-two-orders", "The guard begins an order while one is under way.";
+    R16TwoOrders = "r16-two-orders", "Steward and guard begin an order while one is under way.";
     R16StopWaits = "r16-stop-waits", "A stop waits for the order under way.";
     R16Presumes = "r16-presumes", "A new daemon presumes to know what its predecessor's order did.";
     R17RewindsForced = "r17-rewinds-forced", "What an operator's word left out is rewound in place.";
+    R18DoorsOpen = "r18-doors-open", "A promotion is ordered while the doors are open.";
     R18OpensEarly = "r18-opens-early", "Clients come in before the standbys have flushed the end of recovery.";
     R18SessionsStay = "r18-sessions-stay", "A standby's sessions stay across its promotion.";
     R19NeverGivesWay = "r19-never-gives-way", "A leader whose database is dead or hangs leads on.";

@@ -7,6 +7,7 @@ use crate::queue::Alarm;
 use crate::world::World;
 use yoke_core::Guard;
 use yoke_core::guard::{GuardAction, GuardEvent};
+use yoke_core::step::Step;
 
 impl World {
     pub(crate) fn tells_guard(&mut self, h: usize, what: ToGuard) {
@@ -27,7 +28,15 @@ impl World {
             }
             ToGuard::Order(order) => GuardEvent::Order(order),
         };
+        let stop = match &event {
+            GuardEvent::Order(order) if matches!(order.step, Step::Stop(_)) => Some(order.number),
+            _ => None,
+        };
+        let hears = !self.guard_paused(h);
         self.guard_handles(h, event);
+        if let Some(number) = stop.filter(|_| hears) {
+            self.check_stop(h, number);
+        }
     }
 
     /// The guard takes something in.

@@ -3,6 +3,7 @@
 use super::facts::{Cloned, Holding};
 use super::plan::Pace;
 use super::{Steward, StewardAction, StewardReason};
+use crate::mutant;
 use crate::record::Term;
 use crate::rule;
 use crate::step::{Order, Step};
@@ -36,7 +37,12 @@ impl Steward {
         let until = match self.held(&step) {
             Some(until) if now < until => Some(until),
             // R16: one order at a time, also across daemons.
-            _ if step.is_guards() && self.guard.order.is_some() => Some(now + Duration::secs(1)),
+            _ if step.is_guards()
+                && self.guard.order.is_some()
+                && !mutant!(self.config, R16TwoOrders) =>
+            {
+                Some(now + Duration::secs(1))
+            }
             _ => None,
         };
         match until {

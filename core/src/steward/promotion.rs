@@ -48,7 +48,10 @@ impl Steward {
         let closed = self.closed_gate();
         match &self.facts.written {
             // R18, R7: doors and gate closed. Whom it follows is left: a promotion keeps all that was flushed.
-            Some(w) if w.gate == closed && w.doors == Doors::Closed => {
+            Some(w)
+                if w.gate == closed
+                    && (w.doors == Doors::Closed || mutant!(self.config, R18DoorsOpen)) =>
+            {
                 if let Some(plan) = self.reload(now, server) {
                     return plan;
                 }

@@ -63,6 +63,22 @@ impl World {
         *newest = (newest.0.max(order.term), order.number);
     }
 
+    /// A guard was told to stop its database: whatever else is under way ends (R16).
+    pub(crate) fn check_stop(&mut self, h: usize, number: u64) {
+        let is_stop = |step: &Step| matches!(step, Step::Stop(_));
+        let mut execs = self.hosts[h].execs.iter();
+        let left = execs.find(|e| !e.ending && !is_stop(&e.order.step));
+        if let Some(left) = left.filter(|left| left.order.number < number) {
+            let left = left.order.number;
+            self.violated(
+                "specification",
+                format!(
+                    "m{h}: stop {number} waits for {left}: R16: a stop ends the order under way"
+                ),
+            );
+        }
+    }
+
     fn judge_order(&self, h: usize, order: &Order) -> Judged {
         let (term, number) = self.oracles.specification.members[h].order;
         let host = &self.hosts[h];
@@ -81,7 +97,14 @@ impl World {
         match &order.step {
             Step::Promote => self.judge_promotion(h, order.term),
             Step::WriteSettings(settings) => self.judge_settings(h, order.term, settings),
-            Step::MarkRewriting | Step::SetAside(_) | Step::Clone { .. } | Step::Rewind { .. } => {
+            Step::MarkRewriting | Step::SetAside(_) | Step::Clone { .. } => self.judge_discard(h),
+            Step::Rewind { .. } => {
+                // What an operator's word left out is kept whole.
+                let own = host.disk.durable.as_ref().and_then(|s| s.record.as_ref());
+                must!(
+                    own.is_none_or(|record| !record.forced),
+                    "R17: what it lacks was left out by an operator's word"
+                );
                 self.judge_discard(h)
             }
             Step::Start => {
@@ -93,6 +116,11 @@ impl World {
                     "R20: its directory has no stamp"
                 );
                 must!(!storage.rewriting, "R11: its directory is being rewritten");
+                let record = host.disk.durable.as_ref().and_then(|s| s.record.as_ref());
+                must!(
+                    directory.is_none_or(|dir| record.is_none_or(|r| r.system_id == dir.system_id)),
+                    "R14: it is of another database"
+                );
                 Ok(())
             }
             _ => Ok(()),
@@ -131,6 +159,10 @@ impl World {
         must!(
             server.is_none_or(|s| s.read.doors == Doors::Closed),
             "R18: the doors are open"
+        );
+        must!(
+            server.is_none_or(|s| s.sessions.is_empty()),
+            "R18: clients' sessions are not ended"
         );
         Ok(())
     }
