@@ -14,6 +14,7 @@ const BLOCK: u64 = 100;
 /// No seed has shown these yet: each is a question to the search, the oracles or the rule. They run if they are named.
 const UNSEEN: &[Mutant] = &[
     Mutant::R3NoSpread,
+    Mutant::R6FollowedUnrecorded,
     Mutant::R8ShrinksUnheard,
     Mutant::R8FellBack,
     Mutant::R9OpensUnseen,

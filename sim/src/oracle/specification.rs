@@ -432,17 +432,6 @@ impl World {
                 "R6: it calls {key} committed, which no majority has accepted"
             );
         }
-        if beat.follow {
-            let directory = self.hosts[h].storage.directory.as_ref();
-            let ordered = directory.and_then(|dir| dir.stamp.as_ref()?.ordered);
-            let records = &self.oracles.specification.records;
-            let committed = beat.committed.and_then(|key| records.get(&key));
-            must!(
-                ordered.is_none_or(|(of, n)| of != term
-                    || committed.is_some_and(|r| r.promotions.newest() >= (of, n))),
-                "R6: it may be followed, though no committed record holds its promotion"
-            );
-        }
         Ok(())
     }
 
