@@ -693,7 +693,8 @@ impl World {
                         return Outcome::Wrote(dir.end);
                     }
                     Step::Slots { make, drop } => {
-                        self.slots.retain(|slot| !drop.contains(&slot.copy));
+                        self.slots
+                            .retain(|slot| slot.active || !drop.contains(&slot.copy));
                         let made = make.iter().map(|copy| Slot {
                             copy: *copy,
                             active: false,
