@@ -39,6 +39,10 @@ impl Steward {
         {
             return plan;
         }
+        // Before the gate, which may wait for who streams.
+        if let Some(plan) = self.plan_slots(now, server) {
+            return plan;
+        }
         if let Some(plan) = self.plan_gate(now, server, gate) {
             return plan;
         }

@@ -297,6 +297,13 @@ impl Host {
         }
     }
 
+    /// Has a slot for this member's copy.
+    pub async fn slot_for(&mut self, member: MemberId) {
+        let (make, drop) = (vec![copy(member)], vec![]);
+        let outcome = self.daemons(Step::Slots { make, drop }).await;
+        assert_eq!(outcome, Outcome::Done);
+    }
+
     /// Observes until it is as wanted.
     pub async fn until(&mut self, what: &str, wanted: impl Fn(&Server) -> bool) -> Server {
         let end = Instant::now() + PATIENCE;

@@ -26,6 +26,10 @@ pub(crate) struct Walsender {
     pub(crate) flushed: Lsn,
     pub(crate) heard: u64,
     pub(crate) woken: bool,
+    /// Streams from the slot of its name.
+    pub(crate) on_slot: bool,
+    /// Its other end is gone, and it is not told: what it sends is lost.
+    pub(crate) cut: bool,
 }
 
 impl Walsender {
@@ -47,10 +51,32 @@ impl World {
             return;
         };
         let run = server.run;
+        let Some(walsender) = server.walsenders.iter().find(|w| w.conn == conn) else {
+            return;
+        };
+        let (peer, name) = (walsender.peer, walsender.copy);
+        // PostgreSQL lets one connection at a time stream from a slot.
+        let in_use = |name| {
+            let mut own = server.walsenders.iter().filter(|w| w.copy == Some(name));
+            own.any(|w| w.on_slot)
+        };
+        let refused = match name {
+            Some(name) if in_use(name) => Some("its slot is in use by another connection"),
+            Some(name) if !dir.slots.contains(&name) => Some("it has no slot"),
+            _ => None,
+        };
+        if let Some(why) = refused {
+            let twice = name.is_some_and(in_use);
+            server.walsenders.retain(|w| w.conn != conn);
+            self.observe_refused(twice);
+            self.say(h, || format!("postgres: m{peer} is refused: {why}"));
+            self.db_send(h, peer, conn, Wire::Fin);
+            return;
+        }
         let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) else {
             return;
         };
-        let peer = walsender.peer;
+        walsender.on_slot = name.is_some();
         let index = dir.wal.entries.partition_point(|e| e.start < position);
         let starts = dir
             .wal
@@ -88,7 +114,9 @@ impl World {
         let entries = dir.wal.entries[walsender.sent..].to_vec();
         walsender.sent = dir.wal.entries.len();
         walsender.streaming = true;
-        let peer = walsender.peer;
-        self.db_send(h, peer, conn, Wire::Data { entries });
+        let (peer, cut) = (walsender.peer, walsender.cut);
+        if !cut {
+            self.db_send(h, peer, conn, Wire::Data { entries });
+        }
     }
 }
