@@ -48,8 +48,14 @@ impl World {
         self.say(h, || format!("operator {request}: {outcome:?}"));
         self.words.given.retain(|w| w.request != request);
         match outcome {
-            CommandOutcome::Joined { .. } => self.coverage.vouched += 1,
-            CommandOutcome::Adopted { .. } => self.coverage.adopted += 1,
+            CommandOutcome::Joined { .. } => {
+                self.coverage.vouched += 1;
+                self.word_has_effect();
+            }
+            CommandOutcome::Adopted { .. } => {
+                self.coverage.adopted += 1;
+                self.word_has_effect();
+            }
             CommandOutcome::Refused(why) if self.healed => self.stops_what_is_in_the_way(h, why),
             _ => {}
         }
