@@ -40,6 +40,18 @@ pub(crate) struct Losses {
     pub(crate) beyond: bool,
 }
 
+impl Losses {
+    /// Whether somebody lost its state and has not joined again since.
+    pub(crate) fn is_any_forgetful(&self) -> bool {
+        self.forgetful.values().any(|forgetful| *forgetful)
+    }
+
+    /// A member that an operator helped begins anew, as at its first start.
+    pub(crate) fn begins_anew(&mut self, h: usize) {
+        self.forgetful.insert(h, false);
+    }
+}
+
 impl World {
     /// The faults that bring something back need it taken first.
     pub(crate) fn plan_images(&mut self) {

@@ -201,7 +201,8 @@ impl World {
         // What is over by then no more than this has had its effect just now.
         let just_now = ended.saturating_sub(self.scenario.decision_timeout + 1_000_000);
         let from = since.max(just_now);
-        let asked = now < self.oracles.handing_over_until || word.is_some_and(|word| word >= since);
+        let asked =
+            ended < self.oracles.handing_over_until || word.is_some_and(|word| word >= since);
         let mut causes = Cause::TROUBLES
             .into_iter()
             .filter(|c| troubles[*c as usize] >= from);

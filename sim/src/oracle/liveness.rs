@@ -88,7 +88,7 @@ impl World {
         let since = heal_at.max(self.words.last);
         let writable_by = since + patience;
         let well = self.oracles.liveness.well_since.is_some();
-        if now > writable_by && !well && (self.losses.beyond || !self.is_copy_left()) {
+        if now > writable_by && !well && self.is_for_operators() {
             match self.operators_decide() {
                 Some(true) => {
                     self.words.last = now;
@@ -134,6 +134,14 @@ impl World {
                 self.check_single(single);
             }
         }
+    }
+
+    /// L promises nothing to what lost this much: no majority holds state, or no copy that a record names is whole, or a
+    /// torn state file met the very first start.
+    fn is_for_operators(&mut self) -> bool {
+        self.losses.beyond
+            || (self.is_beginning() && self.losses.is_any_forgetful())
+            || !self.is_copy_left()
     }
 
     fn check_single(&mut self, single: Single) {
