@@ -32,6 +32,13 @@ struct Word {
     off: Vec<usize>,
 }
 
+impl Words {
+    /// Whether nobody said anything since everything healed.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.after_healing == 0
+    }
+}
+
 /// Nobody waits longer for the answer to a word: a member on the slowest clock gives it up before.
 const PATIENCE: u64 = 60_000_000;
 

@@ -60,8 +60,10 @@ type Troubles = [u64; Cause::TROUBLES.len()];
 /// The last trouble of each host as a primary.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FewMoves {
-    /// Who was promoted last, and when.
+    /// Who was promoted last, and when that was ordered.
     primary: Option<(usize, u64)>,
+    /// By host: when its last promotion was ordered. What ails it then may well make it a long one.
+    ordered: Vec<u64>,
     /// When that one ceased to serve, and what had ailed it by then.
     ended: Option<(u64, Troubles)>,
     /// By host, at the last look.
@@ -73,6 +75,7 @@ pub(crate) struct FewMoves {
 impl FewMoves {
     pub(crate) fn new(members: usize) -> Self {
         FewMoves {
+            ordered: vec![0; members],
             troubled_until: vec![Troubles::default(); members],
             ..FewMoves::default()
         }
@@ -97,6 +100,12 @@ impl World {
     pub(crate) fn is_in_trouble(&mut self, h: usize, cause: Cause) {
         let last = &mut self.oracles.few_moves.troubled_until[h][cause as usize];
         *last = self.now.max(*last);
+    }
+
+    /// A promotion is ordered.
+    pub(crate) fn promotion_begins(&mut self, h: usize) {
+        self.look_for_trouble();
+        self.oracles.few_moves.ordered[h] = self.now;
     }
 
     /// An operator's word has changed who may serve.
@@ -189,7 +198,7 @@ impl World {
         let now = self.now;
         let few_moves = &mut self.oracles.few_moves;
         let ended = few_moves.ended.take();
-        let Some((old, since)) = few_moves.primary.replace((h, now)) else {
+        let Some((old, since)) = few_moves.primary.replace((h, few_moves.ordered[h])) else {
             return;
         };
         let (ended, troubles) = ended.unwrap_or((now, few_moves.troubled_until[old]));
@@ -219,7 +228,7 @@ impl World {
                 self.violated(
                     "few_moves",
                     format!(
-                        "the role moves from m{old}, primary since {since} ms ago, to m{h}; when m{old} ceased to serve, {ended} ms ago, nothing ailed it"
+                        "the role moves from m{old}, promoted {since} ms ago, to m{h}; when m{old} ceased to serve, {ended} ms ago, nothing ailed it"
                     ),
                 );
             }

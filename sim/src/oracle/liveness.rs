@@ -88,7 +88,9 @@ impl World {
         let since = heal_at.max(self.words.last);
         let writable_by = since + patience;
         let well = self.oracles.liveness.well_since.is_some();
-        if now > writable_by && !well && self.is_for_operators() {
+        let served = self.oracles.liveness.last.is_some_and(|last| last >= since);
+        let unheard_of = !served && self.words.is_silent() && self.is_majority_unstruck();
+        if now > writable_by && !well && !unheard_of && self.is_for_operators() {
             match self.operators_decide() {
                 Some(true) => {
                     self.words.last = now;
@@ -102,7 +104,7 @@ impl World {
                 }
             }
         }
-        if now > writable_by && self.oracles.liveness.last.is_none_or(|last| last < since) {
+        if now > writable_by && !served {
             self.violated(
                 "liveness",
                 format!(
