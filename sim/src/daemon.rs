@@ -129,8 +129,9 @@ impl World {
         let view = daemon.node.glance();
         self.note_daemon(&daemon, &view, due);
         self.observe_view(h, &view);
-        if alive {
-            self.on_view(h, &view);
+        match alive {
+            true => self.on_view(h, &view),
+            false => self.on_committed(&view),
         }
         // What it was about, should it live on after a blow.
         daemon.rest = queue;
@@ -366,6 +367,12 @@ impl World {
         let Some((seq, state)) = disk.under_way.take() else {
             return;
         };
+        let joins = disk.durable.as_ref().is_none_or(|state| state.lost);
+        if joins {
+            // Until now it was none of a majority.
+            self.look_for_trouble();
+        }
+        let disk = &mut self.hosts[h].disk;
         disk.durable = Some(state);
         disk.under_way = disk.next.take();
         if disk.under_way.is_some() {
@@ -373,6 +380,13 @@ impl World {
         }
         self.on_state_durable(h);
         self.daemon_gets(h, Input::Persisted(seq));
+    }
+
+    /// The disk is full no more: the write that failed is tried again.
+    pub(crate) fn has_space(&mut self, h: usize) {
+        if self.hosts[h].disk.under_way.is_some() {
+            self.sync_begins(h);
+        }
     }
 
     pub(crate) fn tells_daemon(&mut self, h: usize, input: Input) {

@@ -149,7 +149,7 @@ impl Steward {
         if again && self.may_try_canary(now) {
             Plan::step(Step::Canary)
         } else {
-            Plan::look(Pace::Fast)
+            self.read_again(now)
         }
     }
 
@@ -164,7 +164,7 @@ impl Steward {
         if names.is_empty() && server.canary == Canary::None && self.may_try_canary(now) {
             return Plan::step(Step::Canary);
         }
-        Plan::look(Pace::Fast)
+        self.read_again(now)
     }
 }
 
