@@ -38,27 +38,21 @@ impl World {
             daemon.backlog.push_back(input);
             return;
         }
-        let inner = match input {
+        let mut then = None;
+        let first = match input {
             Input::Timer => {
                 // Each machine whose time has come, as the runtime does it.
                 let now = host.clock.at(now);
                 let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-                let mut inner = vec![];
-                if is_due(daemon.node.next_timeout()) {
-                    inner.push(Inner::Node(Event::Timeout));
-                }
-                if is_due(daemon.steward.next_timeout()) {
-                    inner.push(Inner::Steward(StewardEvent::Timeout));
-                }
-                inner
+                then = is_due(daemon.steward.next_timeout())
+                    .then_some(Inner::Steward(StewardEvent::Timeout));
+                is_due(daemon.node.next_timeout()).then_some(Inner::Node(Event::Timeout))
             }
             Input::Received(from, message) => {
                 let now = host.clock.at(now);
                 self.oracles.specification.hears(h, from, &message, now);
-                vec![Inner::Node(Event::Received {
-                    from: MemberId(from as u8),
-                    message: *message,
-                })]
+                let from = MemberId(from as u8);
+                Some(Inner::Node(Event::Received { from, message }))
             }
             Input::Persisted(seq) => {
                 if matches!(host.armed, Some((Trigger::Persisted, ..))) {
@@ -66,37 +60,35 @@ impl World {
                     self.daemon_gets(h, input);
                     return;
                 }
-                vec![Inner::Node(Event::Persisted { seq })]
+                Some(Inner::Node(Event::Persisted { seq }))
             }
-            Input::Guard(view) => vec![
-                Inner::Node(Event::Guard(view)),
-                Inner::Steward(StewardEvent::Guard(view)),
-            ],
+            Input::Guard(view) => {
+                then = Some(Inner::Steward(StewardEvent::Guard(view)));
+                Some(Inner::Node(Event::Guard(view)))
+            }
             Input::Outcome { number, outcome } => {
                 self.digest.note((h, number, &outcome));
-                vec![Inner::Steward(StewardEvent::Outcome { number, outcome })]
+                Some(Inner::Steward(StewardEvent::Outcome { number, outcome }))
             }
             Input::Progress {
                 number,
                 done,
                 total,
-            } => {
-                vec![Inner::Steward(StewardEvent::Progress {
-                    number,
-                    done,
-                    total,
-                })]
-            }
+            } => Some(Inner::Steward(StewardEvent::Progress {
+                number,
+                done,
+                total,
+            })),
             Input::Operator(request, command) => {
-                vec![Inner::Node(Event::Operator { request, command })]
+                Some(Inner::Node(Event::Operator { request, command }))
             }
-            Input::Stop => vec![Inner::Node(Event::Stop)],
+            Input::Stop => Some(Inner::Node(Event::Stop)),
         };
-        self.daemon_handles(h, inner);
+        self.daemon_handles(h, [first, then]);
     }
 
     /// One input after the other, each machine drained before its next.
-    pub(crate) fn daemon_handles(&mut self, h: usize, first: Vec<Inner>) {
+    pub(crate) fn daemon_handles(&mut self, h: usize, inputs: [Option<Inner>; 2]) {
         let Some(mut daemon) = self.hosts[h].daemon.take() else {
             return;
         };
@@ -105,7 +97,7 @@ impl World {
         let mut queue = std::mem::take(&mut daemon.rest);
         let mut alive = self.node_drains(h, &mut daemon, &mut queue)
             && self.steward_drains(h, &mut daemon, &mut queue);
-        queue.extend(first);
+        queue.extend(inputs.into_iter().flatten());
         while alive && let Some(inner) = queue.pop_front() {
             self.core_steps += 1;
             alive = match inner {
@@ -143,7 +135,7 @@ impl World {
         let host = &self.hosts[h];
         let lives = host.daemon.as_ref().filter(|_| host.daemon_runs == run);
         if lives.is_some_and(|daemon| daemon.paused_until <= self.now) {
-            self.daemon_handles(h, vec![]);
+            self.daemon_handles(h, [None, None]);
         }
     }
 
@@ -271,7 +263,7 @@ impl World {
                         _ => &[Trigger::Steps(0)],
                     };
                     if order.step.is_guards() {
-                        self.tells_guard(h, ToGuard::Order(order));
+                        self.tells_guard(h, ToGuard::Order(Box::new(order)));
                     } else {
                         self.daemon_step(h, order);
                     }

@@ -25,7 +25,7 @@ impl World {
                 self.oracles.specification.takes(h, permission);
                 GuardEvent::Permission(permission)
             }
-            ToGuard::Order(order) => GuardEvent::Order(order),
+            ToGuard::Order(order) => GuardEvent::Order(*order),
         };
         self.guard_handles(h, event);
     }

@@ -95,7 +95,7 @@ pub(crate) enum Input {
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum ToGuard {
     Permission(Permission),
-    Order(Order),
+    Order(Box<Order>),
 }
 
 impl Host {
@@ -189,7 +189,7 @@ impl World {
         self.say(h, || format!("daemon: starts, run {runs}"));
         self.observe_daemon_starts(h);
         self.digest.note(("daemon", h, runs));
-        self.daemon_handles(h, vec![]);
+        self.daemon_handles(h, [None, None]);
     }
 
     /// The daemon's process ends, between two actions or while it waits.

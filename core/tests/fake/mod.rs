@@ -537,7 +537,7 @@ impl World {
         }
         match step {
             Step::Inspect => {
-                return Outcome::Inspected(Inspection {
+                return Outcome::Inspected(Box::new(Inspection {
                     rewriting: self.mark,
                     directory: match &self.dir {
                         None => Directory::Absent,
@@ -558,7 +558,7 @@ impl World {
                     },
                     written: self.written.clone(),
                     last_words: Some("FATAL: no".to_owned()),
-                });
+                }));
             }
             Step::Observe if self.recovers => {
                 return Outcome::NotNow {
