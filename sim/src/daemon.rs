@@ -97,7 +97,9 @@ impl World {
         let mut queue = std::mem::take(&mut daemon.rest);
         let mut alive = self.node_drains(h, &mut daemon, &mut queue)
             && self.steward_drains(h, &mut daemon, &mut queue);
-        queue.extend(inputs.into_iter().flatten());
+        for input in inputs.into_iter().flatten() {
+            queue.push_back(input);
+        }
         while alive && let Some(inner) = queue.pop_front() {
             self.core_steps += 1;
             alive = match inner {

@@ -134,9 +134,10 @@ impl Node {
         let Some(committed) = &leader.committed else {
             return;
         };
-        let heard = leader
-            .majority_heard_at(&self.config)
-            .is_some_and(|at| self.now.since(at) < self.config.decision_timeout.part(1, 5));
+        let heard = || {
+            let heard_at = leader.majority_heard_at(&self.config);
+            heard_at.is_some_and(|at| self.now.since(at) < self.config.decision_timeout.part(1, 5))
+        };
         let ready = |track: &&Track| {
             let flaps = leader.flaps[usize::from(track.copy.member.0)].count;
             let steady = self.config.decision_timeout.part(1, 10).times(1 << flaps);
@@ -147,7 +148,7 @@ impl Node {
                 && self.seems_to_run(track.copy)
                 && self.config.is_data(track.copy.member)
         };
-        let wanted: Vec<Copy> = if heard && leader.doors_open && leader.recorded_at.is_some() {
+        let wanted: Vec<Copy> = if leader.doors_open && leader.recorded_at.is_some() && heard() {
             let mut copies: Vec<Copy> =
                 leader.tracks.iter().filter(ready).map(|t| t.copy).collect();
             copies.sort_unstable();
