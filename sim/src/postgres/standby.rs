@@ -232,7 +232,6 @@ impl World {
                     sent: 0,
                     flushed: Lsn(0),
                     heard: now,
-                    woken: false,
                 };
                 walsender.take_names(server.read.gate.clone());
                 server.walsenders.push(walsender);
