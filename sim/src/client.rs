@@ -25,6 +25,8 @@ pub(crate) struct Client {
     roams: bool,
     session: u64,
     at: Option<usize>,
+    /// How often in turn nobody let it in, as far as it counts.
+    vain: u32,
 }
 
 impl Client {
@@ -33,6 +35,7 @@ impl Client {
             roams,
             session: 0,
             at: None,
+            vain: 0,
         }
     }
 }
@@ -86,9 +89,13 @@ impl World {
             if server.phase == Phase::Primary {
                 self.on_read(h);
             }
+            self.clients[client].vain = 0;
             self.client_writes(client, h, 0);
         } else {
-            self.client_later(client, 10_000, 60_000);
+            // Less often, the longer nobody does.
+            let vain = self.clients[client].vain;
+            self.clients[client].vain = (vain + 1).min(2);
+            self.client_later(client, 10_000, 60_000 << vain);
         }
     }
 

@@ -92,7 +92,7 @@ impl World {
                 GuardAction::Answer { number, outcome } => {
                     self.tells_daemon(h, Input::Outcome { number, outcome })
                 }
-                GuardAction::View(view) => self.tells_daemon(h, Input::Guard(view)),
+                GuardAction::View(view) => self.tells_daemon(h, Input::Guard(Box::new(view))),
                 GuardAction::Explain(reason) => {
                     self.say(h, || format!("guard: {reason}"));
                     self.observe_guard(h, &reason);
