@@ -82,8 +82,13 @@ impl World {
     /// A promotion has ended.
     pub(crate) fn check_move(&mut self, h: usize) {
         // One that lands when another leads moves nothing.
-        let daemon = self.hosts[h].daemon.as_ref();
-        if daemon.is_some_and(|d| d.node.glance().role != RoleView::Leader) {
+        let leads = |host: usize| {
+            let daemon = self.hosts[host].daemon.as_ref()?;
+            let glance = daemon.node.glance();
+            (glance.role == RoleView::Leader).then_some(glance.term)
+        };
+        let newest = (0..self.hosts.len()).filter_map(leads).max();
+        if self.hosts[h].daemon.is_some() && (leads(h).is_none() || leads(h) < newest) {
             return;
         }
         self.look_for_trouble();
