@@ -151,3 +151,27 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::Hasher;
+
+    #[test]
+    fn a_count_a_word_and_the_order_of_either_all_tell() {
+        let digest = |what: [(usize, u64); 2]| {
+            let mut digest = Digest::new();
+            digest.note(what);
+            digest.finish()
+        };
+        let all = [
+            digest([(1, 2), (3, 4)]),
+            digest([(1, 2), (4, 4)]),
+            digest([(1, 2), (3, 3)]),
+            digest([(3, 2), (1, 4)]),
+            digest([(1, 4), (3, 2)]),
+        ];
+        let different: std::collections::BTreeSet<u64> = all.into_iter().collect();
+        assert_eq!(different.len(), all.len());
+    }
+}
