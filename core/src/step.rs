@@ -130,7 +130,7 @@ pub enum Outcome {
     /// Carried out.
     Done,
     /// What the directory holds.
-    Inspected(Inspection),
+    Inspected(Box<Inspection>),
     /// What the server says.
     Observed(Box<Server>),
     /// A nudge: the end of the record that it wrote, flushed.

@@ -309,7 +309,7 @@ impl World {
         let now = self.now;
         let daemon = self.hosts[h].daemon.as_ref();
         if daemon.is_some_and(|daemon| daemon.paused_until <= now) {
-            self.daemon_handles(h, vec![]);
+            self.daemon_handles(h);
         }
     }
 
@@ -383,7 +383,7 @@ impl World {
             daemon.paused_until = 0;
             let backlog = std::mem::take(&mut daemon.backlog);
             self.say(h, || "daemon: runs again".into());
-            self.daemon_handles(h, vec![]);
+            self.daemon_handles(h);
             for input in backlog {
                 self.daemon_gets(h, input);
             }

@@ -179,7 +179,7 @@ impl Node {
         self.now = self.now.max(now);
         match event {
             Event::Timeout => {}
-            Event::Received { from, message } => self.on_message(from, message),
+            Event::Received { from, message } => self.on_message(from, *message),
             Event::Persisted { seq } => self.outbox.persisted(seq),
             Event::Postgres(status) => self.on_postgres(*status),
             Event::Guard(view) => self.on_guard(view),
@@ -446,13 +446,13 @@ impl Node {
             // The count in a message is one that is on disk before it leaves (R12).
             self.save();
         }
-        let message = Message {
+        let message = Box::new(Message {
             presence: self.presence(),
             seen: self.sightings[usize::from(to.0)],
             term: self.term(),
             holds: self.record_key(),
             body,
-        };
+        });
         self.push(Action::Send { to, message });
     }
 

@@ -32,7 +32,7 @@ impl Steward {
             }
             (Step::Inspect, Outcome::Inspected(inspection)) => {
                 self.worked(now, &step);
-                self.inspected(now, number, inspection);
+                self.inspected(now, number, *inspection);
             }
             (Step::Observe, Outcome::Observed(server)) => self.observed(now, number, *server),
             (Step::Observe, Outcome::NotNow { replays }) => {

@@ -544,7 +544,7 @@ impl World {
         }
         match step {
             Step::Inspect => {
-                return Outcome::Inspected(Inspection {
+                return Outcome::Inspected(Box::new(Inspection {
                     rewriting: self.mark,
                     directory: match &self.dir {
                         None => Directory::Absent,
@@ -565,7 +565,7 @@ impl World {
                     },
                     written: self.written.clone(),
                     last_words: Some("FATAL: no".to_owned()),
-                });
+                }));
             }
             Step::Observe if self.recovers => {
                 return Outcome::NotNow {

@@ -96,7 +96,7 @@ impl Sessions {
         let outcome = match step {
             Step::Inspect => within(INSPECT, "looking at the data directory", self.inspect())
                 .await
-                .map(Outcome::Inspected),
+                .map(|found| Outcome::Inspected(Box::new(found))),
             Step::Observe => {
                 let answer = async { Ok(self.observe().await) };
                 match within(OBSERVE, "the database's answer", answer).await {

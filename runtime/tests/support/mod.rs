@@ -285,7 +285,7 @@ impl Host {
 
     pub async fn inspect(&mut self) -> Inspection {
         match self.daemons(Step::Inspect).await {
-            Outcome::Inspected(inspection) => inspection,
+            Outcome::Inspected(inspection) => *inspection,
             other => panic!("inspect: {other:?}"),
         }
     }

@@ -97,7 +97,7 @@ impl World {
     ) -> Outcome {
         let failed = || Outcome::Failed("no answer".into());
         if matches!(step, Step::Inspect) {
-            return Outcome::Inspected(self.hosts[h].storage.inspect());
+            return Outcome::Inspected(Box::new(self.hosts[h].storage.inspect()));
         }
         let now = self.now;
         let fails = self.scenario.failures;

@@ -234,7 +234,6 @@ impl World {
                     sent: 0,
                     flushed: Lsn(0),
                     heard: now,
-                    woken: false,
                     on_slot: false,
                     cut: false,
                 };

@@ -1,6 +1,5 @@
 //! The primary's end of a connection.
 
-use crate::postgres::instance::DbEv;
 use crate::postgres::server::Gate;
 use crate::postgres::standby::Wire;
 use crate::world::World;
@@ -25,7 +24,6 @@ pub(crate) struct Walsender {
     pub(crate) sent: usize,
     pub(crate) flushed: Lsn,
     pub(crate) heard: u64,
-    pub(crate) woken: bool,
     /// Streams from the slot of its name.
     pub(crate) on_slot: bool,
     /// Its other end is gone, and it is not told: what it sends is lost.
@@ -50,7 +48,6 @@ impl World {
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        let run = server.run;
         let Some(walsender) = server.walsenders.iter().find(|w| w.conn == conn) else {
             return;
         };
@@ -73,9 +70,10 @@ impl World {
             self.db_send(h, peer, conn, Wire::Fin);
             return;
         }
-        let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) else {
+        let Some(place) = server.walsenders.iter().position(|w| w.conn == conn) else {
             return;
         };
+        let walsender = &mut server.walsenders[place];
         walsender.on_slot = name.is_some();
         let index = dir.wal.entries.partition_point(|e| e.start < position);
         let starts = dir
@@ -88,9 +86,9 @@ impl World {
             .map_or(Lsn(0), |i| dir.wal.entries[i].start);
         if starts == position && before == previous {
             walsender.sending = true;
-            walsender.woken = true;
             walsender.sent = index;
-            self.db_in(0, h, run, DbEv::SendBatch(conn));
+            walsender.streaming = true;
+            self.sends(h, place);
         } else {
             // No record begins there, or another one came before it: "record with incorrect prev-link", for ever.
             server.walsenders.retain(|w| w.conn != conn);
@@ -101,20 +99,19 @@ impl World {
         }
     }
 
-    /// What there is goes out.
-    pub(crate) fn send_batch(&mut self, h: usize, conn: u64) {
+    /// What there is goes out, if this walsender sends.
+    pub(crate) fn sends(&mut self, h: usize, place: usize) {
         let host = &mut self.hosts[h];
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) else {
+        let walsender = &mut server.walsenders[place];
+        if !walsender.sending {
             return;
-        };
-        walsender.woken = false;
+        }
         let entries = dir.wal.entries[walsender.sent..].to_vec();
         walsender.sent = dir.wal.entries.len();
-        walsender.streaming = true;
-        let (peer, cut) = (walsender.peer, walsender.cut);
+        let (peer, conn, cut) = (walsender.peer, walsender.conn, walsender.cut);
         if !cut {
             self.db_send(h, peer, conn, Wire::Data { entries });
         }

@@ -61,7 +61,7 @@ impl Database {
 
     pub(super) fn does(&mut self, step: &Step) -> Outcome {
         match step {
-            Step::Inspect => return Outcome::Inspected(self.inspection()),
+            Step::Inspect => return Outcome::Inspected(Box::new(self.inspection())),
             Step::Observe => return self.observed(),
             Step::Nudge => {
                 self.end += 100;
