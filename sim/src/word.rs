@@ -171,18 +171,19 @@ impl World {
             return Some(vouched > 0);
         }
         // Nobody to vouch for: a copy is made the cluster's database, one that holds everything.
-        let whole: Vec<usize> = all
-            .filter(|h| {
-                let dir = self.hosts[*h].storage.directory.as_mut();
-                dir.is_some_and(|d| first_missing(&self.oracles.lost_write.acked, d).is_none())
-            })
-            .collect();
+        let whole: Vec<usize> = all.filter(|h| self.is_whole(*h)).collect();
         let told = |h: &usize| self.is_told(*h, "yokeadm adopt").is_some();
         let told: Vec<usize> = whole.iter().copied().filter(told).collect();
         for h in &told {
             self.give_word(*h, vec![], Command::Adopt { step: LEAST_STEP });
         }
         (!whole.is_empty()).then_some(!told.is_empty())
+    }
+
+    /// Its copy holds everything that was acknowledged.
+    fn is_whole(&mut self, h: usize) -> bool {
+        let dir = self.hosts[h].storage.directory.as_mut();
+        dir.is_some_and(|d| first_missing(&self.oracles.lost_write.acked, d).is_none())
     }
 
     /// Before the first record a torn state file keeps everybody waiting: it is removed, as the member says.
@@ -224,6 +225,10 @@ impl World {
         let others: Vec<usize> = why.split_whitespace().filter_map(named).collect();
         let other = others.into_iter().find(|o| *o != h);
         if let Some(other) = other.filter(|_| why.contains("stop yoke there first")) {
+            // "Adopt that one": it is told to, and has all that was acknowledged.
+            if self.is_told(other, "yokeadm adopt").is_some() && self.is_whole(other) {
+                return;
+            }
             self.host_dies(other);
             self.after(
                 8 * self.scenario.decision_timeout + 20_000_000,
