@@ -12,10 +12,6 @@ use serde::{Deserialize, Serialize};
 /// Everything a node may ask for. The order in which they come is the order in which they are due; what rests on a
 /// `Persist` comes only after its `Persisted` (the outbox holds it back).
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "most actions are messages, and each is taken out of the queue at once"
-)]
 pub enum Action {
     /// Make this durable (file and directory synced), then answer `Event::Persisted { seq }`. A later one replaces it.
     Persist {
@@ -29,7 +25,7 @@ pub enum Action {
         /// To whom.
         to: MemberId,
         /// What.
-        message: Message,
+        message: Box<Message>,
     },
     /// Tell the steward what the database should be.
     Postgres(Box<PgTarget>),

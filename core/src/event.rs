@@ -29,7 +29,7 @@ pub enum Event {
         /// Who sent it, as the connection proved.
         from: MemberId,
         /// What it says.
-        message: Message,
+        message: Box<Message>,
     },
     /// The state of `Action::Persist { seq }`, or a later one, is durable.
     Persisted {

@@ -25,7 +25,7 @@
 //! | R2 one vote, R4 eligible, R5 promise | `node/election.rs` |
 //! | R3 newest record, R11 discards, R20 start | `node/following.rs`, `node/asking.rs`; done by `steward/rejoin.rs` |
 //! | R6 take over | `node/register.rs`, `node/leader.rs` (resume); done by `steward/promotion.rs` |
-//! | R7 gate, R18 doors | `node/serving.rs`; proven by `steward/proof.rs` |
+//! | R7 gate, R18 doors | `node/serving.rs`; proven by `steward/proof.rs`; one connection a name by `steward/slots.rs` |
 //! | R8 shrink first, R9 grow last | `node/in_sync.rs` |
 //! | R10 lease | `node/lease.rs`; ended by [`guard`] |
 //! | R12 genesis, amnesia | `node/asking.rs`, `node/amnesia.rs`; why a member stays out: `node/stays_out.rs` |

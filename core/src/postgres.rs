@@ -40,6 +40,8 @@ pub struct PgTarget {
     /// Nobody holds a record or a copy, and everybody has said so: the configured primary may make the cluster's first
     /// database (R14).
     pub genesis: bool,
+    /// Of a primary: the other members' copies, as far as known, sorted. Each has a slot: its name is one connection's (R7).
+    pub slots: Vec<Copy>,
     /// What the database should be.
     pub want: Want,
 }

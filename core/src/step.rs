@@ -84,6 +84,13 @@ pub enum Step {
     Checkpoint,
     /// Begin the same, and do not wait for it: see `Server::checkpoint_timeline`.
     BeginCheckpoint,
+    /// Make and drop physical replication slots. One that cannot be used any more is made anew.
+    Slots {
+        /// For these copies, under their names.
+        make: Vec<Copy>,
+        /// Of these.
+        drop: Vec<Copy>,
+    },
 }
 
 /// What leaves a host's data directory, and is kept: for an operator to find (`yokeadm lost`).
@@ -123,7 +130,7 @@ pub enum Outcome {
     /// Carried out.
     Done,
     /// What the directory holds.
-    Inspected(Inspection),
+    Inspected(Box<Inspection>),
     /// What the server says.
     Observed(Box<Server>),
     /// A nudge: the end of the record that it wrote, flushed.
@@ -252,6 +259,8 @@ pub struct Server {
     pub checkpoint_timeline: Timeline,
     /// Primary: every walsender with a copy's name; a name may come twice.
     pub walsenders: Vec<Walsender>,
+    /// Its replication slots with a copy's name that can be used, also a standby's: sorted.
+    pub slots: Vec<Slot>,
     /// Walsenders under other names (clones, strangers), each at a priority above 0: none is expected.
     pub strangers_in_gate: u32,
     /// What became of the canary.
@@ -278,6 +287,15 @@ pub struct Walsender {
     pub flushed: Lsn,
     /// `sync_priority`, as this walsender computed it from *its* settings; 0: does not count for the gate.
     pub priority: u32,
+}
+
+/// What keeps a copy's place in the log, and lets one connection at a time stream.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Slot {
+    /// The copy whose name it has.
+    pub copy: Copy,
+    /// A connection streams from it.
+    pub active: bool,
 }
 
 /// A commit of ours that has to wait while the gate is closed.
@@ -317,6 +335,7 @@ impl fmt::Display for Step {
             Step::Nudge => f.write_str("write a little WAL"),
             Step::Checkpoint => f.write_str("checkpoint"),
             Step::BeginCheckpoint => f.write_str("begin a checkpoint"),
+            Step::Slots { .. } => f.write_str("make or drop replication slots"),
         }
     }
 }
@@ -340,6 +359,7 @@ impl Step {
                 | Step::Nudge
                 | Step::Checkpoint
                 | Step::BeginCheckpoint
+                | Step::Slots { .. }
         )
     }
 }

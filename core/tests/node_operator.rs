@@ -318,3 +318,71 @@ fn r12_an_old_state_that_is_started_twice_unheard_is_noticed() {
     });
     cluster.run_until("in sync again", D + secs(60), Cluster::is_in_sync);
 }
+
+/// data1 served alone, and lost its state, as the monitor did; data2 knows only what was before that.
+#[test]
+fn r12_who_was_primary_last_is_adopted_once_an_older_record_is_out_of_the_way() {
+    let mut cluster = Cluster::in_sync();
+    cluster.power_off(DATA2);
+    cluster.run_until("data1 serves alone", secs(10), |c| {
+        c.record(DATA1).is_some_and(|r| r.is_lone())
+    });
+    cluster.run_for(secs(3));
+    for m in [DATA1, MONITOR] {
+        cluster.power_off(m);
+        cluster.host_mut(m).disk = None;
+    }
+    for m in ALL {
+        cluster.start(m);
+    }
+    cluster.run_for(D + D + secs(3));
+    assert!(is_out(&cluster, DATA1) && is_out(&cluster, MONITOR));
+    // It says what a word for the monitor would give up, and what to do if this copy was primary last.
+    let said = why(&cluster, DATA1);
+    let facts = [
+        "What only monitor and this host knew",
+        "stop yoke on data2 instead",
+    ];
+    assert!(facts.iter().all(|fact| said.contains(fact)), "{said}");
+    assert_refused(cluster.adopt(DATA1), "stop yoke there first");
+    cluster.power_off(DATA2);
+    cluster.run_for(D + ms(100));
+    let said = why(&cluster, DATA1);
+    assert!(
+        said.contains("or only older ones: `yokeadm adopt`, said to this host"),
+        "{said}"
+    );
+    // What data2 said before it was stopped is in nobody's way.
+    assert_eq!(cluster.adopt(DATA1), None);
+    cluster.run_for(secs(1));
+    cluster.vouch(MONITOR, &[DATA2]);
+    cluster.run_until("data1 serves", D + D + secs(5), |c| {
+        c.served_by() == Some(DATA1)
+    });
+    cluster.start(DATA2);
+    cluster.run_until("in sync again", secs(60), Cluster::is_in_sync);
+    assert_eq!(cluster.served_by(), Some(DATA1));
+    cluster.over();
+}
+
+/// A torn file of a data host at the very first start: nothing here was ever the cluster's, so nothing can be adopted.
+#[test]
+fn r12_a_torn_state_at_the_first_start_is_removed_by_hand() {
+    let mut cluster = Cluster::fresh();
+    let names = ["data1", "data2", "monitor"].map(str::to_owned).into();
+    cluster.host_mut(DATA1).disk = Some(yoke_core::HardState::lost(names));
+    for m in ALL {
+        cluster.start(m);
+    }
+    cluster.run_for(D + D + secs(3));
+    let said = why(&cluster, DATA1);
+    let words = "If there never was a cluster, remove the set-aside state file";
+    assert!(
+        said.contains(words) && !said.contains("yokeadm adopt"),
+        "{said}"
+    );
+    cluster.power_off(DATA1);
+    cluster.host_mut(DATA1).disk = None;
+    cluster.start(DATA1);
+    cluster.run_until("in sync", D + secs(60), Cluster::is_in_sync);
+}

@@ -4,7 +4,9 @@ use fuzz_bodies::schedule;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// Where libFuzzer looks for coverage that is not the code's: one counter a situation, by its hash.
+/// Where libFuzzer looks for coverage that is not the code's: one counter a situation, by its hash. Nothing in
+/// this program reads it: without `used` the optimizer drops it, and nothing guides.
+#[used]
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
 static SITUATIONS: [AtomicU8; 1 << 16] = [const { AtomicU8::new(0) }; 1 << 16];
 

@@ -184,6 +184,7 @@ impl Driver {
         let event = match input {
             Input::Received { from, message } => {
                 self.desk.heard(clock::now(), from, &message);
+                let message = Box::new(message);
                 Event::Received { from, message }
             }
             Input::Persisted { seq } => {
@@ -375,7 +376,7 @@ impl Driver {
                 }
                 Action::Send { to, message } => {
                     if let Some(mailbox) = self.mailboxes.get(&to) {
-                        mailbox.put(message);
+                        mailbox.put(*message);
                     }
                 }
                 Action::Postgres(target) => {

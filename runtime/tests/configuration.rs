@@ -293,6 +293,7 @@ async fn a_standby_starts_with_what_its_primary_has() {
         assert_eq!(outcome, Outcome::Done);
     };
     follow(&mut b, &a).await;
+    a.slot_for(B).await;
     b.done(1, Step::Start).await;
     b.until("streaming", |s| s.streaming_from == Some(A)).await;
     assert_eq!(shown(&b, "max_connections").await, "100");

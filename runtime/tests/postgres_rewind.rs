@@ -76,6 +76,7 @@ async fn parted() -> (Host, Host, Leaving) {
     settings.follow = Some(A);
     let step = Step::WriteSettings(settings);
     assert_eq!(b.guards(1, step, upstream).await, Outcome::Done);
+    a.slot_for(B).await;
     b.done(1, Step::Start).await;
     // Replayed once more after its crash, this keeps the checkpoint after its promotion busy for long.
     sql(&a, "CREATE TABLE big AS SELECT generate_series(1, 50000) i").await;
@@ -199,6 +200,7 @@ async fn a_former_primary_is_rewound_and_streams() {
     settings.follow = Some(B);
     let step = Step::WriteSettings(settings);
     assert_eq!(a.guards(2, step, Some(b.upstream())).await, Outcome::Done);
+    b.slot_for(A).await;
     a.done(2, Step::Reload).await;
     a.until("streaming", |s| s.streaming_from == Some(B)).await;
     sql(

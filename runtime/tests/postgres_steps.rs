@@ -27,6 +27,7 @@ async fn follow(a: &mut Host, b: &mut Host, term: u64) {
         .guards(term, Step::WriteSettings(settings), Some(a.upstream()))
         .await;
     assert_eq!(outcome, Outcome::Done);
+    a.slot_for(B).await;
     b.done(term, Step::Start).await;
     b.until("streaming", |s| s.streaming_from == Some(A)).await;
 }

@@ -32,7 +32,6 @@ pub(crate) enum About {
     Replay,
     Partial,
     Length,
-    SendBatch,
     WalDelay,
     CloneTime,
     CloneBreaks,

@@ -25,6 +25,8 @@ pub(crate) struct Client {
     roams: bool,
     session: u64,
     at: Option<usize>,
+    /// How often in turn nobody let it in, as far as it counts.
+    vain: u32,
 }
 
 impl Client {
@@ -33,6 +35,7 @@ impl Client {
             roams,
             session: 0,
             at: None,
+            vain: 0,
         }
     }
 }
@@ -51,14 +54,10 @@ impl World {
         }
     }
 
-    /// A client goes on.
+    /// A client tries to connect.
     pub(crate) fn client_wakes(&mut self, client: usize, session: u64) {
-        if self.clients[client].session != session {
-            return;
-        }
-        match self.clients[client].at {
-            None => self.client_connects(client),
-            Some(h) => self.client_writes(client, h),
+        if self.clients[client].session == session {
+            self.client_connects(client);
         }
     }
 
@@ -87,9 +86,16 @@ impl World {
             && let Some(server) = &mut self.hosts[h].server
         {
             server.sessions.push((client, session));
-            self.client_writes(client, h);
+            if server.phase == Phase::Primary {
+                self.on_read(h);
+            }
+            self.clients[client].vain = 0;
+            self.client_writes(client, h, 0);
         } else {
-            self.client_later(client, 10_000, 60_000);
+            // Less often, the longer nobody does.
+            let vain = self.clients[client].vain;
+            self.clients[client].vain = (vain + 1).min(2);
+            self.client_later(client, 10_000, 60_000 << vain);
         }
     }
 
@@ -103,21 +109,15 @@ impl World {
         self.after(delay, Ev::Client { client, session });
     }
 
-    fn client_writes(&mut self, client: usize, h: usize) {
+    fn client_writes(&mut self, client: usize, h: usize, thinks: u64) {
         let session = self.clients[client].session;
-        self.begin_write(client, session, h);
-        let patience = self.now + 6_000_000;
+        self.begin_write(client, session, h, thinks);
+        let patience = self.now + thinks + 6_000_000;
         self.queue.set(Alarm::Client(client), Some(patience));
     }
 
-    fn begin_write(&mut self, client: usize, session: u64, h: usize) {
-        if self.hosts[h]
-            .server
-            .as_ref()
-            .is_some_and(|s| s.phase == Phase::Primary)
-        {
-            self.on_read(h);
-        }
+    /// What a client begins after so long will be a commit.
+    fn begin_write(&mut self, client: usize, session: u64, h: usize, thinks: u64) {
         self.next_write += 1;
         let write = self.next_write;
         let time = self
@@ -125,7 +125,7 @@ impl World {
             .skewed(About::Flush, h, 0, (300, 6_000), 10, (10_000, 100_000));
         if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
             self.db_in(
-                time,
+                thinks + time,
                 h,
                 run,
                 DbEv::Commit {
@@ -178,7 +178,10 @@ impl World {
             true => (100_000, 1_500_000),
             false => (1_000, self.scenario.clients.1),
         };
-        self.client_later(client, low, high);
+        let thinks = self
+            .choices
+            .within(About::ClientThink, client, 0, low, high);
+        self.client_writes(client, h, thinks);
     }
 
     /// The connection is gone; what became of the statement is unknown.
@@ -207,7 +210,8 @@ impl World {
                 if let Some(server) = &mut self.hosts[h].server {
                     server.sessions.push((PROBER, session));
                 }
-                self.begin_write(PROBER, session, h);
+                self.on_read(h);
+                self.begin_write(PROBER, session, h, 0);
             }
         }
         self.after(PROBE, Ev::Probe);

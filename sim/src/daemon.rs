@@ -25,6 +25,16 @@ pub(crate) enum Inner {
     Steward(StewardEvent),
 }
 
+impl Daemon {
+    fn node_gets(&mut self, event: Event) {
+        self.due.push_back(Inner::Node(event));
+    }
+
+    fn steward_gets(&mut self, event: StewardEvent) {
+        self.due.push_back(Inner::Steward(event));
+    }
+}
+
 impl World {
     /// The daemon's task takes something in, if it runs.
     pub(crate) fn daemon_gets(&mut self, h: usize, input: Input) {
@@ -38,27 +48,23 @@ impl World {
             daemon.backlog.push_back(input);
             return;
         }
-        let inner = match input {
+        match input {
             Input::Timer => {
                 // Each machine whose time has come, as the runtime does it.
                 let now = host.clock.at(now);
                 let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-                let mut inner = vec![];
                 if is_due(daemon.next_timeout()) {
-                    inner.push(Inner::Node(Event::Timeout));
+                    daemon.node_gets(Event::Timeout);
                 }
                 if is_due(daemon.steward.next_timeout()) {
-                    inner.push(Inner::Steward(StewardEvent::Timeout));
+                    daemon.steward_gets(StewardEvent::Timeout);
                 }
-                inner
             }
             Input::Received(from, message) => {
                 let now = host.clock.at(now);
                 self.oracles.specification.hears(h, from, &message, now);
-                vec![Inner::Node(Event::Received {
-                    from: MemberId(from as u8),
-                    message: *message,
-                })]
+                let from = MemberId(from as u8);
+                daemon.node_gets(Event::Received { from, message });
             }
             Input::Persisted(seq) => {
                 if matches!(host.armed, Some((Trigger::Persisted, ..))) {
@@ -66,37 +72,35 @@ impl World {
                     self.daemon_gets(h, input);
                     return;
                 }
-                vec![Inner::Node(Event::Persisted { seq })]
+                daemon.node_gets(Event::Persisted { seq });
             }
-            Input::Guard(view) => vec![
-                Inner::Node(Event::Guard(view)),
-                Inner::Steward(StewardEvent::Guard(view)),
-            ],
+            Input::Guard(view) => {
+                daemon.node_gets(Event::Guard(*view));
+                daemon.steward_gets(StewardEvent::Guard(*view));
+            }
             Input::Outcome { number, outcome } => {
                 self.digest.note((h, number, &outcome));
-                vec![Inner::Steward(StewardEvent::Outcome { number, outcome })]
+                daemon.steward_gets(StewardEvent::Outcome { number, outcome });
             }
             Input::Progress {
                 number,
                 done,
                 total,
-            } => {
-                vec![Inner::Steward(StewardEvent::Progress {
-                    number,
-                    done,
-                    total,
-                })]
-            }
+            } => daemon.steward_gets(StewardEvent::Progress {
+                number,
+                done,
+                total,
+            }),
             Input::Operator(request, command) => {
-                vec![Inner::Node(Event::Operator { request, command })]
+                daemon.node_gets(Event::Operator { request, command });
             }
-            Input::Stop => vec![Inner::Node(Event::Stop)],
-        };
-        self.daemon_handles(h, inner);
+            Input::Stop => daemon.node_gets(Event::Stop),
+        }
+        self.daemon_handles(h);
     }
 
     /// One input after the other, each machine drained before its next.
-    pub(crate) fn daemon_handles(&mut self, h: usize, first: Vec<Inner>) {
+    pub(crate) fn daemon_handles(&mut self, h: usize) {
         let Some(mut daemon) = self.hosts[h].daemon.take() else {
             return;
         };
@@ -104,10 +108,9 @@ impl World {
         #[cfg(feature = "mutants")]
         self.goes_back_to_2015(h, &mut daemon);
         // Actions may be left from a pause, or from its birth.
-        let mut queue = std::mem::take(&mut daemon.rest);
+        let mut queue = std::mem::take(&mut daemon.due);
         let mut alive = self.node_drains(h, &mut daemon, &mut queue)
             && self.steward_drains(h, &mut daemon, &mut queue);
-        queue.extend(first);
         while alive && let Some(inner) = queue.pop_front() {
             self.core_steps += 1;
             alive = match inner {
@@ -131,11 +134,12 @@ impl World {
         let view = daemon.glance();
         self.note_daemon(&daemon, &view, due);
         self.observe_view(h, &view);
-        if alive {
-            self.on_view(h, &view);
+        match alive {
+            true => self.on_view(h, &view),
+            false => self.on_committed(&view),
         }
         // What it was about, should it live on after a blow.
-        daemon.rest = queue;
+        daemon.due = queue;
         self.hosts[h].daemon = Some(daemon);
         if alive {
             return;
@@ -145,7 +149,7 @@ impl World {
         let host = &self.hosts[h];
         let lives = host.daemon.as_ref().filter(|_| host.daemon_runs == run);
         if lives.is_some_and(|daemon| daemon.paused_until <= self.now) {
-            self.daemon_handles(h, vec![]);
+            self.daemon_handles(h);
         }
     }
 
@@ -273,7 +277,7 @@ impl World {
                         _ => &[Trigger::Steps(0)],
                     };
                     if order.step.is_guards() {
-                        self.tells_guard(h, ToGuard::Order(order));
+                        self.tells_guard(h, ToGuard::Order(Box::new(order)));
                     } else {
                         self.daemon_step(h, order);
                     }
@@ -368,6 +372,12 @@ impl World {
         let Some((seq, state)) = disk.under_way.take() else {
             return;
         };
+        let joins = disk.durable.as_ref().is_none_or(|state| state.lost);
+        if joins {
+            // Until now it was none of a majority.
+            self.look_for_trouble();
+        }
+        let disk = &mut self.hosts[h].disk;
         disk.durable = Some(state);
         disk.under_way = disk.next.take();
         if disk.under_way.is_some() {
@@ -375,6 +385,13 @@ impl World {
         }
         self.on_state_durable(h);
         self.daemon_gets(h, Input::Persisted(seq));
+    }
+
+    /// The disk is full no more: the write that failed is tried again.
+    pub(crate) fn has_space(&mut self, h: usize) {
+        if self.hosts[h].disk.under_way.is_some() {
+            self.sync_begins(h);
+        }
     }
 
     pub(crate) fn tells_daemon(&mut self, h: usize, input: Input) {

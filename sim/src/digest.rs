@@ -11,9 +11,13 @@ use std::hash::Hash;
 use yoke_core::Instant;
 use yoke_core::view::Glance;
 
-/// Takes in what happened, in order.
+/// Takes in what happened, in order. What only counts or chooses goes one way, what names or measures another: neither
+/// has to wait for the other.
 #[derive(Clone, Debug)]
-pub(crate) struct Digest(u64);
+pub(crate) struct Digest {
+    words: u64,
+    counts: u64,
+}
 
 /// An odd number without pattern.
 const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -21,7 +25,10 @@ const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 impl Digest {
     /// Nothing happened yet.
     pub(crate) fn new() -> Self {
-        Digest(0x0DDB_1A5E_5BAD_5EED)
+        Digest {
+            words: 0x0DDB_1A5E_5BAD_5EED,
+            counts: 1,
+        }
     }
 
     /// Something happened.
@@ -29,14 +36,26 @@ impl Digest {
         what.hash(self);
     }
 
-    /// Both halves of the product: each bit of the word moves about half of the result's.
     fn word(&mut self, word: u64) {
-        let product = u128::from(self.0.rotate_left(29) ^ word) * u128::from(FACTOR);
-        self.0 = product as u64 ^ (product >> 64) as u64;
+        self.words = folded(self.words.rotate_left(29) ^ word);
+    }
+
+    fn count(&mut self, count: u64) {
+        self.counts = (self.counts ^ count).wrapping_mul(FACTOR);
+    }
+
+    fn sum(&self) -> u64 {
+        folded(self.words ^ folded(self.counts))
     }
 }
 
-/// Makes a hasher of what takes in a word at a time by its `word`.
+/// Both halves of the product: each bit of the word moves about half of the result's.
+fn folded(word: u64) -> u64 {
+    let product = u128::from(word) * u128::from(FACTOR);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Makes a hasher of what takes in a word at a time by its `word`, and what is mostly small by its `count`.
 macro_rules! hashes_words {
     ($type:ty, $finish:expr) => {
         impl std::hash::Hasher for $type {
@@ -53,7 +72,7 @@ macro_rules! hashes_words {
             }
 
             fn write_u8(&mut self, n: u8) {
-                self.word(u64::from(n));
+                self.count(u64::from(n));
             }
 
             fn write_u32(&mut self, n: u32) {
@@ -65,17 +84,17 @@ macro_rules! hashes_words {
             }
 
             fn write_usize(&mut self, n: usize) {
-                self.word(n as u64);
+                self.count(n as u64);
             }
 
             fn write_isize(&mut self, n: isize) {
-                self.word(n as u64);
+                self.count(n as u64);
             }
         }
     };
 }
 pub(crate) use hashes_words;
-hashes_words!(Digest, |digest: &Digest| digest.0);
+hashes_words!(Digest, Digest::sum);
 
 /// How often a daemon's whole state is taken in: as seldom as this keeps the digest cheap, and a difference that shows in
 /// nothing else is found a few steps late. [`crate::twin`] compares all of it at each step.
@@ -130,5 +149,29 @@ impl World {
                     .note((dir.uid, log.len(), log.last(), dir.lineage.last()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::Hasher;
+
+    #[test]
+    fn a_count_a_word_and_the_order_of_either_all_tell() {
+        let digest = |what: [(usize, u64); 2]| {
+            let mut digest = Digest::new();
+            digest.note(what);
+            digest.finish()
+        };
+        let all = [
+            digest([(1, 2), (3, 4)]),
+            digest([(1, 2), (4, 4)]),
+            digest([(1, 2), (3, 3)]),
+            digest([(3, 2), (1, 4)]),
+            digest([(1, 4), (3, 2)]),
+        ];
+        let different: std::collections::BTreeSet<u64> = all.into_iter().collect();
+        assert_eq!(different.len(), all.len());
     }
 }

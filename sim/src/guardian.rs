@@ -26,7 +26,7 @@ impl World {
                 self.oracles.specification.takes(h, permission);
                 GuardEvent::Permission(permission)
             }
-            ToGuard::Order(order) => GuardEvent::Order(order),
+            ToGuard::Order(order) => GuardEvent::Order(*order),
         };
         let stop = match &event {
             GuardEvent::Order(order) if matches!(order.step, Step::Stop(_)) => Some(order.number),
@@ -101,7 +101,7 @@ impl World {
                 GuardAction::Answer { number, outcome } => {
                     self.tells_daemon(h, Input::Outcome { number, outcome })
                 }
-                GuardAction::View(view) => self.tells_daemon(h, Input::Guard(view)),
+                GuardAction::View(view) => self.tells_daemon(h, Input::Guard(Box::new(view))),
                 GuardAction::Explain(reason) => {
                     self.say(h, || format!("guard: {reason}"));
                     self.observe_guard(h, &reason);

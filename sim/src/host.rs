@@ -79,8 +79,8 @@ pub(crate) struct Daemon {
     pub(crate) original: Option<Original>,
     pub(crate) paused_until: u64,
     pub(crate) backlog: VecDeque<Input>,
-    /// What it was about when it was paused between two actions.
-    pub(crate) rest: VecDeque<Inner>,
+    /// What it is about; something is left when it is paused between two actions.
+    pub(crate) due: VecDeque<Inner>,
 }
 
 /// What a daemon's task takes in.
@@ -89,7 +89,7 @@ pub(crate) enum Input {
     Timer,
     Received(usize, Box<Message>),
     Persisted(u64),
-    Guard(GuardView),
+    Guard(Box<GuardView>),
     Outcome { number: u64, outcome: Outcome },
     Progress { number: u64, done: u64, total: u64 },
     Operator(u64, Command),
@@ -100,7 +100,7 @@ pub(crate) enum Input {
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum ToGuard {
     Permission(Permission),
-    Order(Order),
+    Order(Box<Order>),
 }
 
 impl Host {
@@ -189,14 +189,14 @@ impl World {
             original: None,
             paused_until: 0,
             backlog: VecDeque::new(),
-            rest: VecDeque::new(),
+            due: VecDeque::new(),
         }));
         let runs = host.daemon_runs;
         self.coverage.restarts += u64::from(runs > 1);
         self.say(h, || format!("daemon: starts, run {runs}"));
         self.observe_daemon_starts(h);
         self.digest.note(("daemon", h, runs));
-        self.daemon_handles(h, vec![]);
+        self.daemon_handles(h);
     }
 
     /// The daemon's process ends, between two actions or while it waits.

@@ -40,6 +40,18 @@ pub(crate) struct Losses {
     pub(crate) beyond: bool,
 }
 
+impl Losses {
+    /// Whether somebody lost its state and has not joined again since.
+    pub(crate) fn is_any_forgetful(&self) -> bool {
+        self.forgetful.values().any(|forgetful| *forgetful)
+    }
+
+    /// A member that an operator helped begins anew, as at its first start.
+    pub(crate) fn begins_anew(&mut self, h: usize) {
+        self.forgetful.insert(h, false);
+    }
+}
+
 impl World {
     /// The faults that bring something back need it taken first.
     pub(crate) fn plan_images(&mut self) {
@@ -251,6 +263,28 @@ impl World {
             let daemon = host.daemon.as_ref();
             daemon.is_some_and(|d| d.glance().role != RoleView::WithoutState)
         })
+    }
+
+    /// L's condition, whatever the others lost: a majority that never lost anything, and one of them has a copy that the
+    /// newest record among them names.
+    pub(crate) fn is_majority_unstruck(&self) -> bool {
+        let all = 0..self.hosts.len();
+        let unstruck: Vec<usize> = all
+            .filter(|h| self.hosts[*h].daemon.is_some() && !self.losses.struck.contains_key(h))
+            .collect();
+        let newest = unstruck
+            .iter()
+            .filter_map(|h| self.hosts[*h].disk.durable.as_ref()?.record.as_ref())
+            .max_by_key(|record| record.key);
+        let named = newest.is_some_and(|record| {
+            record.in_sync.iter().any(|copy| {
+                let h = usize::from(copy.member.0);
+                let storage = &self.hosts[h].storage;
+                let directory = storage.directory.as_ref().filter(|_| !storage.rewriting);
+                unstruck.contains(&h) && directory.is_some_and(|dir| dir.is(copy.id))
+            })
+        });
+        unstruck.len() >= self.hosts[0].config.majority() && named
     }
 
     /// L's condition on what is left: a copy that the newest record among the members names is whole.

@@ -118,70 +118,78 @@ impl Network {
 
 impl World {
     /// A daemon sends a message.
-    pub(crate) fn send(&mut self, from: usize, to: usize, message: Message) {
+    pub(crate) fn send(&mut self, from: usize, to: usize, message: Box<Message>) {
         self.check_says(from, to, &message);
         self.observe_sent(from, &message);
         let now = self.now;
-        let (loss, double, late) = self.scenario.network;
-        let extra = if now < self.net.loss.1 {
-            self.net.loss.0
-        } else {
-            0
-        };
         if self.trace.is_on() {
             let text = in_words(&message);
             self.say(from, || format!("-> m{to} {text}"));
         }
         for echo in &mut self.net.echoes {
             if (echo.from, echo.to) == (from, to) && now < echo.until {
-                echo.messages.push(message.clone());
+                echo.messages.push((*message).clone());
             }
         }
-        let mut copies = 1 + u64::from(self.choices.chance(About::Duplicate, from, to, double));
+        let (_, double, _) = self.scenario.network;
+        let mut more = u64::from(self.choices.chance(About::Duplicate, from, to, double));
         if now < self.net.double.1
             && self
                 .choices
                 .chance(About::Burst, from, to, self.net.double.0)
         {
-            copies += self.choices.within(About::Burst, from, to, 1, 4);
+            more += self.choices.within(About::Burst, from, to, 1, 4);
         }
-        for _ in 0..copies {
-            let (low, high) = self.scenario.delay;
-            let mut delay =
-                self.choices
-                    .skewed(About::Delay, from, to, (low, high), 10, (high, 5 * high));
-            if self.choices.chance(About::Loss, from, to, loss + extra) {
-                // Lost; or, as an old message, delivered when everybody has forgotten it.
-                if !self.choices.chance(About::Late, from, to, 300) {
-                    self.trace.lost(now, from, to, &message);
-                    continue;
-                }
-                delay = self
-                    .choices
-                    .within(About::LateBy, from, to, 1_000_000, 20_000_000);
-            } else if !self.healed && self.choices.chance(About::Late, from, to, late) {
-                delay = self
-                    .choices
-                    .within(About::LateBy, from, to, 100_000, 10_000_000);
-            }
-            let (share, most, until) = self.net.tail;
-            if now < until && self.choices.chance(About::Tail, from, to, share) {
-                // Each power of two as likely as the next.
-                let top = (most >> self.choices.within(About::Tail, from, to, 0, 10)).max(1);
-                delay += self.choices.within(About::Tail, from, to, 0, top);
-            }
-            let at = (now + delay).max(self.net.hold[from][to]);
-            let link = self.net.link(from, to);
-            self.after(
-                at - now,
-                Ev::Deliver {
-                    from,
-                    to,
-                    link,
-                    message: Box::new(message.clone()),
-                },
-            );
+        for _ in 0..more {
+            self.sets_out(from, to, message.clone());
         }
+        self.sets_out(from, to, message);
+    }
+
+    /// A message, or one more of the same, is on its way, or lost.
+    fn sets_out(&mut self, from: usize, to: usize, message: Box<Message>) {
+        let now = self.now;
+        let (loss, _, late) = self.scenario.network;
+        let extra = if now < self.net.loss.1 {
+            self.net.loss.0
+        } else {
+            0
+        };
+        let (low, high) = self.scenario.delay;
+        let mut delay =
+            self.choices
+                .skewed(About::Delay, from, to, (low, high), 10, (high, 5 * high));
+        if self.choices.chance(About::Loss, from, to, loss + extra) {
+            // Lost; or, as an old message, delivered when everybody has forgotten it.
+            if !self.choices.chance(About::Late, from, to, 300) {
+                self.trace.lost(now, from, to, &message);
+                return;
+            }
+            delay = self
+                .choices
+                .within(About::LateBy, from, to, 1_000_000, 20_000_000);
+        } else if !self.healed && self.choices.chance(About::Late, from, to, late) {
+            delay = self
+                .choices
+                .within(About::LateBy, from, to, 100_000, 10_000_000);
+        }
+        let (share, most, until) = self.net.tail;
+        if now < until && self.choices.chance(About::Tail, from, to, share) {
+            // Each power of two as likely as the next.
+            let top = (most >> self.choices.within(About::Tail, from, to, 0, 10)).max(1);
+            delay += self.choices.within(About::Tail, from, to, 0, top);
+        }
+        let at = (now + delay).max(self.net.hold[from][to]);
+        let link = self.net.link(from, to);
+        self.after(
+            at - now,
+            Ev::Deliver {
+                from,
+                to,
+                link,
+                message,
+            },
+        );
     }
 
     /// Whether a daemon's message passes now.

@@ -3,6 +3,7 @@
 use crate::choices::About;
 use crate::event::Ev;
 use crate::host::Input;
+use crate::oracle::few_moves::Cause;
 use crate::scenario::{Blow, Kind, Links, Target, Trigger, What};
 use crate::world::World;
 use yoke_core::operator::Command;
@@ -255,9 +256,12 @@ impl World {
                 self.after(time, Ev::BootHost { h });
             }
             Blow::Tear => self.tears(h, time),
-            Blow::Guard => self.guard_dies(h),
+            Blow::Guard => {
+                self.is_in_trouble(h, Cause::Guard);
+                self.guard_dies(h);
+            }
             Blow::Database => {
-                self.is_in_trouble(h);
+                self.is_in_trouble(h, Cause::Database);
                 if let Some(run) = self.hosts[h].server.as_ref().map(|s| s.run) {
                     self.on_dead(h, run);
                     let gone = self.choices.within(About::GoneTime, h, 1, 5_000, 100_000);
@@ -288,6 +292,7 @@ impl World {
             }
             Blow::Isolate => self.isolates(h, Links::All, time),
         }
+        self.look_for_trouble();
     }
 
     fn isolates(&mut self, h: usize, links: Links, time: u64) {
@@ -304,7 +309,7 @@ impl World {
         let now = self.now;
         let daemon = self.hosts[h].daemon.as_ref();
         if daemon.is_some_and(|daemon| daemon.paused_until <= now) {
-            self.daemon_handles(h, vec![]);
+            self.daemon_handles(h);
         }
     }
 
@@ -378,7 +383,7 @@ impl World {
             daemon.paused_until = 0;
             let backlog = std::mem::take(&mut daemon.backlog);
             self.say(h, || "daemon: runs again".into());
-            self.daemon_handles(h, vec![]);
+            self.daemon_handles(h);
             for input in backlog {
                 self.daemon_gets(h, input);
             }
@@ -403,7 +408,6 @@ impl World {
             host.armed = None;
             host.disk.slow_until = 0;
             host.disk.tail = (0, 0, 0);
-            host.disk.full_until = 0;
             host.late_steps = (0, 0);
             if host.guard_paused_until > now {
                 host.guard_paused_until = now;
@@ -421,6 +425,9 @@ impl World {
                 daemon.paused_until = now;
             }
             self.resume(h);
+            if std::mem::take(&mut self.hosts[h].disk.full_until) > now {
+                self.has_space(h);
+            }
             let away = self.choices.within(About::Restart, h, 3, 10_000, 300_000);
             self.after(
                 away,

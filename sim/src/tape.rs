@@ -108,14 +108,10 @@ impl Lines {
         }
     }
 
-    /// Histories in which something comes back as it once was, or much is lost, are written so that somebody is left who
-    /// knows better, or an operator who decides (R12): no edit may take that away.
+    /// Histories in which something comes back as it once was are written so that somebody is left who knows better
+    /// (R12): no edit may take that away.
     fn is_fixed(&self) -> bool {
-        self.faults.iter().any(|fault| fault.contains("restore")) || self.losses() > 1
-    }
-
-    fn losses(&self) -> usize {
-        self.faults.iter().filter(|fault| is_loss(fault)).count()
+        self.faults.iter().any(|fault| fault.contains("restore"))
     }
 
     fn place(&self, which: u8) -> Option<usize> {
@@ -148,7 +144,7 @@ impl Lines {
             let member = word.strip_prefix('m').and_then(|m| m.parse().ok());
             member.is_some_and(|member: usize| member >= self.members)
         });
-        if stranger || (is_loss(fault) && self.losses() > 0) || fault.contains("restore") {
+        if stranger || fault.contains("restore") {
             return;
         }
         let mut fault = fault.clone();
@@ -163,7 +159,7 @@ impl Lines {
 
     /// A fault comes twice.
     fn double(&mut self, which: u8, whom: u8, by: u8) {
-        let Some(place) = self.place(which).filter(|p| !is_loss(&self.faults[*p])) else {
+        let Some(place) = self.place(which) else {
             return;
         };
         let mut new = words(&moved(&self.faults[place], by));
@@ -229,10 +225,6 @@ impl Lines {
 
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
-}
-
-fn is_loss(fault: &str) -> bool {
-    fault.contains("lose-") || fault.contains("base-backup")
 }
 
 /// A fault line at another time: by up to four seconds, small steps as likely as large ones.

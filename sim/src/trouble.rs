@@ -5,7 +5,7 @@
 //! | clause | where |
 //! | --- | --- |
 //! | flush acknowledgements that outlive re-pointing, discard, promotion | `postgres/standby.rs`, `network.rs`: a connection delivers until its end is noticed |
-//! | two connections of one name | the same: the old walsender until it times out; `twin` |
+//! | two connections of one name | `postgres/walsender.rs`: a slot is one connection's; the old one stays until it times out; `twin` |
 //! | walsenders that reload late, one by one; gates that take effect late | `postgres/commits.rs`; `late-gate` |
 //! | discards that leave less: a failed clone, one of a laggard, another's | `postgres/clone.rs`: breaks off; `old-clone`, `foreign-clone`, `stuck-copy` |
 //! | the default gate of a database that never was primary is open | `postgres/server.rs`, `read_of` |
@@ -47,7 +47,7 @@ pub enum Trouble {
     ForeignClone,
     /// A clone or a rewind comes to no end.
     StuckCopy,
-    /// A second connection of a standby's name stays at a primary, and says nothing new.
+    /// A standby connects again while its old connection stays at the primary, and says nothing new.
     Twin,
 }
 
@@ -109,7 +109,7 @@ impl World {
         let since = &mut self.hosts[h].troubles.0[trouble as usize];
         *since = until.max(*since);
         if trouble == Trouble::Twin {
-            self.twin_connects(h, until);
+            self.connection_is_cut(h);
         }
     }
 
@@ -125,10 +125,6 @@ impl World {
 
     /// All troubles of a host's database are over.
     pub(crate) fn troubles_end(&mut self, h: usize) {
-        let now = self.now;
         self.hosts[h].troubles = Troubles::default();
-        if let Some(server) = &mut self.hosts[h].server {
-            server.twins_end(now);
-        }
     }
 }

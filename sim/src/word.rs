@@ -26,8 +26,17 @@ struct Word {
     to: usize,
     request: u64,
     until: u64,
+    /// The daemon's start to which it was said: if that one ends, nothing will be answered.
+    run: u64,
     /// Hosts that stay without power until it is answered: that was vouched for.
     off: Vec<usize>,
+}
+
+impl Words {
+    /// Whether nobody said anything since everything healed.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.after_healing == 0
+    }
 }
 
 /// Nobody waits longer for the answer to a word: a member on the slowest clock gives it up before.
@@ -40,7 +49,13 @@ impl World {
         self.words
             .given
             .iter()
-            .any(|w| w.off.contains(&h) && now < w.until && self.hosts[w.to].daemon.is_some())
+            .any(|w| w.off.contains(&h) && now < w.until && self.is_listened_to(w))
+    }
+
+    /// Whether the daemon to which it was said still runs: the operator sees the connection end with it.
+    fn is_listened_to(&self, word: &Word) -> bool {
+        let host = &self.hosts[word.to];
+        host.daemon.is_some() && host.daemon_runs == word.run
     }
 
     /// A member answers an operator.
@@ -48,8 +63,14 @@ impl World {
         self.say(h, || format!("operator {request}: {outcome:?}"));
         self.words.given.retain(|w| w.request != request);
         match outcome {
-            CommandOutcome::Joined { .. } => self.coverage.vouched += 1,
-            CommandOutcome::Adopted { .. } => self.coverage.adopted += 1,
+            CommandOutcome::Joined { .. } => {
+                self.coverage.vouched += 1;
+                self.word_has_effect();
+            }
+            CommandOutcome::Adopted { .. } => {
+                self.coverage.adopted += 1;
+                self.word_has_effect();
+            }
             CommandOutcome::Refused(why) if self.healed => self.stops_what_is_in_the_way(h, why),
             _ => {}
         }
@@ -132,6 +153,7 @@ impl World {
             to,
             request,
             until: self.now + PATIENCE,
+            run: self.hosts[to].daemon_runs,
             off,
         });
         self.daemon_gets(to, Input::Operator(request, command));
@@ -140,24 +162,55 @@ impl World {
     /// After everything healed: whatever members cannot decide an operator does, as they say. Whether there was something
     /// to do; none: nothing that was acknowledged is whole anywhere.
     pub(crate) fn operators_decide(&mut self) -> Option<bool> {
+        if self.removes_torn_files() {
+            return Some(true);
+        }
         let all = 0..self.hosts.len();
         let vouched = all.clone().filter(|h| self.operator_comes(*h)).count();
         if vouched > 0 || self.is_led() {
             return Some(vouched > 0);
         }
         // Nobody to vouch for: a copy is made the cluster's database, one that holds everything.
-        let whole: Vec<usize> = all
-            .filter(|h| {
-                let dir = self.hosts[*h].storage.directory.as_mut();
-                dir.is_some_and(|d| first_missing(&self.oracles.lost_write.acked, d).is_none())
-            })
-            .collect();
+        let whole: Vec<usize> = all.filter(|h| self.is_whole(*h)).collect();
         let told = |h: &usize| self.is_told(*h, "yokeadm adopt").is_some();
         let told: Vec<usize> = whole.iter().copied().filter(told).collect();
         for h in &told {
             self.give_word(*h, vec![], Command::Adopt { step: LEAST_STEP });
         }
         (!whole.is_empty()).then_some(!told.is_empty())
+    }
+
+    /// Its copy holds everything that was acknowledged.
+    fn is_whole(&mut self, h: usize) -> bool {
+        let dir = self.hosts[h].storage.directory.as_mut();
+        dir.is_some_and(|d| first_missing(&self.oracles.lost_write.acked, d).is_none())
+    }
+
+    /// Before the first record a torn state file keeps everybody waiting: it is removed, as the member says.
+    fn removes_torn_files(&mut self) -> bool {
+        if !self.is_beginning() {
+            return false;
+        }
+        let words = "If there never was a cluster, remove the set-aside state file";
+        let says = |h: &usize| {
+            let daemon = self.hosts[*h].daemon.as_ref();
+            let text = daemon.and_then(|d| d.node.view().stays_out);
+            text.is_some_and(|text| text.contains(words)) && self.hosts[*h].disk.durable.is_some()
+        };
+        let torn: Vec<usize> = (0..self.hosts.len()).filter(says).collect();
+        for h in &torn {
+            self.say(*h, || "OPERATOR: removes the torn state file".into());
+            self.daemon_dies(*h);
+            self.hosts[*h].disk.durable = None;
+            self.losses.begins_anew(*h);
+            self.after(100_000, Ev::StartDaemon { h: *h });
+        }
+        !torn.is_empty()
+    }
+
+    /// Whether no record was ever committed.
+    pub(crate) fn is_beginning(&self) -> bool {
+        self.oracles.newest_record.committed.is_none()
     }
 
     /// Another copy is in the way of the one that holds everything: its host is stopped, as the answer says, and the word
@@ -172,6 +225,10 @@ impl World {
         let others: Vec<usize> = why.split_whitespace().filter_map(named).collect();
         let other = others.into_iter().find(|o| *o != h);
         if let Some(other) = other.filter(|_| why.contains("stop yoke there first")) {
+            // "Adopt that one": it is told to, and has all that was acknowledged.
+            if self.is_told(other, "yokeadm adopt").is_some() && self.is_whole(other) {
+                return;
+            }
             self.host_dies(other);
             self.after(
                 8 * self.scenario.decision_timeout + 20_000_000,

@@ -270,6 +270,7 @@ impl World {
                 self.happens(ev);
             }
         }
+        self.watch_primary();
         self.check_liveness();
         self.note_databases();
         self.look();

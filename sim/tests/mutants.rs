@@ -61,7 +61,10 @@ fn a_failure_shrinks_and_the_page_shows_it() {
                 ..how
             },
         );
-        report.violation.is_some_and(|v| v.oracle == "gate") && scenario.faults.len() > 4
+        report
+            .violation
+            .is_some_and(|v| v.oracle == "specification")
+            && scenario.faults.len() > 4
     });
     let failing = failing.expect("a seed with many faults finds it");
     let shrunk = sim::shrink(&failing, how).expect("it fails");

@@ -98,10 +98,14 @@ impl Node {
         };
         let known = self.known_record();
         if known.is_some_and(|r| r.names(copy)) {
-            return Err(
-                "the record names this very copy: it serves once a majority with state can be reached; see `yokeadm list`"
+            return Err(match self.names(|p| self.knows(p)) {
+                Some(knowing) if self.state.is_none() => format!(
+                    "{knowing} knows a record that names this very copy: {me} has to join again, see its line in `yokeadm list`. \
+                     If {me} was primary last, and {knowing} did not follow it to the end, stop yoke there first"
+                ),
+                _ => "the record names this very copy: it serves once a majority with state can be reached; see `yokeadm list`"
                     .to_owned(),
-            );
+            });
         }
         // Who does not answer could be hearing one.
         let answer = |p: &MemberId| self.heard_answer(*p).is_some();
@@ -146,9 +150,11 @@ impl Node {
         Ok((copy, system_id))
     }
 
-    /// The newest record that anybody with state knows.
+    /// The newest record that it or anybody who answers now, with state, knows. An older one may be with somebody who was
+    /// stopped, for that very reason.
     pub(super) fn known_record(&self) -> Option<&Arc<Record>> {
-        let told = self.answers().filter(|a| a.has_state);
+        let heard = self.config.peers().filter_map(|p| self.heard_answer(p));
+        let told = heard.filter(|a| a.has_state);
         told.filter_map(|a| a.record.as_ref())
             .chain(self.record())
             .max_by_key(|r| r.key)

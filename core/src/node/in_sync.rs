@@ -32,43 +32,47 @@ impl Node {
         let Some(primary) = self.running_primary() else {
             return;
         };
-        let mut next = Record {
-            key: RecordKey {
-                term: leader.term,
-                version: committed.key.version + 1,
-            },
-            // R6: exactly those of this copy; earlier unrecorded ones added, those that it lacks dropped.
-            promotions: self.pg.history.clone(),
-            ..Record::clone(&committed)
-        };
         let gone: Vec<(Copy, Reason)> = committed
             .others()
             .filter_map(|copy| self.shrinks(primary, copy).map(|why| (copy, why)))
             .collect();
-        if mutant!(self.config, R6KeepsPromotions) {
-            next.promotions = committed.promotions.merged(&self.pg.history);
-        }
-        next.in_sync
-            .retain(|copy| !gone.iter().any(|(g, _)| g == copy));
-        let changed = next.promotions != committed.promotions || !gone.is_empty();
+        let key = RecordKey {
+            term: leader.term,
+            version: committed.key.version + 1,
+        };
         let now = self.now;
         if let Some(leader) = self.leader.as_deref_mut() {
             for (copy, _) in &gone {
                 leader.flaps[usize::from(copy.member.0)].count_one(now);
             }
         }
-        for (_, why) in gone {
-            self.explain(why);
-        }
-        if changed {
+        // R6: exactly those of this copy; earlier unrecorded ones added, those that it lacks dropped.
+        let promotions = match mutant!(self.config, R6KeepsPromotions) {
+            true => committed.promotions.merged(&self.pg.history),
+            false => self.pg.history.clone(),
+        };
+        if promotions != committed.promotions || !gone.is_empty() {
+            let mut next = Record {
+                key,
+                promotions,
+                ..Record::clone(&committed)
+            };
+            for (copy, why) in gone {
+                next.in_sync.retain(|other| *other != copy);
+                self.explain(why);
+            }
             self.propose(next);
             return;
         }
         self.decide_growth();
         if let Some(copy) = self.grown() {
+            let mut next = Record {
+                key,
+                forced: false,
+                ..Record::clone(&committed)
+            };
             next.in_sync.push(copy);
             next.in_sync.sort_unstable();
-            next.forced = false;
             self.explain(Reason::Grows { copy });
             if let Some(leader) = self.leader.as_deref_mut() {
                 leader.flaps[usize::from(copy.member.0)].grown_at = now;
@@ -136,9 +140,10 @@ impl Node {
         let Some(committed) = &leader.committed else {
             return;
         };
-        let heard = leader
-            .majority_heard_at(&self.config)
-            .is_some_and(|at| self.now.since(at) < self.config.decision_timeout.part(1, 5));
+        let heard = || {
+            let heard_at = leader.majority_heard_at(&self.config);
+            heard_at.is_some_and(|at| self.now.since(at) < self.config.decision_timeout.part(1, 5))
+        };
         let ready = |track: &&Track| {
             let flaps = leader.flaps[usize::from(track.copy.member.0)].count;
             let steady = self.config.decision_timeout.part(1, 10).times(1 << flaps);
@@ -149,7 +154,7 @@ impl Node {
                 && self.seems_to_run(track.copy)
                 && self.config.is_data(track.copy.member)
         };
-        let wanted: Vec<Copy> = if heard && leader.doors_open && leader.recorded_at.is_some() {
+        let wanted: Vec<Copy> = if leader.doors_open && leader.recorded_at.is_some() && heard() {
             let mut copies: Vec<Copy> =
                 leader.tracks.iter().filter(ready).map(|t| t.copy).collect();
             copies.sort_unstable();
@@ -182,7 +187,7 @@ impl Node {
     /// A copy that may enter the record: the proven gate names it, and it has flushed a position taken after the proof,
     /// in one unbroken run; no gate order is under way; a majority was just heard; the guard holds a lease (R9, R10).
     fn grown(&self) -> Option<Copy> {
-        let leader = self.leader.as_deref()?;
+        let leader = self.leader.as_deref().filter(|l| !l.growing.is_empty())?;
         if mutant!(self.config, R9NotNamed) {
             return leader.growing.first().copied();
         }

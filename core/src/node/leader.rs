@@ -269,29 +269,25 @@ impl Leader {
     /// Every other copy that an acknowledgement has to wait for (R7): of the committed record and of the one proposed,
     /// and those that R9 is growing.
     pub(super) fn gate(&self, config: &Config) -> Gate {
-        let proposed = self.proposed.as_ref();
-        if mutant!(config, R8OpensWhenProposed)
-            && let Some(proposed) = proposed
-        {
-            return Gate::open(proposed.others());
-        }
-        if mutant!(config, R7ForgetsProposed)
-            && let (Some(committed), Some(_)) = (&self.committed, proposed)
-        {
-            return Gate::open(committed.others());
+        let committed = self.committed.as_deref();
+        let undecided = self.proposed.is_some();
+        if mutant!(config, R7ForgetsProposed) && undecided && committed.is_some() {
+            return Gate::open(committed.iter().flat_map(|r| r.others()));
         }
         if mutant!(config, R7AnyOne)
-            && let Some(committed) = self.committed.as_ref().filter(|c| c.others().count() > 1)
+            && let Some(committed) = committed.filter(|c| c.others().count() > 1)
         {
             return Gate::open(committed.others().take(1));
         }
-        Gate::open(
-            self.committed
-                .iter()
-                .chain(proposed)
-                .flat_map(|r| r.others().collect::<Vec<_>>())
-                .chain(self.growing.iter().copied()),
-        )
+        Gate::open(self.waits_for(config))
+    }
+
+    fn waits_for(&self, config: &Config) -> impl Iterator<Item = Copy> {
+        let early = mutant!(config, R8OpensWhenProposed) && self.proposed.is_some();
+        let besides = self.committed.iter().flat_map(|record| record.others());
+        let besides = besides.chain(self.growing.iter().copied());
+        let proposed = self.proposed.iter().flat_map(|record| record.others());
+        proposed.chain(besides.filter(move |_| !early))
     }
 
     pub(super) fn check_invariants(&self, node: &Node, state: &HardState) {
@@ -329,11 +325,11 @@ impl Leader {
                 self.committed.is_some() || *gate == Gate::AsFound,
                 "wants a primary before its record is committed"
             );
-            if let (Gate::Open(names), Gate::Open(all)) = (gate, self.gate(config)) {
+            if let Gate::Open(names) = gate {
                 rule!(
                     config,
                     "R7",
-                    all.iter().all(|c| names.contains(c)),
+                    self.waits_for(config).all(|copy| names.contains(&copy)),
                     "the gate leaves out a copy in sync"
                 );
             }

@@ -192,19 +192,13 @@ impl Leader {
 
     /// When the newest heartbeat that a majority has acknowledged was sent.
     pub(super) fn majority_heard_at(&self, config: &Config) -> Option<Instant> {
-        let own = self.sent.back().map(|(_, at)| *at);
-        let mut acked: Vec<Instant> = config
-            .ids()
-            .filter_map(|m| {
-                if m == config.me {
-                    own
-                } else {
-                    self.peers[usize::from(m.0)].acked
-                }
-            })
-            .collect();
-        acked.sort_unstable_by(|a, b| b.cmp(a));
-        acked.get(config.majority() - 1).copied()
+        let acked = |m: MemberId| match m == config.me {
+            true => self.sent.back().map(|(_, at)| *at),
+            false => self.peers[usize::from(m.0)].acked,
+        };
+        let by = |at: Instant| config.ids().filter(move |m| acked(*m) >= Some(at)).count();
+        let all = config.ids().filter_map(acked);
+        all.filter(|at| by(*at) >= config.majority()).max()
     }
 
     /// The end of the lease: L after that heartbeat was *sent* (R10).

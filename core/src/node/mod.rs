@@ -183,7 +183,7 @@ impl Node {
         self.now = self.now.max(now);
         match event {
             Event::Timeout => {}
-            Event::Received { from, message } => self.on_message(from, message),
+            Event::Received { from, message } => self.on_message(from, *message),
             Event::Persisted { seq } => self.outbox.persisted(seq),
             Event::Postgres(status) => self.on_postgres(*status),
             Event::Guard(view) => self.on_guard(view),
@@ -460,13 +460,13 @@ impl Node {
             // The count in a message is one that is on disk before it leaves (R12).
             self.save();
         }
-        let message = Message {
+        let message = Box::new(Message {
             presence: self.presence(),
             seen: self.sightings[usize::from(to.0)],
             term: self.term(),
             holds: self.record_key(),
             body,
-        };
+        });
         self.push(Action::Send { to, message });
     }
 
@@ -490,6 +490,7 @@ impl Node {
             first_stamp,
             disowned: self.disowned,
             genesis: self.is_genesis(),
+            slots: self.slots(&want),
             want,
         };
         if let Some(last) = &self.target
@@ -498,6 +499,7 @@ impl Node {
             && last.first_stamp == target.first_stamp
             && last.disowned == target.disowned
             && last.genesis == target.genesis
+            && last.slots == target.slots
             && last.record == target.record
         {
             return;
@@ -513,6 +515,23 @@ impl Node {
         } else {
             self.push(action);
         }
+    }
+
+    /// The copies that a primary keeps a slot for (R7): those that its record names, and those that members say they have.
+    fn slots(&self, want: &Want) -> Vec<Copy> {
+        let (Want::Primary { .. }, Some(leader)) = (want, self.leader.as_deref()) else {
+            return Vec::new();
+        };
+        let reported = self.config.peers().filter_map(|member| {
+            let id = leader.report_of(member)?.copy?;
+            Some(Copy { member, id })
+        });
+        let named = self.record().into_iter().flat_map(|r| r.others());
+        let mut slots: Vec<Copy> = named.chain(reported).collect();
+        slots.retain(|copy| self.config.is_data(copy.member));
+        slots.sort_unstable();
+        slots.dedup();
+        slots
     }
 
     /// A fresh number, unlike any other of this daemon run or of another.

@@ -15,11 +15,7 @@ impl Node {
         if !self.has_looked() {
             return Some("no state file: it looks at its data directory first".to_owned());
         }
-        let knows = |p: &MemberId| {
-            self.heard_answer(*p)
-                .is_some_and(|a| a.has_state && a.record.is_some())
-        };
-        Some(if self.names(knows).is_some() {
+        Some(if self.names(|p| self.knows(p)).is_some() {
             self.waits_to_join()
         } else if self.was_there_a_cluster() {
             self.nobody_knows()
@@ -45,11 +41,27 @@ impl Node {
         if let Some(stateless) = self.names(stateless) {
             why += &format!("; {stateless} lost its state file, too");
         }
-        why + &format!(
+        why += &format!(
             ". Only if {missing} cannot answer with its state any more, and is stopped or lost it, too: say `yokeadm vouch {}` \
-             to this host. What only {missing} knows is given up then: acknowledged writes, if the last primary is among them",
+             to this host. What only {missing} and this host knew is given up then: acknowledged writes, if one of them was \
+             primary last",
             missing.replace(", ", " ")
-        )
+        );
+        match self.names(|p| self.knows(p)) {
+            Some(knowing) if self.copy().is_some() => {
+                why + &format!(
+                    ". If this host was, and {knowing} did not follow it to the end: stop yoke on {knowing} instead, and then \
+                     say `yokeadm adopt` to this host"
+                )
+            }
+            _ => why,
+        }
+    }
+
+    /// Whether it has just answered, with its state, and knows the cluster's record.
+    pub(super) fn knows(&self, member: &MemberId) -> bool {
+        self.heard_answer(*member)
+            .is_some_and(|a| a.has_state && a.record.is_some())
     }
 
     /// A cluster was there, and nobody who answers knows its record.
@@ -67,17 +79,20 @@ impl Node {
             None => "; every member answers, and none knows the cluster's record".to_owned(),
         }
         .as_str();
-        if !self.is_data() && self.answers().all(|a| !a.stamped) {
-            return why
-                + ". If there never was a cluster, remove the set-aside state file (yoke.state.torn-…) and start yoke again";
+        if !self.pg.stamped {
+            // Nothing here was ever the cluster's: this may be a first start that was disturbed.
+            why += ". If there never was a cluster, remove the set-aside state file (yoke.state.torn-…) and start yoke again";
+            if self.answers().all(|a| !a.stamped) {
+                return why;
+            }
         }
-        let to = match self.is_data() {
+        let to = match self.pg.stamped {
             true => "to this host",
             false => "to the data host with the newest copy",
         };
         why + &format!(
-            ". Only if no status directory is left anywhere: `yokeadm adopt`, said {to}, makes its copy the cluster's \
-             database. Acknowledged writes that it lacks are lost then: choose the copy that was primary last"
+            ". Only if no status directory is left anywhere, or only older ones: `yokeadm adopt`, said {to}, makes its copy \
+             the cluster's database. Acknowledged writes that it lacks are lost then: choose the copy that was primary last"
         )
     }
 

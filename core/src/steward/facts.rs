@@ -71,6 +71,8 @@ pub(super) struct RunFacts {
     pub(super) checkpointed: bool,
     /// When a checkpoint on this timeline was last begun.
     pub(super) checkpoint_begun: Option<Instant>,
+    /// When slots could last not be made or dropped.
+    pub(super) slots_failed: Option<Instant>,
     /// A position taken after the promotion (R18).
     pub(super) recovery_end: Option<Lsn>,
     /// The last health write: where it ended.

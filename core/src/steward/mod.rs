@@ -27,6 +27,7 @@ mod reason;
 mod rejoin;
 mod rewind;
 mod settings;
+mod slots;
 mod starving;
 mod status;
 

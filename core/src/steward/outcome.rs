@@ -32,7 +32,7 @@ impl Steward {
             }
             (Step::Inspect, Outcome::Inspected(inspection)) => {
                 self.worked(now, &step);
-                self.inspected(now, number, inspection);
+                self.inspected(now, number, *inspection);
             }
             (Step::Observe, Outcome::Observed(server)) => self.observed(now, number, *server),
             (Step::Observe, Outcome::NotNow { replays }) => {
@@ -151,7 +151,10 @@ impl Steward {
         if was_in_recovery && !server.in_recovery {
             self.progress_at = now;
         }
-        run.seen = Some((server, number));
+        if self.slots_due(&server).is_none() {
+            self.slots_settled();
+        }
+        self.facts.run.seen = Some((server, number));
         self.proven(now, proven);
     }
 
@@ -270,6 +273,7 @@ impl Steward {
             }
             Step::Checkpoint => run.checkpointed = true,
             Step::BeginCheckpoint => run.checkpoint_begun = Some(now),
+            Step::Slots { make, drop } => self.slots_made(&make, &drop),
         }
     }
 
@@ -314,7 +318,10 @@ impl Steward {
             self.trouble.take_if(|(of, _)| *of == kind);
         }
         // A canary and a reload may come again and again while something else is in the way.
-        if !matches!(step, Step::Inspect | Step::Canary | Step::Reload) {
+        if !matches!(
+            step,
+            Step::Inspect | Step::Canary | Step::Reload | Step::Slots { .. }
+        ) {
             self.progress_at = now;
         }
     }
@@ -333,7 +340,7 @@ impl Steward {
             }
             Step::Checkpoint => self.facts.run.checkpointed = true,
             Step::BeginCheckpoint => self.facts.run.checkpoint_begun = Some(now),
-            Step::Inspect | Step::EndSessions | Step::Canary => {}
+            Step::Inspect | Step::EndSessions | Step::Canary | Step::Slots { .. } => {}
             Step::Start => self.facts.run.start_failed = true,
             Step::Rewind { .. } => {
                 self.facts.rewinds_failed += 1;
@@ -342,11 +349,14 @@ impl Steward {
             _ => self.facts.doubt_disk(),
         }
         self.undone(now, number, step);
-        let (first, longest) = match step {
-            Step::Clone { .. } | Step::Rewind { .. } | Step::Initdb => CLONE_FAILED,
-            _ => FAILED,
-        };
-        self.hold_back(now, step, first, longest);
+        match step {
+            // Nothing else waits for them.
+            Step::Slots { .. } => self.facts.run.slots_failed = Some(now),
+            Step::Clone { .. } | Step::Rewind { .. } | Step::Initdb => {
+                self.hold_back(now, step, CLONE_FAILED.0, CLONE_FAILED.1);
+            }
+            _ => self.hold_back(now, step, FAILED.0, FAILED.1),
+        }
         let fault = Fault(format!("could not {step}: {why}"));
         self.trouble = Some((std::mem::discriminant(step), fault));
         self.explain(StewardReason::Failed {

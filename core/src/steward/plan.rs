@@ -181,7 +181,14 @@ impl Steward {
         match want {
             Want::Nothing | Want::Stopped(_) => Plan::wait(Some(A_SECOND)),
             Want::Draining => self.plan_drain(server),
-            Want::Standby { of, .. } => self.plan_standby(now, server, *of),
+            Want::Standby { of, .. } => {
+                let plan = self.plan_standby(now, server, *of);
+                match plan.next {
+                    // It keeps nobody's log.
+                    Next::Look(_) => self.plan_slots(now, server).unwrap_or(plan),
+                    _ => plan,
+                }
+            }
             Want::Primary { gate, doors } => {
                 if !server.in_recovery {
                     self.plan_primary(now, server, gate, *doors)

@@ -39,6 +39,10 @@ impl Steward {
         {
             return plan;
         }
+        // Before the gate, which may wait for who streams.
+        if let Some(plan) = self.plan_slots(now, server) {
+            return plan;
+        }
         if let Some(plan) = self.plan_gate(now, server, gate) {
             return plan;
         }
@@ -145,7 +149,7 @@ impl Steward {
         if again && self.may_try_canary(now) {
             Plan::step(Step::Canary)
         } else {
-            Plan::look(Pace::Fast)
+            self.read_again(now)
         }
     }
 
@@ -160,7 +164,7 @@ impl Steward {
         if names.is_empty() && server.canary == Canary::None && self.may_try_canary(now) {
             return Plan::step(Step::Canary);
         }
-        Plan::look(Pace::Fast)
+        self.read_again(now)
     }
 }
 

@@ -14,6 +14,8 @@ use crate::time::{Duration, Instant};
 
 /// A recovery that stays in one segment of WAL for so long waits for what will not come.
 const NO_PROGRESS: Duration = Duration::secs(30);
+/// An old connection of its name, whose end the primary does not know of, keeps it from its slot for less than this.
+const SLOT_HELD: Duration = Duration::secs(8);
 /// Before it has one in hand PostgreSQL syncs the whole directory, file by file.
 const NO_BEGIN: Duration = Duration::secs(1800);
 
@@ -84,7 +86,7 @@ impl Steward {
     /// It follows. PostgreSQL says nothing if it cannot: it runs, reads, and never streams (research/postgres.md 2).
     fn watch(&self, now: Instant, server: &Server, record: &Record) -> Plan {
         let streams = server.streaming_from == Some(record.primary);
-        let patience = self.config.decision_timeout.times(2);
+        let patience = self.config.decision_timeout.times(2).max(SLOT_HELD);
         match self.facts.run.starved {
             None if streams => Plan::look(Pace::Slow),
             Some((since, _)) if now.since(since) > patience && !streams && server.drained => self

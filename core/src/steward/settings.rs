@@ -60,6 +60,15 @@ impl Steward {
         })
     }
 
+    /// The postmaster has taken them, and they are not seen at work. Every process reads the files for itself: one that
+    /// could not at that moment keeps what it had until it is told again.
+    pub(super) fn read_again(&self, now: Instant) -> Plan {
+        match self.facts.run.reloaded {
+            Some((_, at, _)) if now >= at + RELOAD_AGAIN => Plan::step(Step::Reload),
+            _ => Plan::look(Pace::Fast),
+        }
+    }
+
     /// With nothing else to do, what was written over files that have changed since is written again.
     pub(super) fn with_user_files(&self, server: &Server, plan: Plan) -> Plan {
         let is_settled = match self.want() {

@@ -127,6 +127,9 @@ pub struct World {
     pub dir: Option<Dir>,
     pub mark: bool,
     pub written: Option<Settings>,
+    /// The other members' copies, as the node knows them.
+    pub copies: Vec<Copy>,
+    pub slots: Vec<Slot>,
     pub aside: Vec<Dir>,
     pub pg: Option<Pg>,
     /// The primaries elsewhere.
@@ -200,6 +203,7 @@ pub fn name(step: &Step) -> &'static str {
         Step::Nudge => "nudge",
         Step::Checkpoint => "checkpoint",
         Step::BeginCheckpoint => "begin checkpoint",
+        Step::Slots { .. } => "slots",
     }
 }
 
@@ -277,6 +281,8 @@ impl World {
             genesis: false,
             rewinding: Rewinding::Works,
             target: None,
+            copies: Vec::new(),
+            slots: Vec::new(),
             status: PgStatus::unknown(),
             log: Vec::new(),
             steps: Vec::new(),
@@ -304,6 +310,7 @@ impl World {
             record: record.cloned().map(Arc::new),
             disowned: None,
             genesis: self.genesis,
+            slots: self.copies.clone(),
             first_stamp: self.config.me == A && self.dir.as_ref().is_none_or(|d| d.stamp.is_none()),
             want,
         });
@@ -537,7 +544,7 @@ impl World {
         }
         match step {
             Step::Inspect => {
-                return Outcome::Inspected(Inspection {
+                return Outcome::Inspected(Box::new(Inspection {
                     rewriting: self.mark,
                     directory: match &self.dir {
                         None => Directory::Absent,
@@ -558,7 +565,7 @@ impl World {
                     },
                     written: self.written.clone(),
                     last_words: Some("FATAL: no".to_owned()),
-                });
+                }));
             }
             Step::Observe if self.recovers => {
                 return Outcome::NotNow {
@@ -667,7 +674,8 @@ impl World {
             | Step::Canary
             | Step::Nudge
             | Step::Checkpoint
-            | Step::BeginCheckpoint => {
+            | Step::BeginCheckpoint
+            | Step::Slots { .. } => {
                 let Some(pg) = self.pg.as_mut() else {
                     return Outcome::Failed("no connection".to_owned());
                 };
@@ -683,6 +691,15 @@ impl World {
                         let dir = self.dir.as_mut().unwrap();
                         dir.end.0 += 100;
                         return Outcome::Wrote(dir.end);
+                    }
+                    Step::Slots { make, drop } => {
+                        self.slots
+                            .retain(|slot| slot.active || !drop.contains(&slot.copy));
+                        let made = make.iter().map(|copy| Slot {
+                            copy: *copy,
+                            active: false,
+                        });
+                        self.slots.extend(made);
                     }
                     _ => self.dir.as_mut().unwrap().checkpointed = true,
                 }
@@ -748,6 +765,7 @@ impl World {
                     priority: priority(copy),
                 })
                 .collect(),
+            slots: self.slots.clone(),
             strangers_in_gate: 0,
             canary: pg.canary,
             outdated: self.edited,

@@ -38,6 +38,7 @@ impl Cluster {
             seen: None,
             body,
         };
+        let message = Box::new(message);
         self.handle(to, Event::Received { from, message });
     }
 

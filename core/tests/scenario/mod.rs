@@ -179,6 +179,7 @@ impl Cluster {
             };
             if self.is_linked(sent.from, sent.to) {
                 let Sent { from, message, .. } = sent;
+                let message = Box::new(message);
                 self.handle(sent.to, Event::Received { from, message });
             }
         }
@@ -249,7 +250,7 @@ impl Cluster {
         while let Some(action) = self.host_mut(m).node.as_mut().and_then(Node::poll_action) {
             match action {
                 Action::Persist { seq, state } => self.host_mut(m).write(now + LOCAL, seq, *state),
-                Action::Send { to, message } => self.send(m, to, message),
+                Action::Send { to, message } => self.send(m, to, *message),
                 Action::Postgres(target) => {
                     if let Some(line) = self.host_mut(m).target_line(&target) {
                         self.note(m, &line);

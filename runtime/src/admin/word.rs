@@ -30,8 +30,9 @@ pub fn vouch(to: &Where, members: &[String], yes: bool) -> Result<String, Operat
         format!(
             "{me} lost its state. You vouch that yoke and PostgreSQL are stopped on {them}, or that {them} lost the state file \
              too, and that they stay so until {me} has joined.\n\
-             If one of them still serves, there may be two primaries. What only {them} knows is given up: acknowledged \
-             writes are lost if the last primary is among them and {me} had a part in electing it.\n"
+             If one of them still serves, there may be two primaries. What only {them} and {me} knew is given up: \
+             acknowledged writes are lost if one of them was primary last. If {me} was, and the others did not follow it to \
+             the end, stop yoke on those and say `yokeadm adopt` here instead.\n"
         )
     };
     let request = Request::Vouch {

@@ -126,7 +126,8 @@ fn carry_out(
         | Step::Canary
         | Step::Nudge
         | Step::Checkpoint
-        | Step::BeginCheckpoint => Err("this step is the daemon's".into()),
+        | Step::BeginCheckpoint
+        | Step::Slots { .. } => Err("this step is the daemon's".into()),
     }
 }
 

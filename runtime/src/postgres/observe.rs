@@ -7,9 +7,9 @@ use crate::postgres::{Context, Said, names, roles};
 use std::time::{Duration, Instant};
 use yoke_core::member::MemberId;
 use yoke_core::postgres::{Lsn, Timeline};
-use yoke_core::step::Walsender;
+use yoke_core::step::{Slot, Walsender};
 
-/// The two statements of the question. `canary`: the process whose wait is asked for.
+/// The three statements of the question. `canary`: the process whose wait is asked for.
 pub(crate) fn sql(canary: Option<i32>) -> String {
     // In the order of the columns: the startup process's wait is looked at before the position, so that a drained one's
     // position is the end. Whether it is a standby is asked once, in a subquery that is not folded into the rest.
@@ -32,7 +32,9 @@ pub(crate) fn sql(canary: Option<i32>) -> String {
          FROM (SELECT pg_is_in_recovery() AS recovering OFFSET 0) s
            LEFT JOIN pg_settings n ON n.name = 'synchronous_standby_names'
            LEFT JOIN pg_stat_wal_receiver r ON true;
-         SELECT application_name, state, flush_lsn, sync_priority FROM pg_stat_replication",
+         SELECT application_name, state, flush_lsn, sync_priority FROM pg_stat_replication;
+         SELECT slot_name, active FROM pg_replication_slots
+           WHERE slot_type = 'physical' AND NOT temporary AND wal_status IS DISTINCT FROM 'lost'",
         canary.unwrap_or(0),
         roles::count_sql(),
     )
@@ -68,6 +70,7 @@ pub(crate) struct Answer {
     /// Primary: of the control file's checkpoint.
     pub(crate) checkpoint_timeline: Timeline,
     pub(crate) walsenders: Vec<Walsender>,
+    pub(crate) slots: Vec<Slot>,
     pub(crate) strangers_in_gate: u32,
 }
 
@@ -79,9 +82,9 @@ pub(crate) struct Receiver {
 }
 
 impl Answer {
-    /// Reads the rows of both statements.
+    /// Reads the rows of all statements.
     pub(crate) fn read(context: &Context, answers: &[Rows]) -> Said<Answer> {
-        let [status, replication, ..] = answers else {
+        let [status, replication, slots, ..] = answers else {
             return Err("the database gave fewer answers than questions".into());
         };
         let row = status
@@ -133,6 +136,7 @@ impl Answer {
                 .and_then(|t| t.parse().ok())
                 .map_or(Timeline(0), Timeline),
             walsenders: Vec::new(),
+            slots: slots.iter().filter_map(|row| slot(context, row)).collect(),
             strangers_in_gate: 0,
         };
         for row in replication {
@@ -141,6 +145,7 @@ impl Answer {
         answer
             .walsenders
             .sort_unstable_by_key(|w| (w.copy, w.flushed));
+        answer.slots.sort_unstable();
         Ok(answer)
     }
 
@@ -184,6 +189,15 @@ impl Answer {
                     || names::gate_value(context, w.settings.gate.as_deref()) == self.gate
             })
     }
+}
+
+/// A copy's slot; none: somebody else's.
+fn slot(context: &Context, row: &[Option<String>]) -> Option<Slot> {
+    let column = |i: usize| row.get(i).and_then(|v| v.as_deref());
+    Some(Slot {
+        copy: names::to_copy(context, column(0)?)?,
+        active: column(1) == Some("t"),
+    })
 }
 
 /// A startup process that waits for WAL which is there: since when, and what was there then.

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use yoke_core::postgres::{Lsn, RunId, Timeline};
+use yoke_core::record::Copy;
 use yoke_core::step::{Canary, Outcome, Server, Step};
 
 /// Longer than that and a server does not answer.
@@ -23,6 +24,8 @@ const OBSERVE: Duration = Duration::from_secs(1);
 const INSPECT: Duration = Duration::from_secs(10);
 /// A checkpoint writes all that is in memory.
 const CHECKPOINT: Duration = Duration::from_secs(600);
+/// A few small files; the health write waits for it.
+const SLOTS: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A postmaster that answered is taken to live for so long, and has so long to answer.
 const POSTMASTER: Duration = Duration::from_secs(1);
@@ -93,7 +96,7 @@ impl Sessions {
         let outcome = match step {
             Step::Inspect => within(INSPECT, "looking at the data directory", self.inspect())
                 .await
-                .map(Outcome::Inspected),
+                .map(|found| Outcome::Inspected(Box::new(found))),
             Step::Observe => {
                 let answer = async { Ok(self.observe().await) };
                 match within(OBSERVE, "the database's answer", answer).await {
@@ -124,6 +127,12 @@ impl Sessions {
                 .map(|()| Outcome::Done),
             Step::BeginCheckpoint => {
                 within(health, "beginning a checkpoint", self.begin_checkpoint())
+                    .await
+                    .map(|()| Outcome::Done)
+            }
+            Step::Slots { make, drop } => {
+                let job = self.slots(make, drop);
+                within(SLOTS, "making the replication slots", job)
                     .await
                     .map(|()| Outcome::Done)
             }
@@ -221,6 +230,7 @@ impl Sessions {
             timeline,
             checkpoint_timeline: answer.checkpoint_timeline,
             walsenders: answer.walsenders,
+            slots: answer.slots,
             strangers_in_gate: answer.strangers_in_gate,
             canary,
             outdated,
@@ -408,6 +418,33 @@ impl Sessions {
             .first()
             .and_then(|rows| control::parse_lsn(rows.first()?.first()?.as_deref()?))
             .ok_or_else(|| "the database names no position for what it wrote".into())
+    }
+
+    async fn slots(&mut self, make: &[Copy], drop: &[Copy]) -> Said<()> {
+        let session = self.take().await?;
+        let gone = |copy: &Copy, which: &str| {
+            format!(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{}' AND NOT active{which}",
+                names::of_copy(&self.context, *copy)
+            )
+        };
+        for copy in drop {
+            session.query(&gone(copy, "")).await?;
+        }
+        for copy in make {
+            // What kept too much for too long keeps nothing any more, and nobody can stream from it.
+            session
+                .query(&gone(copy, " AND wal_status = 'lost'"))
+                .await?;
+            let name = names::of_copy(&self.context, *copy);
+            session
+                .query(&format!(
+                    "SELECT pg_create_physical_replication_slot('{name}') WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{name}')"
+                ))
+                .await?;
+        }
+        self.kept = Some(session);
+        Ok(())
     }
 
     /// The server goes on with it, whatever becomes of us.

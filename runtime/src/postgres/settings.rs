@@ -12,8 +12,11 @@ use std::path::Path;
 use yoke_core::postgres::Doors;
 use yoke_core::step::Settings;
 
-/// Without slots, a primary keeps at least this much WAL for a standby that was away.
+/// A primary keeps at least this much WAL for a copy that has no slot yet: one that is being cloned, or of before a failover.
 const WAL_KEPT: (&str, u64) = ("1GB", 1 << 30);
+
+/// A slot keeps at most this much for a copy that is away: a standby that never comes back must not fill the disk.
+const SLOTS_KEEP: &str = "4GB";
 
 const HEAD: &str = "# yoke: ";
 
@@ -147,7 +150,7 @@ fn text(
         &names::gate_value(context, settings.gate.as_deref()),
     );
     line("primary_conninfo", &conninfo(context, written));
-    line("primary_slot_name", "");
+    line("primary_slot_name", &slot(context, written));
     line("recovery_target_timeline", "latest");
     if major.is_some_and(|major| major < 16) {
         // Nobody but Yoke promotes.
@@ -159,7 +162,20 @@ fn text(
     if kept.is_none_or(|kept| kept < WAL_KEPT.1) {
         line("wal_keep_size", WAL_KEPT.0);
     }
+    let bound = conf.get("max_slot_wal_keep_size");
+    if bound.is_none_or(|bound| bound.starts_with('-')) {
+        line("max_slot_wal_keep_size", SLOTS_KEEP);
+    }
     Ok(out)
+}
+
+/// `primary_slot_name`: the copy's own name, which so stands for one connection (R7).
+fn slot(context: &Context, written: &Written) -> String {
+    let settings = &written.settings;
+    match (&written.upstream, settings.follow, settings.copy) {
+        (Some(_), Some(_), Some(copy)) => names::of_copy(context, copy),
+        _ => String::new(),
+    }
 }
 
 /// `primary_conninfo`: empty follows nobody.

@@ -22,6 +22,10 @@ const DEFAULTS: [u64; 5] = [100, 8, 10, 0, 64];
 /// Clones take two walsenders, each standby one.
 const FEWEST_WAL_SENDERS: u64 = 10;
 
+/// PostgreSQL's default of `max_replication_slots`, and what our own need besides the user's: one for each copy, and for
+/// some that it had before.
+const SLOTS: (u64, u64) = (10, 10);
+
 /// The log is begun anew above this size; one older is kept.
 const LONGEST_LOG: u64 = 64 << 20;
 
@@ -302,15 +306,10 @@ fn arguments(
     if major >= 17 {
         out.push(("allow_alter_system", "off".into()));
     }
+    let slots = number(conf, "max_replication_slots", SLOTS.0)? + SLOTS.1;
+    out.push(("max_replication_slots", slots.to_string()));
     for (index, (name, _)) in START_UP_PARAMETERS.into_iter().enumerate() {
-        let configured = match conf.get(name) {
-            Some(text) => text.parse().map_err(|_| {
-                format!(
-                    "{name} is `{text}`: a whole number was expected; correct it in postgresql.conf"
-                )
-            })?,
-            None => DEFAULTS[index],
-        };
+        let configured = number(conf, name, DEFAULTS[index])?;
         let least = match name {
             "max_wal_senders" => FEWEST_WAL_SENDERS,
             _ => 0,
@@ -322,6 +321,17 @@ fn arguments(
         }
     }
     Ok(out)
+}
+
+/// What the user sets a parameter to.
+fn number(conf: &Conf, name: &str, default: u64) -> Said<u64> {
+    conf.get(name).map_or(Ok(default), |text| {
+        text.parse().map_err(|_| {
+            format!(
+                "{name} is `{text}`: a whole number was expected; correct it in postgresql.conf"
+            )
+        })
+    })
 }
 
 /// The user's, and the address under which the other members know this host.

@@ -285,7 +285,7 @@ impl Host {
 
     pub async fn inspect(&mut self) -> Inspection {
         match self.daemons(Step::Inspect).await {
-            Outcome::Inspected(inspection) => inspection,
+            Outcome::Inspected(inspection) => *inspection,
             other => panic!("inspect: {other:?}"),
         }
     }
@@ -295,6 +295,13 @@ impl Host {
             Outcome::Wrote(lsn) => lsn,
             other => panic!("nudge: {other:?}"),
         }
+    }
+
+    /// Has a slot for this member's copy.
+    pub async fn slot_for(&mut self, member: MemberId) {
+        let (make, drop) = (vec![copy(member)], vec![]);
+        let outcome = self.daemons(Step::Slots { make, drop }).await;
+        assert_eq!(outcome, Outcome::Done);
     }
 
     /// Observes until it is as wanted.

@@ -11,6 +11,10 @@ impl Print {
         let mixed = (self.0 ^ u128::from(word)).wrapping_mul(FACTOR);
         self.0 = mixed ^ (mixed >> 67);
     }
+
+    fn count(&mut self, count: u64) {
+        self.word(count);
+    }
 }
 
 hashes_words!(Print, |print: &Print| print.0 as u64);

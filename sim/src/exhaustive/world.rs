@@ -206,7 +206,7 @@ impl World {
     pub(super) fn receive(&mut self, packet: Arc<Packet>, jump: Duration, answered: bool) {
         let before = self.net.clone();
         let (from, to) = (packet.from, packet.to);
-        let message = packet.message.clone();
+        let message = Box::new(packet.message.clone());
         self.event(usize::from(to.0), jump, Event::Received { from, message });
         let is_reply = |p: &Packet| p.is_answer() && p.from == to && p.to == from;
         let replies: Vec<Arc<Packet>> = self
@@ -221,7 +221,7 @@ impl World {
         self.net.retain(|p| !replies.contains(p));
         if answered {
             for reply in replies {
-                let message = reply.message.clone();
+                let message = Box::new(reply.message.clone());
                 self.event(
                     usize::from(from.0),
                     Duration::ZERO,
@@ -246,7 +246,7 @@ impl World {
         let host = self.host(h);
         let term = host.node.view().term;
         let peer = MemberId(if h == 0 { 1 } else { 0 });
-        let message = Message {
+        let message = Box::new(Message {
             term,
             holds: None,
             presence: None,
@@ -256,7 +256,7 @@ impl World {
                 pre: true,
                 refusal: None,
             }),
-        };
+        });
         host.node.handle(
             now,
             Event::Received {
@@ -300,7 +300,7 @@ impl World {
                         {
                             self.ghost_vote(me, message.term, to);
                         }
-                        self.send(me, to, message);
+                        self.send(me, to, *message);
                     }
                     Action::Postgres(target) => self.host(h).target = Some(Arc::new(*target)),
                     Action::Guard(permission) => {

@@ -1,25 +1,83 @@
 //! Few failovers: the role moves only when the present primary cannot serve, and a healed network never moves it back.
-//! Each move needs a cause that could be seen: since it was promoted the primary, or what it needs of a majority, was in
-//! trouble, or an operator asked for it.
+//! Each move needs a cause that could be seen at that time: when the primary ceased to serve, it or what it needs of a
+//! majority was in trouble, or had just been, or an operator asked for it.
 
 use crate::scenario::Kind;
 use crate::world::World;
+use std::fmt;
 use yoke_core::view::RoleView;
+
+/// What can keep a primary from serving.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cause {
+    /// Its host is down, or does not run.
+    Host,
+    Daemon,
+    Guard,
+    Database,
+    Disk,
+    Network,
+    /// Too many of the others do not answer.
+    Majority,
+    /// Somebody asked for it.
+    Operator,
+}
+
+impl Cause {
+    const TROUBLES: [Cause; 7] = [
+        Cause::Host,
+        Cause::Daemon,
+        Cause::Guard,
+        Cause::Database,
+        Cause::Disk,
+        Cause::Network,
+        Cause::Majority,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Cause::Host => "(the role moved: host)",
+            Cause::Daemon => "(the role moved: daemon)",
+            Cause::Guard => "(the role moved: guard)",
+            Cause::Database => "(the role moved: database)",
+            Cause::Disk => "(the role moved: disk)",
+            Cause::Network => "(the role moved: network)",
+            Cause::Majority => "(the role moved: no majority)",
+            Cause::Operator => "(the role moved: operator)",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// By cause: until when it lasts, as far as can be said.
+type Troubles = [u64; Cause::TROUBLES.len()];
 
 /// The last trouble of each host as a primary.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FewMoves {
-    /// Who was promoted last, and when.
+    /// Who was promoted last, and when that was ordered.
     primary: Option<(usize, u64)>,
-    /// By host: until when it could not serve, at the last look.
-    troubled_until: Vec<u64>,
+    /// By host: when its last promotion was ordered. What ails it then may well make it a long one.
+    ordered: Vec<u64>,
+    /// When that one ceased to serve, and what had ailed it by then.
+    ended: Option<(u64, Troubles)>,
+    /// By host, at the last look.
+    troubled_until: Vec<Troubles>,
+    /// When an operator's word (R12, R15) last had its effect.
+    word: Option<u64>,
 }
 
 impl FewMoves {
     pub(crate) fn new(members: usize) -> Self {
         FewMoves {
-            primary: None,
-            troubled_until: vec![0; members],
+            ordered: vec![0; members],
+            troubled_until: vec![Troubles::default(); members],
+            ..FewMoves::default()
         }
     }
 }
@@ -28,39 +86,78 @@ impl World {
     /// What keeps hosts from serving changes now, or has just changed: between two of these it stays as it is, or ends.
     pub(crate) fn look_for_trouble(&mut self) {
         for h in 0..self.hosts.len() {
-            if let Some(until) = self.troubled_until(h) {
-                let last = &mut self.oracles.few_moves.troubled_until[h];
-                *last = (*last).max(until);
+            let troubles = self.troubles_of(h);
+            let last = &mut self.oracles.few_moves.troubled_until[h];
+            for (last, until) in last.iter_mut().zip(troubles) {
+                if until > self.now {
+                    *last = until.max(*last);
+                }
             }
         }
     }
 
-    /// Something happens to one host's processes.
-    pub(crate) fn is_in_trouble(&mut self, h: usize) {
-        let last = &mut self.oracles.few_moves.troubled_until[h];
-        *last = (*last).max(self.now);
+    /// A host's database, or its guard with it, has just died.
+    pub(crate) fn is_in_trouble(&mut self, h: usize, cause: Cause) {
+        let last = &mut self.oracles.few_moves.troubled_until[h][cause as usize];
+        *last = self.now.max(*last);
     }
 
-    /// Until when a primary at this host cannot serve or cannot keep its lease, as far as can be said now; none: it can.
-    fn troubled_until(&self, h: usize) -> Option<u64> {
-        let now = self.now;
+    /// A promotion is ordered.
+    pub(crate) fn promotion_begins(&mut self, h: usize) {
+        self.look_for_trouble();
+        self.oracles.few_moves.ordered[h] = self.now;
+    }
+
+    /// An operator's word has changed who may serve.
+    pub(crate) fn word_has_effect(&mut self) {
+        self.oracles.few_moves.word = Some(self.now);
+    }
+
+    /// After every event: does the primary serve still?
+    pub(crate) fn watch_primary(&mut self) {
+        let few_moves = &self.oracles.few_moves;
+        let Some((h, _)) = few_moves.primary.filter(|_| few_moves.ended.is_none()) else {
+            return;
+        };
+        let server = self.hosts[h].server.as_ref();
+        if !server.is_some_and(|s| s.serving && !s.killed) {
+            self.look_for_trouble();
+            let few_moves = &mut self.oracles.few_moves;
+            few_moves.ended = Some((self.now, few_moves.troubled_until[h]));
+        }
+    }
+
+    /// Until when what keeps a primary at this host from serving, or from keeping its lease, as far as can be said now.
+    fn troubles_of(&self, h: usize) -> Troubles {
         let host = &self.hosts[h];
-        let own = [
-            host.paused_until,
-            host.hung_until,
-            host.stalled_until,
-            host.disk.slow_until,
-            host.disk.full_until,
-            host.disk.tail.2,
-            host.guard_paused_until,
-            host.late_steps.1,
-            self.troubled_database(h),
-            host.daemon.as_ref().map_or(now + 1, |d| d.paused_until),
-            self.net.loss.1,
-            self.net.tail.2,
-        ];
-        let until = own.into_iter().max().filter(|until| *until > now);
-        // Everything that keeps each of the others from answering; a majority is there once enough are back.
+        // What began while something takes long may end that much later.
+        let and_most = |(_, most, until): (u64, u64, u64)| match until > self.now {
+            true => until + most,
+            false => 0,
+        };
+        let (late, late_until) = host.late_steps;
+        let gone = |is: bool| if is { self.now + 1 } else { 0 };
+        let daemon = host.daemon.as_ref().map(|d| d.paused_until);
+        let of = |cause: Cause| match cause {
+            Cause::Host => host.paused_until.max(gone(!host.up)),
+            Cause::Daemon => daemon.unwrap_or(self.now + 1),
+            Cause::Guard => host.guard_paused_until.max(and_most((0, late, late_until))),
+            Cause::Database => host.hung_until.max(self.troubled_database(h)),
+            Cause::Disk => {
+                let disk = &host.disk;
+                let slow = disk.slow_until.max(disk.full_until);
+                host.stalled_until.max(slow).max(and_most(disk.tail))
+            }
+            Cause::Network => self.net.loss.1.max(and_most(self.net.tail)),
+            Cause::Majority => self.without_majority(h),
+            Cause::Operator => 0,
+        };
+        Cause::TROUBLES.map(of)
+    }
+
+    /// Until when too many of the others do not answer this host; a majority is there once enough are back.
+    fn without_majority(&self, h: usize) -> u64 {
+        let now = self.now;
         let mut others: Vec<u64> = (0..self.hosts.len())
             .filter(|other| *other != h)
             .map(|other| {
@@ -68,24 +165,30 @@ impl World {
                 let away = peer.daemon.as_ref().map_or(now + 1, |d| d.paused_until);
                 let link = self.net.daemons_linked_at(h, other);
                 let disk = &peer.disk;
+                let stateless = disk.durable.as_ref().is_none_or(|state| state.lost);
+                let away = away.max(if stateless { now + 1 } else { 0 });
                 let disk = disk.slow_until.max(disk.full_until).max(disk.tail.2);
                 let busy = peer.paused_until.max(disk);
                 away.max(link).max(busy)
             })
             .collect();
         others.sort_unstable();
-        let needed = host.config.majority() - 1;
-        let majority = needed.checked_sub(1).map_or(0, |at| others[at]);
-        until.max(Some(majority).filter(|until| *until > now))
+        let needed = self.hosts[h].config.majority() - 1;
+        needed.checked_sub(1).map_or(0, |at| others[at])
     }
 
     /// A promotion has ended.
     pub(crate) fn check_move(&mut self, h: usize) {
         // One that lands when another leads moves nothing.
-        let daemon = self.hosts[h].daemon.as_ref();
-        if daemon.is_some_and(|d| d.glance().role != RoleView::Leader) {
+        let leads = |host: usize| {
+            let glance = self.hosts[host].daemon.as_ref()?.glance();
+            (glance.role == RoleView::Leader).then_some(glance.term)
+        };
+        let newest = (0..self.hosts.len()).filter_map(leads).max();
+        if self.hosts[h].daemon.is_some() && (leads(h).is_none() || leads(h) < newest) {
             return;
         }
+        self.watch_primary();
         self.look_for_trouble();
         self.judge_move(h);
     }
@@ -93,49 +196,90 @@ impl World {
     fn judge_move(&mut self, h: usize) {
         let now = self.now;
         let few_moves = &mut self.oracles.few_moves;
-        let Some((old, since)) = few_moves.primary.replace((h, now)) else {
+        let ended = few_moves.ended.take();
+        let Some((old, since)) = few_moves.primary.replace((h, few_moves.ordered[h])) else {
             return;
         };
-        let asked = now < self.oracles.handing_over_until
-            || self.coverage.vouched + self.coverage.adopted > 0;
-        let justified = few_moves.troubled_until[old] >= since || asked;
+        let (ended, troubles) = ended.unwrap_or((now, few_moves.troubled_until[old]));
+        let word = few_moves.word;
         self.check_stays(h, old);
-        if old != h && !justified && self.scenario.kind != Kind::Unbounded {
-            let since = (now - since) / 1000;
-            self.violated(
-                "few_moves",
-                format!("the role moves from m{old}, primary for {since} ms, to m{h}, and nothing ailed m{old}"),
-            );
+        if old == h {
+            return;
+        }
+        // What is over by then no more than this has had its effect just now.
+        let just_now = ended.saturating_sub(self.scenario.decision_timeout + 1_000_000);
+        let from = since.max(just_now);
+        let asked =
+            ended < self.oracles.handing_over_until || word.is_some_and(|word| word >= since);
+        let mut causes = Cause::TROUBLES
+            .into_iter()
+            .filter(|c| troubles[*c as usize] >= from);
+        let cause = if asked {
+            Some(Cause::Operator)
+        } else {
+            causes.next()
+        };
+        match cause {
+            Some(cause) => self.coverage.happened(cause.word()),
+            None if self.scenario.kind == Kind::Unbounded => {}
+            None => {
+                let (since, ended) = ((now - since) / 1000, (now - ended) / 1000);
+                self.violated(
+                    "few_moves",
+                    format!(
+                        "the role moves from m{old}, promoted {since} ms ago, to m{h}; when m{old} ceased to serve, {ended} ms ago, nothing ailed it"
+                    ),
+                );
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::scenario::Links;
+    use super::{Cause, Troubles};
+    use crate::scenario::{Blow, Links};
     use crate::world::World;
 
-    /// m0, then m1, was promoted; every daemon counts as stopped in a still world, so trouble is set by hand.
+    /// m0, then, at 20 s, m1 was promoted; every daemon counts as stopped in a still world, so trouble is set by hand.
     fn moved(trouble: impl Fn(&mut World)) -> bool {
         let mut world = World::still();
         world.oracles.few_moves.primary = Some((0, 1_000_000));
-        world.now = 2_000_000;
+        world.now = 20_000_000;
         trouble(&mut world);
         world.judge_move(1);
         world.violation.is_some_and(|v| v.oracle == "few_moves")
     }
 
     #[test]
-    fn a_move_needs_a_cause_since_the_primary_was_promoted() {
+    fn a_move_needs_a_cause_when_the_primary_ceases_to_serve() {
+        let until = |h: usize, until| {
+            move |world: &mut World| {
+                world.oracles.few_moves.troubled_until[h][Cause::Disk as usize] = until;
+            }
+        };
         assert!(moved(|_| {}));
-        assert!(!moved(|world| world.is_in_trouble(0)));
-        // What ailed it before, or ails another, is no cause.
-        assert!(moved(
-            |world| world.oracles.few_moves.troubled_until[0] = 999_999
-        ));
-        assert!(moved(|world| world.is_in_trouble(1)));
-        let by_hand = |world: &mut World| world.oracles.handing_over_until = 3_000_000;
+        assert!(!moved(|world| world.is_in_trouble(0, Cause::Database)));
+        assert!(!moved(until(0, 20_000_000 - 6_000_000)));
+        // What ailed it long before, or ails another, is no cause.
+        assert!(moved(until(0, 20_000_000 - 6_000_001)));
+        assert!(moved(|world| world.is_in_trouble(1, Cause::Database)));
+        // And so is what came only after it had ceased to serve.
+        assert!(moved(|world| {
+            world.oracles.few_moves.ended = Some((12_000_000, Troubles::default()));
+            world.is_in_trouble(0, Cause::Database);
+        }));
+        let by_hand = |world: &mut World| world.oracles.handing_over_until = 23_000_000;
         assert!(!moved(by_hand));
+        assert!(!moved(World::word_has_effect));
+    }
+
+    #[test]
+    fn what_strikes_at_a_moment_is_seen_though_it_is_over_when_the_role_moves() {
+        let mut world = World::still();
+        world.strikes(0, Blow::PauseHost, 2_000_000);
+        let until = |cause| world.oracles.few_moves.troubled_until[0][cause as usize];
+        assert_eq!((until(Cause::Host), until(Cause::Disk)), (2_000_000, 0));
     }
 
     #[test]

@@ -88,7 +88,9 @@ impl World {
         let since = heal_at.max(self.words.last);
         let writable_by = since + patience;
         let well = self.oracles.liveness.well_since.is_some();
-        if now > writable_by && !well && (self.losses.beyond || !self.is_copy_left()) {
+        let served = self.oracles.liveness.last.is_some_and(|last| last >= since);
+        let unheard_of = !served && self.words.is_silent() && self.is_majority_unstruck();
+        if now > writable_by && !well && !unheard_of && self.is_for_operators() {
             match self.operators_decide() {
                 Some(true) => {
                     self.words.last = now;
@@ -102,7 +104,7 @@ impl World {
                 }
             }
         }
-        if now > writable_by && self.oracles.liveness.last.is_none_or(|last| last < since) {
+        if now > writable_by && !served {
             self.violated(
                 "liveness",
                 format!(
@@ -134,6 +136,14 @@ impl World {
                 self.check_single(single);
             }
         }
+    }
+
+    /// L promises nothing to what lost this much: no majority holds state, or no copy that a record names is whole, or a
+    /// torn state file met the very first start.
+    fn is_for_operators(&mut self) -> bool {
+        self.losses.beyond
+            || (self.is_beginning() && self.losses.is_any_forgetful())
+            || !self.is_copy_left()
     }
 
     fn check_single(&mut self, single: Single) {

@@ -66,7 +66,12 @@ impl World {
         }
         self.check_one_leader(h, view);
         self.check_eligible(view);
-        if self.check_newest_record(view) {
+        self.on_committed(view);
+    }
+
+    /// What a leader has found committed it may have told already, even if its daemon ends in the middle of that.
+    pub(crate) fn on_committed(&mut self, view: &Glance<'_>) {
+        if view.role == RoleView::Leader && self.check_newest_record(view) {
             self.stirred_at = self.now;
             self.check_in_sync();
             self.note_ready();

@@ -16,8 +16,10 @@ use yoke_core::record::{Copy, Record, RecordKey, Term};
 use yoke_core::{HardState, Instant};
 
 const MOST: usize = 8;
-/// So many heartbeats are remembered of a leader, and by who heard them.
+/// So many heartbeats are remembered of a leader.
 const REMEMBERED: usize = 64;
+/// So many wait for their answer at most: a full disk or a pause holds back those of many seconds.
+const UNANSWERED: usize = 4096;
 /// So many requests for votes are remembered by who was asked.
 const ASKED: usize = 16;
 
@@ -49,8 +51,8 @@ pub(crate) struct Said {
     silent_until: Instant,
     /// Requests for its vote: from whom, whether a pre-vote.
     asked: VecDeque<(usize, bool, Candidacy)>,
-    /// Heartbeats: whose, of which term and round, when the first of them came, for how long a promise.
-    heard: VecDeque<(usize, Term, u64, Instant, u64)>,
+    /// Heartbeats not answered yet.
+    heard: VecDeque<Heard>,
     /// With which record it asked for votes last.
     stood_with: Option<Arc<Record>>,
     pub(crate) lead: Lead,
@@ -61,6 +63,16 @@ pub(crate) struct Said {
     pub(crate) holds: Option<Permission>,
     /// The newest order that its guard carried out.
     pub(crate) order: (Term, u64),
+}
+
+/// A heartbeat that a member has heard. Each is answered once, in their order.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    from: usize,
+    round: u64,
+    at: Instant,
+    /// For how long it asks for a promise.
+    promise: u64,
 }
 
 /// A leadership, as the others could see it.
@@ -154,21 +166,15 @@ impl Specification {
                 said.asked.push_back((from, pre, c.clone()));
             }
             Body::Heartbeat(beat) => {
-                let same = |(f, t, r, ..): &(usize, Term, u64, Instant, u64)| {
-                    (*f, *t, *r) == (from, m.term, beat.round)
-                };
-                let newest = said.heard.back();
-                let may_be_known =
-                    newest.is_none_or(|(f, _, r, ..)| *f != from || *r >= beat.round);
-                if may_be_known && said.heard.iter().any(same) {
-                    return;
-                }
-                if said.heard.len() == REMEMBERED {
+                if said.heard.len() == UNANSWERED {
                     said.heard.pop_front();
                 }
-                let promise = beat.promise.0;
-                said.heard
-                    .push_back((from, m.term, beat.round, now, promise));
+                said.heard.push_back(Heard {
+                    from,
+                    round: beat.round,
+                    at: now,
+                    promise: beat.promise.0,
+                });
             }
             Body::Release { term, .. } => {
                 said.over = said.over.max(*term);
@@ -176,6 +182,17 @@ impl Specification {
             }
             _ => {}
         }
+    }
+}
+
+impl Said {
+    /// It answers a heartbeat: which?
+    fn answers(&mut self, to: usize, round: u64) -> Option<Heard> {
+        let at = self
+            .heard
+            .iter()
+            .position(|h| (h.from, h.round) == (to, round))?;
+        self.heard.remove(at)
     }
 }
 
@@ -197,9 +214,16 @@ impl World {
             });
             must!(on_disk, "R1: its words rest on a state that is on no disk");
         }
+        // A promise counts from when the heartbeat was heard: its sender's lease began before.
+        let heard = match &m.body {
+            Body::HeartbeatReply(r) => self.oracles.specification.members[h].answers(to, r.round),
+            _ => None,
+        };
         match (&m.body, state) {
             (Body::VoteReply(r), Some(s)) if r.refusal.is_none() => self.grants(h, to, m, r, s)?,
-            (Body::HeartbeatReply(r), Some(s)) if r.promised => self.promises(h, to, m, r, s)?,
+            (Body::HeartbeatReply(r), Some(s)) if r.promised => {
+                self.promises(h, to, m, r, s, heard)?;
+            }
             (Body::VoteReply(VoteReply { refusal: None, .. }), None)
             | (Body::HeartbeatReply(HeartbeatReply { promised: true, .. }), None) => {
                 return Err("R12: it votes or promises without state".into());
@@ -327,6 +351,7 @@ impl World {
         m: &Message,
         r: &HeartbeatReply,
         s: &HardState,
+        heard: Option<Heard>,
     ) -> Judged {
         self.is_down(h)?;
         let term = m.term;
@@ -338,16 +363,12 @@ impl World {
             said.term
         );
         said.term = term;
-        let mut heard = said.heard.iter().rev();
-        let same = |(f, t, round, ..): &&(usize, Term, u64, Instant, u64)| {
-            (*f, *t, *round) == (to, term, r.round)
-        };
-        if let Some((.., at, promise)) = heard.find(same) {
+        if let Some(heard) = heard {
             must!(
-                s.longest_promise.0 >= *promise,
+                s.longest_promise.0 >= heard.promise,
                 "R1: its promise is on no disk"
             );
-            let until = Instant(at.0 + promise);
+            let until = Instant(heard.at.0 + heard.promise);
             let until = match said.promise {
                 Some((whom, _, older)) if whom == to => older.max(until),
                 _ => until,

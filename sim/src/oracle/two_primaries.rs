@@ -8,6 +8,7 @@ impl World {
     /// A promotion is executed at this host.
     pub(crate) fn on_serving(&mut self, h: usize) {
         self.say(h, || "counts as serving from now on".into());
+        self.promotion_begins(h);
         self.check_two_primaries();
     }
 

@@ -57,7 +57,7 @@ impl Original {
 
     pub(crate) fn handle(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Received { from, message } => self.on_message(now, from, message),
+            Event::Received { from, message } => self.on_message(now, from, *message),
             Event::Postgres(status) => self.pg = *status,
             Event::Guard(view) => self.guard = view,
             Event::Stop => self.actions.push_back(Action::Exit),
@@ -206,6 +206,7 @@ impl Original {
             first_stamp: false,
             disowned: None,
             genesis: false,
+            slots: new.1.in_sync.clone(),
             want: new.0.clone(),
         })));
         self.target = Some(new);
@@ -219,6 +220,9 @@ impl Original {
             seen: None,
             body,
         };
-        self.actions.push_back(Action::Send { to, message });
+        self.actions.push_back(Action::Send {
+            to,
+            message: Box::new(message),
+        });
     }
 }

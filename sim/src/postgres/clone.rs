@@ -86,6 +86,7 @@ impl World {
             went_back: None,
             files: vec![],
             recovered_to: (theirs.timeline().0, theirs.wal.end()),
+            slots: vec![],
             ..theirs.clone()
         };
         copy.fetch_files(&theirs.lineage);

@@ -23,6 +23,7 @@ impl World {
             return;
         }
         let flag = server.flag;
+        self.on_read(h);
         let (entry, index) = self.append(h, Kind::Write(write));
         let who = Waiter::Client { client, session };
         let waiting = Waiting { who, entry, index };

@@ -2,7 +2,7 @@
 
 use crate::postgres::wal::{Entry, Kind, Lineage, Wal};
 use yoke_core::postgres::{Lsn, SystemId, Timeline};
-use yoke_core::record::CopyId;
+use yoke_core::record::{Copy, CopyId};
 use yoke_core::step::{ClusterState, Directory, Inspection, Settings, Stamp};
 
 /// A data directory.
@@ -13,6 +13,8 @@ pub(crate) struct DataDir {
     pub(crate) system_id: SystemId,
     pub(crate) stamp: Option<Stamp>,
     pub(crate) wal: Wal,
+    /// Its replication slots.
+    pub(crate) slots: Vec<Copy>,
     /// The timelines that its WAL went through.
     pub(crate) lineage: Lineage,
     /// The history files in `pg_wal`: of each, the lineage that it tells. Some may lead away from its own.
@@ -65,6 +67,7 @@ impl DataDir {
             system_id,
             stamp: None,
             wal,
+            slots: vec![],
             lineage: vec![(Timeline(1), Lsn(0))],
             files: vec![],
             cluster: ClusterState::ShutDown,

@@ -34,7 +34,6 @@ pub(crate) enum DbEv {
         write: u64,
     },
     CanaryFlushed(u64),
-    SendBatch(u64),
     Flushed {
         conn: u64,
         from: Lsn,
@@ -172,7 +171,6 @@ impl World {
                     }
                 }
             }
-            DbEv::SendBatch(conn) => self.send_batch(h, conn),
             DbEv::Flushed {
                 conn,
                 from,
@@ -216,7 +214,7 @@ impl World {
         }
     }
 
-    /// Appends a record to a host's log and wakes its walsenders.
+    /// Appends a record to a host's log, and its walsenders send it.
     pub(crate) fn append(&mut self, h: usize, kind: Kind) -> (Entry, usize) {
         let length = match kind {
             Kind::Write(_) => 48 + 8 * (self.choices.bits(About::Length, h, 0) % 200),
@@ -232,18 +230,9 @@ impl World {
             .expect("a server runs in its directory");
         let entry = dir.wal.append(kind, length);
         let index = dir.wal.entries.len() - 1;
-        let mut wake = vec![];
-        if let Some(server) = &mut host.server {
-            for walsender in &mut server.walsenders {
-                if walsender.sending && !walsender.woken {
-                    walsender.woken = true;
-                    wake.push((server.run, walsender.conn));
-                }
-            }
-        }
-        for (run, conn) in wake {
-            let delay = self.choices.within(About::SendBatch, h, 0, 20, 200);
-            self.db_in(delay, h, run, DbEv::SendBatch(conn));
+        let walsenders = host.server.as_ref().map_or(0, |s| s.walsenders.len());
+        for place in 0..walsenders {
+            self.sends(h, place);
         }
         (entry, index)
     }

@@ -123,6 +123,7 @@ impl World {
             recovered_to: (theirs.timeline().0, theirs.wal.end()),
             torn: !same,
             lacks_wal: short,
+            slots: vec![],
             ..theirs.clone()
         };
         copy.fetch_files(&theirs.lineage);

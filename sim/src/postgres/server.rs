@@ -150,13 +150,6 @@ impl Server {
         self.phase == Phase::Primary && !self.killed
     }
 
-    /// No connection is kept any more that has no other end.
-    pub(crate) fn twins_end(&mut self, now: u64) {
-        for walsender in &mut self.walsenders {
-            walsender.heard = walsender.heard.min(now);
-        }
-    }
-
     /// Up to which commits this walsender may release waiters, by its own copy of the names and the shared table.
     pub(crate) fn released_by(&self, walsender: &Walsender) -> Option<Lsn> {
         if !walsender.streaming || walsender.priority == 0 {

@@ -11,7 +11,10 @@ use crate::postgres::wal::Kind;
 use crate::trouble::Trouble;
 use crate::world::World;
 use yoke_core::postgres::{Lsn, RunId};
-use yoke_core::step::{Canary, Order, Outcome, Server as Seen, Step, Walsender as SeenWalsender};
+use yoke_core::record::Copy;
+use yoke_core::step::{
+    Canary, Order, Outcome, Server as Seen, Slot, Step, Walsender as SeenWalsender,
+};
 
 /// So many looks of a thousand find that a person has changed the configuration.
 const EDITS: u64 = 2;
@@ -37,7 +40,10 @@ impl World {
             .is_none_or(|s| s.killed || s.phase == Phase::Starting);
         let hung = host.server.as_ref().is_some_and(|s| s.hung)
             || (host.server.as_ref().is_some_and(|s| s.stalled)
-                && matches!(order.step, Step::Nudge | Step::Checkpoint));
+                && matches!(
+                    order.step,
+                    Step::Nudge | Step::Checkpoint | Step::Slots { .. }
+                ));
         let time = match order.step {
             Step::Inspect => self.choices.within(About::ObserveTime, h, 1, 1_000, 30_000),
             _ if dead => self.choices.within(About::ObserveTime, h, 2, 1_000, 10_000),
@@ -59,6 +65,10 @@ impl World {
                 10,
                 (10_000, 100_000),
             ),
+            Step::Slots { .. } => {
+                self.choices
+                    .skewed(About::ObserveTime, h, 5, (500, 6_000), 30, (6_000, 40_000))
+            }
             _ => self
                 .choices
                 .skewed(About::ObserveTime, h, 0, (500, 6_000), 30, (6_000, 40_000)),
@@ -87,7 +97,7 @@ impl World {
     ) -> Outcome {
         let failed = || Outcome::Failed("no answer".into());
         if matches!(step, Step::Inspect) {
-            return Outcome::Inspected(self.hosts[h].storage.inspect());
+            return Outcome::Inspected(Box::new(self.hosts[h].storage.inspect()));
         }
         let now = self.now;
         let fails = self.scenario.failures;
@@ -188,6 +198,24 @@ impl World {
                 self.db_in(time, h, run, DbEv::ControlFile);
                 Outcome::Done
             }
+            Step::Slots { make, drop } => {
+                if server.stalled {
+                    return failed();
+                }
+                let active = |copy: &Copy| {
+                    let mut own = server.walsenders.iter().filter(|w| w.copy == Some(*copy));
+                    own.any(|w| w.on_slot)
+                };
+                dir.slots
+                    .retain(|slot| active(slot) || !drop.contains(slot));
+                for copy in make {
+                    if !dir.slots.contains(copy) {
+                        dir.slots.push(*copy);
+                    }
+                }
+                dir.slots.sort_unstable();
+                Outcome::Done
+            }
             _ => Outcome::Failed("not a step of the daemon".into()),
         }
     }
@@ -232,6 +260,17 @@ fn observe(server: &Server, dir: &DataDir, now: u64) -> Seen {
                 })
                 .collect()
         },
+        slots: dir
+            .slots
+            .iter()
+            .map(|copy| Slot {
+                copy: *copy,
+                active: server
+                    .walsenders
+                    .iter()
+                    .any(|w| w.on_slot && w.copy == Some(*copy)),
+            })
+            .collect(),
         strangers_in_gate: 0,
         canary: server.canary,
         outdated: false,

@@ -163,15 +163,15 @@ impl World {
         let run = server.run;
         if let Some(at) = server.walsenders.iter().position(|w| w.conn == conn) {
             let (peer, heard) = (server.walsenders[at].peer, server.walsenders[at].heard);
-            if heard > now {
-                // Nobody is at its other end; it stays until then.
-                self.db_in(PULSE, h, run, DbEv::Pulse(conn));
-            } else if now - heard > TIMEOUT {
+            let cut = server.walsenders[at].cut;
+            if now - heard > TIMEOUT {
                 server.walsenders.remove(at);
                 self.say(h, || format!("postgres: walsender for m{peer} times out"));
                 self.stop_if_all_sent(h);
             } else {
-                self.db_send(h, peer, conn, Wire::Data { entries: vec![] });
+                if !cut {
+                    self.db_send(h, peer, conn, Wire::Data { entries: vec![] });
+                }
                 self.db_in(PULSE, h, run, DbEv::Pulse(conn));
             }
         } else if server.receiver.conn() == Some(conn) {
@@ -185,24 +185,26 @@ impl World {
         }
     }
 
-    /// A second connection of a standby's name stays: what it said when it was cut counts, and it says nothing more.
-    pub(crate) fn twin_connects(&mut self, h: usize, until: u64) {
-        let conn = self.fresh_uid();
+    /// A standby's end of a connection is gone, and the primary's is not told: that one stays until it times out, with
+    /// what the standby said last. The standby connects again, under the same name.
+    pub(crate) fn connection_is_cut(&mut self, h: usize) {
         let Some(server) = &mut self.hosts[h].server else {
             return;
         };
-        let Some(first) = server.walsenders.iter().find(|w| w.streaming) else {
+        let whole = |w: &&mut Walsender| w.streaming && !w.cut;
+        let Some(walsender) = server.walsenders.iter_mut().find(whole) else {
             return;
         };
-        let twin = Walsender {
-            conn,
-            sending: false,
-            heard: until,
-            ..first.clone()
+        walsender.cut = true;
+        let (peer, conn) = (walsender.peer, walsender.conn);
+        self.say(h, || format!("postgres: the connection of m{peer} is cut"));
+        let Some(standby) = &mut self.hosts[peer].server else {
+            return;
         };
-        let run = server.run;
-        server.walsenders.push(twin);
-        self.db_in(PULSE, h, run, DbEv::Pulse(conn));
+        if standby.receiver.conn() == Some(conn) {
+            standby.receiver.link = Link::Off;
+            self.receiver_retries(peer, RETRY);
+        }
     }
 
     /// Something arrived at a host's database.
@@ -232,7 +234,8 @@ impl World {
                     sent: 0,
                     flushed: Lsn(0),
                     heard: now,
-                    woken: false,
+                    on_slot: false,
+                    cut: false,
                 };
                 walsender.take_names(server.read.gate.clone());
                 server.walsenders.push(walsender);

@@ -4,11 +4,13 @@ use crate::postgres::instance::DbEv;
 use crate::postgres::server::Phase;
 use crate::postgres::standby::Link;
 use crate::postgres::wal::Kind;
+use crate::postgres::walsender::Walsender;
 use crate::world::World;
+use std::sync::Arc;
 use yoke_core::member::MemberId;
 use yoke_core::postgres::{Doors, Lsn, RunId, StopMode, SystemId, Timeline};
-use yoke_core::record::{Copy, CopyId, Term};
-use yoke_core::step::{Canary, Order, Outcome, Settings, Step};
+use yoke_core::record::{Copy, CopyId, History, Record, RecordKey, Term};
+use yoke_core::step::{Canary, Order, Outcome, Settings, Stamp, Step};
 
 const MS: u64 = 1_000;
 
@@ -151,17 +153,139 @@ impl Bench {
     }
 }
 
+/// The primary at `h` has slots for these.
+fn slots(bench: &mut Bench, h: usize, of: &[u8]) {
+    let (make, drop) = (of.iter().map(|m| copy(*m)).collect(), vec![]);
+    let run = bench.run(h);
+    let step = Step::Slots { make, drop };
+    let outcome = bench.world.on_sql(h, &step, Some(run), false);
+    assert_eq!(outcome, Outcome::Done);
+}
+
 /// Primary at m0, a clone of it that streams at m1; the gate names m1.
 fn pair() -> Bench {
     let mut bench = Bench::new();
     bench.settings(0, Some(vec![copy(1)]), None);
     bench.start(0);
     bench.promote(0);
+    slots(&mut bench, 0, &[1, 2]);
     bench.clone_from(1, 0);
     bench.settings(1, None, Some(0));
     bench.start(1);
     assert!(matches!(bench.link(1), Link::Streaming(_)));
     bench
+}
+
+/// The same with a second standby, at m2, which hangs; the record names all three copies, the gate both standbys.
+fn three() -> Bench {
+    let mut bench = pair();
+    bench.settings(0, Some(vec![copy(1), copy(2)]), None);
+    bench.step(0, Step::Reload);
+    bench.clone_from(2, 0);
+    bench.settings(2, None, Some(0));
+    bench.start(2);
+    assert!(matches!(bench.link(2), Link::Streaming(_)));
+    bench.world.oracles.newest_record.committed = Some(Arc::new(Record {
+        key: RecordKey {
+            term: Term(1),
+            version: 1,
+        },
+        primary: MemberId(0),
+        in_sync: (0..3).map(copy).collect(),
+        promotions: History::default(),
+        forced: false,
+        system_id: SystemId(1),
+    }));
+    let third = bench.world.hosts[2].storage.directory.as_mut();
+    third.expect("it has one").stamp = Some(Stamp {
+        cluster: "c".into(),
+        member: "m2".into(),
+        system_id: SystemId(1),
+        copy: copy(2).id,
+        record: None,
+        history: History::default(),
+        ordered: None,
+        ordered_on: Timeline(1),
+        follows: None,
+        rewritten: false,
+    });
+    bench.world.hosts[2].server.as_mut().expect("it runs").hung = true;
+    // What the specification says of orders that no leader gave.
+    bench.world.violation = None;
+    bench
+}
+
+fn of_first(bench: &Bench) -> Vec<&Walsender> {
+    let server = bench.world.hosts[0].server.as_ref().expect("it runs");
+    let own = |w: &&Walsender| w.copy == Some(copy(1)) && w.streaming;
+    server.walsenders.iter().filter(own).collect()
+}
+
+#[test]
+fn a_slot_is_one_connections() {
+    let mut bench = three();
+    bench.commit(0, 1);
+    bench.world.passes_by(100 * MS);
+    assert!(bench.holds(1, 1) && !bench.acknowledged(1));
+    bench.world.connection_is_cut(0);
+    for _ in 0..20 {
+        bench.world.passes_by(100 * MS);
+        assert_eq!(of_first(&bench).len(), 1);
+    }
+    assert!(!matches!(bench.link(1), Link::Streaming(_)));
+    assert!(!bench.acknowledged(1) && bench.world.violation.is_none());
+    bench.world.passes_by(3_000 * MS);
+    assert!(matches!(bench.link(1), Link::Streaming(_)));
+    assert_eq!(of_first(&bench).len(), 1);
+}
+
+#[test]
+fn without_slots_two_connections_of_one_name_fill_two_places_of_the_gate() {
+    let mut bench = three();
+    bench.commit(0, 1);
+    bench.world.passes_by(100 * MS);
+    let server = bench.world.hosts[0].server.as_mut().expect("it runs");
+    for walsender in &mut server.walsenders {
+        walsender.on_slot = false;
+    }
+    bench.world.connection_is_cut(0);
+    bench.world.passes_by(1_000 * MS);
+    assert_eq!(of_first(&bench).len(), 2);
+    assert!(bench.acknowledged(1) && !bench.holds(2, 1));
+    let violation = bench.world.violation.expect("a promise is broken");
+    assert_eq!(violation.oracle, "gate");
+}
+
+#[test]
+fn a_slot_in_use_is_not_dropped_and_a_standby_without_one_is_refused() {
+    let mut bench = pair();
+    let run = bench.run(0);
+    let drop = Step::Slots {
+        make: vec![],
+        drop: vec![copy(1), copy(2)],
+    };
+    bench.world.on_sql(0, &drop, Some(run), false);
+    let slots = |bench: &Bench| {
+        bench.world.hosts[0]
+            .storage
+            .directory
+            .clone()
+            .map(|d| d.slots)
+    };
+    assert_eq!(slots(&bench), Some(vec![copy(1)]));
+    bench.settings(1, None, None);
+    let standby = bench.run(1);
+    bench.world.on_db(1, standby, DbEv::RereadReceiver);
+    bench.world.passes_by(100 * MS);
+    bench.world.on_sql(0, &drop, Some(run), false);
+    assert_eq!(slots(&bench), Some(vec![]));
+    bench.settings(1, None, Some(0));
+    bench.world.on_db(1, standby, DbEv::RereadReceiver);
+    bench.world.passes_by(2_000 * MS);
+    assert!(!matches!(bench.link(1), Link::Streaming(_)));
+    self::slots(&mut bench, 0, &[1]);
+    bench.world.passes_by(500 * MS);
+    assert!(matches!(bench.link(1), Link::Streaming(_)));
 }
 
 #[test]
@@ -365,6 +489,7 @@ fn a_standby_that_is_not_ahead_follows_over_the_promotion() {
         "a clean stop sends everything"
     );
     bench.promote(1);
+    slots(&mut bench, 1, &[0]);
     bench.settings(0, None, Some(1));
     bench.start(0);
     assert!(matches!(bench.link(0), Link::Streaming(_)));

@@ -1,6 +1,5 @@
 //! The primary's end of a connection.
 
-use crate::postgres::instance::DbEv;
 use crate::postgres::server::Gate;
 use crate::postgres::standby::Wire;
 use crate::world::World;
@@ -25,7 +24,10 @@ pub(crate) struct Walsender {
     pub(crate) sent: usize,
     pub(crate) flushed: Lsn,
     pub(crate) heard: u64,
-    pub(crate) woken: bool,
+    /// Streams from the slot of its name.
+    pub(crate) on_slot: bool,
+    /// Its other end is gone, and it is not told: what it sends is lost.
+    pub(crate) cut: bool,
 }
 
 impl Walsender {
@@ -46,11 +48,33 @@ impl World {
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        let run = server.run;
-        let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) else {
+        let Some(walsender) = server.walsenders.iter().find(|w| w.conn == conn) else {
             return;
         };
-        let peer = walsender.peer;
+        let (peer, name) = (walsender.peer, walsender.copy);
+        // PostgreSQL lets one connection at a time stream from a slot.
+        let in_use = |name| {
+            let mut own = server.walsenders.iter().filter(|w| w.copy == Some(name));
+            own.any(|w| w.on_slot)
+        };
+        let refused = match name {
+            Some(name) if in_use(name) => Some("its slot is in use by another connection"),
+            Some(name) if !dir.slots.contains(&name) => Some("it has no slot"),
+            _ => None,
+        };
+        if let Some(why) = refused {
+            let twice = name.is_some_and(in_use);
+            server.walsenders.retain(|w| w.conn != conn);
+            self.observe_refused(twice);
+            self.say(h, || format!("postgres: m{peer} is refused: {why}"));
+            self.db_send(h, peer, conn, Wire::Fin);
+            return;
+        }
+        let Some(place) = server.walsenders.iter().position(|w| w.conn == conn) else {
+            return;
+        };
+        let walsender = &mut server.walsenders[place];
+        walsender.on_slot = name.is_some();
         let index = dir.wal.entries.partition_point(|e| e.start < position);
         let starts = dir
             .wal
@@ -62,9 +86,9 @@ impl World {
             .map_or(Lsn(0), |i| dir.wal.entries[i].start);
         if starts == position && before == previous {
             walsender.sending = true;
-            walsender.woken = true;
             walsender.sent = index;
-            self.db_in(0, h, run, DbEv::SendBatch(conn));
+            walsender.streaming = true;
+            self.sends(h, place);
         } else {
             // No record begins there, or another one came before it: "record with incorrect prev-link", for ever.
             server.walsenders.retain(|w| w.conn != conn);
@@ -75,20 +99,21 @@ impl World {
         }
     }
 
-    /// What there is goes out.
-    pub(crate) fn send_batch(&mut self, h: usize, conn: u64) {
+    /// What there is goes out, if this walsender sends.
+    pub(crate) fn sends(&mut self, h: usize, place: usize) {
         let host = &mut self.hosts[h];
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
         };
-        let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) else {
+        let walsender = &mut server.walsenders[place];
+        if !walsender.sending {
             return;
-        };
-        walsender.woken = false;
+        }
         let entries = dir.wal.entries[walsender.sent..].to_vec();
         walsender.sent = dir.wal.entries.len();
-        walsender.streaming = true;
-        let peer = walsender.peer;
-        self.db_send(h, peer, conn, Wire::Data { entries });
+        let (peer, conn, cut) = (walsender.peer, walsender.conn, walsender.cut);
+        if !cut {
+            self.db_send(h, peer, conn, Wire::Data { entries });
+        }
     }
 }

@@ -11,6 +11,11 @@ use yoke_core::step::Step;
 use yoke_core::steward::StewardReason;
 
 impl World {
+    /// A primary refuses a connection: its name has one already, or no slot.
+    pub(crate) fn observe_refused(&mut self, twice: bool) {
+        self.observer.note_if(twice, Probe::NameTwice);
+    }
+
     /// A steward says what it decided.
     pub(crate) fn observe_steward(&mut self, h: usize, reason: &StewardReason) {
         let run = self.hosts[h].server.as_ref().map(|s| s.run);

@@ -91,6 +91,7 @@ probes! {
         ProofVoided = "a gate's proof was voided by a restart of the primary, and it was proven anew",
         GrowVoided = "a copy that was being grown left before it was in sync",
         GrowWithoutMajority = "a lone primary had a copy to grow, and no majority to lease from",
+        NameTwice = "a copy connected while an older connection of its name was still there",
         OldNamesAtWork = "a walsender released a commit by names that the postmaster no longer had",
         DiedAtGate = "a daemon died right after it ordered a gate",
         DiedAtProof = "a daemon died right after it ordered a canary, to prove a gate",

@@ -61,7 +61,7 @@ impl Database {
 
     pub(super) fn does(&mut self, step: &Step) -> Outcome {
         match step {
-            Step::Inspect => return Outcome::Inspected(self.inspection()),
+            Step::Inspect => return Outcome::Inspected(Box::new(self.inspection())),
             Step::Observe => return self.observed(),
             Step::Nudge => {
                 self.end += 100;
@@ -87,7 +87,11 @@ impl Database {
                 self.clean = true;
             }
             Step::Canary => self.canary = Canary::Waiting,
-            Step::Start | Step::EndSessions | Step::Checkpoint | Step::BeginCheckpoint => {}
+            Step::Start
+            | Step::EndSessions
+            | Step::Checkpoint
+            | Step::BeginCheckpoint
+            | Step::Slots { .. } => {}
         }
         Outcome::Done
     }
@@ -146,6 +150,7 @@ impl Database {
             timeline: self.timeline(),
             checkpoint_timeline: Timeline(self.timeline),
             walsenders: vec![],
+            slots: vec![],
             strangers_in_gate: 0,
             canary: match self.canary {
                 Canary::Waiting if lone => Canary::Returned,

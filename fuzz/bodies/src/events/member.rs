@@ -114,7 +114,7 @@ impl Machines {
             self.judge.action(self.now, &action, self.durable.as_ref());
             match action {
                 Action::Persist { seq, state } => self.writing = Some((seq, *state)),
-                Action::Send { to, message } => self.sent[usize::from(to.0)] = Some(message),
+                Action::Send { to, message } => self.sent[usize::from(to.0)] = Some(*message),
                 Action::Postgres(target) => {
                     self.inbox
                         .push_back(In::Steward(StewardEvent::Target(target)));
@@ -292,6 +292,7 @@ impl Machines {
             body,
         };
         let from = MemberId(peer as u8);
+        let message = Box::new(message);
         self.take(In::Node(Event::Received { from, message }));
     }
 

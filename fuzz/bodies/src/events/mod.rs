@@ -62,6 +62,7 @@ fn happens(machines: &mut Machines, bytes: &mut Bytes<'_>) -> Option<()> {
         3 => {
             let from = MemberId(what / 12 % 8);
             if let Ok(message) = codec::decode(bytes.some()?) {
+                let message = Box::new(message);
                 machines.node(Event::Received { from, message });
             }
         }
