@@ -40,6 +40,21 @@ impl Daemon {
     }
 }
 
+impl crate::world::World {
+    /// The loop of 2015 knows none of our rules: it is judged by what users were promised alone (S1, S2, L).
+    #[cfg_attr(
+        not(feature = "mutants"),
+        expect(unused_variables, clippy::unused_self)
+    )]
+    pub(crate) fn knows_no_rule_of(&self, oracle: &str) -> bool {
+        #[cfg(feature = "mutants")]
+        if self.hosts[0].config.mutant == Some(yoke_core::mutant::Mutant::Original2015) {
+            return !["lost_write", "two_primaries", "liveness", "start"].contains(&oracle);
+        }
+        false
+    }
+}
+
 #[cfg(feature = "mutants")]
 impl crate::world::World {
     /// Once the cluster is set up, each daemon decides as in 2015.

@@ -231,7 +231,7 @@ impl World {
 
     /// A promise was broken; the first one counts.
     pub(crate) fn violated(&mut self, oracle: &'static str, what: String) {
-        if self.violation.is_none() {
+        if self.violation.is_none() && !self.knows_no_rule_of(oracle) {
             self.trace
                 .say(self.now, None, || format!("VIOLATION of {oracle}: {what}"));
             self.violation = Some(Violation {

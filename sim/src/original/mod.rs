@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use yoke_core::event::Event;
 use yoke_core::member::MemberId;
-use yoke_core::message::{Body, Message};
+use yoke_core::message::{Body, Message, Reached};
 use yoke_core::permission::{GuardView, Lasts, Permission};
 use yoke_core::postgres::{Doors, Gate, PgState, PgStatus, PgTarget, Upstream, Want};
-use yoke_core::record::{Copy, Record, RecordKey, Term};
+use yoke_core::record::{Copy, CopyId, Record, RecordKey, Term};
 use yoke_core::view::{Glance, RoleView};
 use yoke_core::{Action, Config, Duration, HardState, Instant};
 
@@ -26,10 +26,12 @@ pub(crate) struct Original {
     guard: GuardView,
     /// By member: when it last answered, and whether it saw the primary then.
     seen: Vec<(Instant, bool)>,
+    /// By member: the copy that it last said it has. Each may stream, as in 2015: a primary has a slot for each.
+    copies: Vec<Option<CopyId>>,
     next_poll: Instant,
     /// Counts targets and states, far above those of the node that made the cluster.
     count: u64,
-    target: Option<(Want, Arc<Record>)>,
+    target: Option<(Want, Arc<Record>, Vec<Copy>)>,
     actions: VecDeque<Action>,
 }
 
@@ -42,8 +44,13 @@ impl Original {
         pg: PgStatus,
         guard: GuardView,
     ) -> Self {
+        let record = state.record.as_ref();
+        let copy_of = |m: MemberId| Some(record?.copy_of(m)?.id);
         Original {
             seen: vec![(now, true); config.members.len()],
+            copies: (0..config.members.len())
+                .map(|m| copy_of(MemberId(m as u8)))
+                .collect(),
             config,
             state,
             pg,
@@ -113,14 +120,24 @@ impl Original {
                     stamped: self.pg.stamped,
                     lone: false,
                     hears: record.as_ref().is_some_and(|r| self.sees(now, r.primary)),
-                    reached: None,
+                    reached: self.pg.copy.map(|copy| Reached {
+                        copy,
+                        end: self.pg.end,
+                        promotion: self.pg.history.newest(),
+                    }),
                     promise: Duration::ZERO,
                     record,
                 };
                 self.send(from, answer);
             }
-            Body::Answer { hears, record, .. } => {
+            Body::Answer {
+                hears,
+                record,
+                reached,
+                ..
+            } => {
                 self.seen[usize::from(from.0)] = (now, hears);
+                self.copies[usize::from(from.0)] = reached.map(|r| r.copy);
                 let newer =
                     |r: &Arc<Record>| Some(r.key) > self.state.record.as_ref().map(|r| r.key);
                 if let Some(record) = record.filter(newer) {
@@ -194,7 +211,12 @@ impl Original {
         let Some(record) = self.state.record.clone() else {
             return;
         };
-        let new = (want, record);
+        let peers = self.config.peers();
+        let slots = peers.filter_map(|member| {
+            let id = self.copies[usize::from(member.0)]?;
+            Some(Copy { member, id })
+        });
+        let new = (want, record, slots.collect());
         if self.target.as_ref() == Some(&new) {
             return;
         }
@@ -206,7 +228,7 @@ impl Original {
             first_stamp: false,
             disowned: None,
             genesis: false,
-            slots: new.1.in_sync.clone(),
+            slots: new.2.clone(),
             want: new.0.clone(),
         })));
         self.target = Some(new);
