@@ -116,11 +116,6 @@ impl World {
                     "R20: its directory has no stamp"
                 );
                 must!(!storage.rewriting, "R11: its directory is being rewritten");
-                let record = host.disk.durable.as_ref().and_then(|s| s.record.as_ref());
-                must!(
-                    directory.is_none_or(|dir| record.is_none_or(|r| r.system_id == dir.system_id)),
-                    "R14: it is of another database"
-                );
                 Ok(())
             }
             _ => Ok(()),
