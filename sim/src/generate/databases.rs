@@ -2,8 +2,8 @@
 
 use super::SECOND;
 use super::bits::Bits;
-use super::plot::PRIMARY;
-use crate::scenario::{Fault, Scenario, Target, Trigger, What};
+use super::plot::{PRIMARY, add};
+use crate::scenario::{Scenario, Target, Trigger, What};
 use crate::trouble::Trouble;
 
 /// Troubles of databases, and what brings them to light: each shows only where its step is taken.
@@ -14,13 +14,7 @@ pub(crate) fn troubles(bits: &mut Bits, s: &mut Scenario) {
         .filter(|member| s.members[*member])
         .map(Target::Member)
         .collect();
-    let mut add = |at: u64, what: What| {
-        s.faults.push(Fault {
-            at,
-            early: false,
-            what,
-        });
-    };
+    let mut add = |at: u64, what: What| add(s, at, what);
     for _ in 0..bits.within(1, 3) {
         let trouble = bits.pick(&Trouble::ALL);
         let at = bits.within(0, end);

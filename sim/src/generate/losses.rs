@@ -2,25 +2,19 @@
 
 use super::SECOND;
 use super::bits::Bits;
-use super::plot::{PRIMARY, STANDBY, THIRD};
-use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
+use super::plot::{PRIMARY, STANDBY, THIRD, add};
+use crate::scenario::{Links, Scenario, Target, Trigger, What};
 
 /// Something is lost, or comes back as it once was, and nothing goes wrong that would hide it: what nobody that is left
 /// has seen nobody can tell (R12).
 pub(crate) fn losses(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    let d = s.decision_timeout;
+    let (d, sync) = (s.decision_timeout, s.sync_timeout);
     let age = bits.time(2 * SECOND, 20 * SECOND);
     let at = start + age + bits.within(0, 3 * SECOND);
     let down = bits.time(20_000, 3 * d);
     let anybody = bits.pick(&[PRIMARY, STANDBY, THIRD]);
     let data = bits.pick(&[PRIMARY, STANDBY]);
-    let mut add = |at: u64, what: What| {
-        s.faults.push(Fault {
-            at,
-            early: false,
-            what,
-        })
-    };
+    let mut add = |at: u64, what: What| add(s, at, what);
     match bits.within(0, 13) {
         // A member lost its state, another is off, and an operator vouches for that one at some odd moment.
         7 | 8 => {
@@ -62,7 +56,7 @@ pub(crate) fn losses(bits: &mut Bits, s: &mut Scenario, start: u64) {
         }
         // The witness forgets that the standby left; then the primary goes, and the standby returns.
         2 => {
-            let cut = s.sync_timeout + bits.within(d / 2, 2 * d);
+            let cut = sync + bits.within(d / 2, 2 * d);
             add(
                 at.saturating_sub(cut),
                 What::Isolate(STANDBY, Links::All, cut + d),
@@ -89,7 +83,6 @@ pub(crate) fn losses(bits: &mut Bits, s: &mut Scenario, start: u64) {
             );
         }
     }
-    s.faults.sort_by_key(|fault| fault.at);
     s.heal_after = at + down + 3 * d + bits.time(SECOND, 3 * d);
 }
 
@@ -104,13 +97,7 @@ fn vouching(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let member = Target::Member;
     let lone = s.sync_timeout + bits.within(SECOND, d);
     let lost = start + lone;
-    let mut add = |at: u64, what: What| {
-        s.faults.push(Fault {
-            at,
-            early: false,
-            what,
-        })
-    };
+    let mut add = |at: u64, what: What| add(s, at, what);
     for missing in [STANDBY, member(3)] {
         add(start, What::Isolate(missing, Links::All, lone));
     }
@@ -124,6 +111,5 @@ fn vouching(bits: &mut Bits, s: &mut Scenario, start: u64) {
         let comes = lost + 2 * SECOND + bits.within(0, d);
         add(comes, What::Operator(member(2)));
     }
-    s.faults.sort_by_key(|fault| fault.at);
     s.heal_after = lost + 6 * d;
 }

@@ -54,7 +54,7 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
         }
         _ => {}
     }
-    let written = matches!(profile, Profile::Mix) && bits.one_in(3);
+    let written = matches!(profile, Profile::Mix) && bits.one_in(2);
     if written && s.members.len() <= 5 && s.members[1] {
         plot(&mut bits, &mut s);
     } else {

@@ -11,98 +11,116 @@ pub(crate) const PRIMARY: Target = Target::Member(0);
 pub(crate) const STANDBY: Target = Target::Member(1);
 pub(crate) const THIRD: Target = Target::Member(2);
 
-/// Histories that chance alone would seldom write; each with some noise around it.
+/// What a history adds to a scenario from this time on.
+type History = fn(&mut Bits, &mut Scenario, u64);
+
+/// Every history, and how often it comes beside the others.
+const HISTORIES: &[(u64, History)] = &[
+    (3, one_after_the_other),
+    (1, held_back),
+    (1, late_acknowledgements),
+    (2, losses),
+    (1, alone_then_lost),
+];
+
+/// One of the histories, with some noise around it.
 pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) {
-    let d = s.decision_timeout;
     let start = bits.within(200_000, 3 * SECOND);
-    let mut at = |at: u64, what: What| {
-        s.faults.push(Fault {
-            at,
-            early: false,
-            what,
-        })
-    };
-    let mut end = start;
-    match bits.within(0, 7) {
-        // One primary after the other is lost; the last one returns when its successor goes.
-        0..=2 => {
-            for _ in 0..bits.within(2, 5) {
-                let down = bits.within(d, 3 * d);
-                at(
-                    end,
-                    match bits.within(0, 5) {
-                        0 => What::PauseHost(Target::Primary, down),
-                        1 => What::Isolate(Target::Primary, Links::All, down),
-                        _ => What::Host(Target::Primary, trigger(bits), down),
-                    },
-                );
-                end += bits.within(d, 2 * d + 3 * SECOND);
-            }
+    let sum: u64 = HISTORIES.iter().map(|(weight, _)| weight).sum();
+    let mut drawn = bits.within(1, sum);
+    for (weight, history) in HISTORIES {
+        if drawn <= *weight {
+            history(bits, s, start);
+            break;
         }
-        // The third member gets the old leader's messages only when another leads; then that one goes, and the old
-        // leader is back.
-        3 => {
-            let late = bits.within(3 * d + 6 * SECOND, 5 * d + 8 * SECOND);
-            at(start, What::Hold(PRIMARY, THIRD, Links::Daemons, late));
-            if bits.one_in(2) {
-                // Records change meanwhile: the standby leaves and comes back.
-                at(
-                    start + 50_000,
-                    What::Isolate(
-                        STANDBY,
-                        Links::Databases,
-                        s.sync_timeout + bits.within(0, d / 2),
-                    ),
-                );
-            }
-            let come = start + late;
-            let dies = bits.within(start + d, come - d - 2 * SECOND);
-            let back = come + bits.within(50_000, d);
-            at(dies, What::Host(PRIMARY, trigger(bits), back - dies));
-            at(
-                come - bits.within(10_000, d / 8),
-                What::Host(STANDBY, Trigger::Actions(0), bits.within(2 * d, 4 * d)),
-            );
-            end = back + 3 * d;
-        }
-        // Acknowledgements of heartbeats come late; then the leader is cut off.
-        4 => {
-            let held = bits.within(d / 5, d * 6 / 10);
-            let heard = bits.within(d / 20, d / 5);
-            for peer in [STANDBY, THIRD] {
-                at(start, What::Hold(peer, PRIMARY, Links::Daemons, held));
-                at(
-                    start + heard,
-                    What::Cut(PRIMARY, peer, Links::Daemons, 3 * d),
-                );
-            }
-            at(
-                start + held + 1_000,
-                What::Isolate(PRIMARY, Links::All, 3 * d),
-            );
-            end = start + 4 * d;
-        }
-        5 | 6 => return losses(bits, s, start),
-        // The standby's stream is cut, so that the primary goes on alone; then the primary is lost.
-        _ => {
-            let cut = bits.within(d / 2, 4 * d);
-            at(
-                start,
-                What::Isolate(STANDBY, bits.pick(&[Links::Databases, Links::All]), cut),
-            );
-            let dies = start + bits.within(d / 5, 2 * d);
-            at(
-                dies,
-                What::Host(Target::Primary, trigger(bits), bits.within(d, 4 * d)),
-            );
-            end = dies + 4 * d;
-        }
+        drawn -= weight;
     }
+    s.faults.sort_by_key(|fault| fault.at);
+}
+
+/// Adds a fault.
+pub(crate) fn add(s: &mut Scenario, at: u64, what: What) {
+    s.faults.push(Fault {
+        at,
+        early: false,
+        what,
+    });
+}
+
+/// Up to three faults of any class before the end of a history, and some time until all heals.
+fn among_noise(bits: &mut Bits, s: &mut Scenario, end: u64) {
     for _ in 0..bits.within(0, 3) {
         let noise = bits.within(0, end);
         let class = bits.pick(&Class::ALL);
         come(bits, s, class, noise);
     }
-    s.faults.sort_by_key(|fault| fault.at);
-    s.heal_after = end + bits.time(SECOND, 2 * d);
+    s.heal_after = end + bits.time(SECOND, 2 * s.decision_timeout);
+}
+
+/// One primary after the other is lost; the last one returns when its successor goes.
+fn one_after_the_other(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let mut end = start;
+    for _ in 0..bits.within(2, 5) {
+        let down = bits.within(d, 3 * d);
+        let lost = match bits.within(0, 5) {
+            0 => What::PauseHost(Target::Primary, down),
+            1 => What::Isolate(Target::Primary, Links::All, down),
+            _ => What::Host(Target::Primary, trigger(bits), down),
+        };
+        add(s, end, lost);
+        end += bits.within(d, 2 * d + 3 * SECOND);
+    }
+    among_noise(bits, s, end);
+}
+
+/// The third member gets the old leader's messages only when another leads; then that one goes, and the old leader is
+/// back.
+fn held_back(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let late = bits.within(3 * d + 6 * SECOND, 5 * d + 8 * SECOND);
+    add(s, start, What::Hold(PRIMARY, THIRD, Links::Daemons, late));
+    if bits.one_in(2) {
+        // Records change meanwhile: the standby leaves and comes back.
+        let time = s.sync_timeout + bits.within(0, d / 2);
+        let cut = What::Isolate(STANDBY, Links::Databases, time);
+        add(s, start + 50_000, cut);
+    }
+    let come = start + late;
+    let dies = bits.within(start + d, come - d - 2 * SECOND);
+    let back = come + bits.within(50_000, d);
+    add(s, dies, What::Host(PRIMARY, trigger(bits), back - dies));
+    add(
+        s,
+        come - bits.within(10_000, d / 8),
+        What::Host(STANDBY, Trigger::Actions(0), bits.within(2 * d, 4 * d)),
+    );
+    among_noise(bits, s, back + 3 * d);
+}
+
+/// Acknowledgements of heartbeats come late; then the leader is cut off.
+fn late_acknowledgements(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let held = bits.within(d / 5, d * 6 / 10);
+    let heard = bits.within(d / 20, d / 5);
+    for peer in [STANDBY, THIRD] {
+        add(s, start, What::Hold(peer, PRIMARY, Links::Daemons, held));
+        let cut = What::Cut(PRIMARY, peer, Links::Daemons, 3 * d);
+        add(s, start + heard, cut);
+    }
+    let cut_off = What::Isolate(PRIMARY, Links::All, 3 * d);
+    add(s, start + held + 1_000, cut_off);
+    among_noise(bits, s, start + 4 * d);
+}
+
+/// The standby's stream is cut, so that the primary goes on alone; then the primary is lost.
+fn alone_then_lost(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let cut = bits.within(d / 2, 4 * d);
+    let links = bits.pick(&[Links::Databases, Links::All]);
+    add(s, start, What::Isolate(STANDBY, links, cut));
+    let dies = start + bits.within(d / 5, 2 * d);
+    let lost = What::Host(Target::Primary, trigger(bits), bits.within(d, 4 * d));
+    add(s, dies, lost);
+    among_noise(bits, s, dies + 4 * d);
 }
