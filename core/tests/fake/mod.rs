@@ -156,6 +156,8 @@ pub struct World {
     pub rewinding: Rewinding,
     pub target: Option<PgTarget>,
     pub status: PgStatus,
+    /// Every state that it told.
+    pub told: Vec<PgState>,
     pub log: Vec<String>,
     /// Every step ordered.
     pub steps: Vec<Step>,
@@ -284,6 +286,7 @@ impl World {
             copies: Vec::new(),
             slots: Vec::new(),
             status: PgStatus::unknown(),
+            told: Vec::new(),
             log: Vec::new(),
             steps: Vec::new(),
             pending: VecDeque::new(),
@@ -460,7 +463,10 @@ impl World {
     pub fn drain_steward(&mut self) {
         while let Some(action) = self.steward.poll_action() {
             match action {
-                StewardAction::Status(status) => self.status = *status,
+                StewardAction::Status(status) => {
+                    self.told.push(status.state.clone());
+                    self.status = *status;
+                }
                 StewardAction::Explain(reason) => self.log.push(format!("   # {reason}")),
                 StewardAction::Order(order) => {
                     self.ordered += 1;
