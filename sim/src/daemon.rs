@@ -94,7 +94,10 @@ impl World {
             Input::Operator(request, command) => {
                 daemon.node_gets(Event::Operator { request, command });
             }
-            Input::Stop => daemon.node_gets(Event::Stop),
+            Input::Stop => {
+                self.oracles.specification.members[h].stops = true;
+                daemon.node_gets(Event::Stop);
+            }
         }
         self.daemon_handles(h);
     }
