@@ -46,10 +46,17 @@ impl World {
             return;
         }
         let now = self.hosts[h].clock.at(self.now);
+        let gone = match &event {
+            GuardEvent::Gone { run } => Some(*run),
+            _ => None,
+        };
         if let Some(guard) = &mut self.hosts[h].guard {
             guard.handle(now, event);
             self.core_steps += 1;
             self.guard_drains(h);
+        }
+        if let Some(run) = gone {
+            self.stops_end(h, run);
         }
     }
 
