@@ -95,6 +95,9 @@ impl Node {
         if self.record().is_none() && !self.all_have_joined() {
             return None;
         }
+        if self.is_kept_by_pause() {
+            return None;
+        }
         let me = self.config.me;
         let mut at = self.silent_until.max(self.yields_until);
         if let Some(promise) = self.promise.as_ref().filter(|p| p.to != me)

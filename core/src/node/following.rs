@@ -154,6 +154,7 @@ impl Node {
             self.campaign = None;
             // Another has led: what we yielded for has come (R19).
             self.yields_until = self.now;
+            self.despite_pause = false;
         }
         self.committed = self.committed.max(*committed);
         match &mut self.heard {
@@ -214,7 +215,9 @@ impl Node {
             promotion: self.pg.history.newest(),
             drained,
             silent: self.now < self.silent_until,
-            leaving: self.stopping.is_some() || self.hangs_since().is_some(),
+            leaving: self.stopping.is_some()
+                || self.hangs_since().is_some()
+                || self.is_leaving_for_reinit(),
         }
     }
 

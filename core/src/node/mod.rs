@@ -17,7 +17,9 @@ mod keeping_up;
 mod leader;
 mod lease;
 mod noted;
+mod pausing;
 mod register;
+mod reinit;
 mod release;
 mod serving;
 mod shown;
@@ -45,6 +47,7 @@ use election::{Campaign, Promise};
 use following::Heard;
 use hanging::Hanging;
 use leader::Leader;
+use reinit::Reinit;
 use release::Leaving;
 use std::sync::Arc;
 use vouching::Vouching;
@@ -110,6 +113,10 @@ pub struct Node {
     asking: Asking,
     /// An operator's word for members that cannot answer (R12).
     vouching: Option<Vouching>,
+    /// An operator's word that this member may campaign although the record is paused.
+    despite_pause: bool,
+    /// An operator's word that this copy is to be replaced.
+    reinit: Option<Reinit>,
     /// A message of another member came in this run.
     heard_anybody: bool,
     /// Leads its term.
@@ -163,6 +170,8 @@ impl Node {
             rounds: 0,
             asking: Asking::new(config.members.len()),
             vouching: None,
+            despite_pause: false,
+            reinit: None,
             heard_anybody: false,
             leader: None,
             leaving: None,
@@ -321,6 +330,9 @@ impl Node {
                 Ok(()) => {}
                 Err(outcome) => self.reply(request, outcome),
             },
+            Command::Pause => self.wish_pause(request, true),
+            Command::Resume => self.wish_pause(request, false),
+            Command::Reinit => self.wish_reinit(request),
             Command::Vouch { members, step } => self.vouch(request, members, *step),
             Command::Adopt { step } => self.adopt(request, *step),
         }
@@ -333,6 +345,7 @@ impl Node {
         }
         self.decide_state();
         self.decide_hanging();
+        self.decide_reinit();
         if self.leader.is_some() {
             self.decide_leader();
         }
@@ -489,6 +502,7 @@ impl Node {
             record,
             first_stamp,
             disowned: self.disowned,
+            replaced: self.to_be_replaced(),
             genesis: self.is_genesis(),
             slots: self.slots(&want),
             want,
@@ -498,6 +512,7 @@ impl Node {
             && last.want == target.want
             && last.first_stamp == target.first_stamp
             && last.disowned == target.disowned
+            && last.replaced == target.replaced
             && last.genesis == target.genesis
             && last.slots == target.slots
             && last.record == target.record

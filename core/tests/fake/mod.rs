@@ -130,6 +130,8 @@ pub struct World {
     /// The other members' copies, as the node knows them.
     pub copies: Vec<Copy>,
     pub slots: Vec<Slot>,
+    /// What an operator wants a fresh copy in the place of.
+    replaced: Option<CopyId>,
     pub aside: Vec<Dir>,
     pub pg: Option<Pg>,
     /// The primaries elsewhere.
@@ -283,6 +285,7 @@ impl World {
             target: None,
             copies: Vec::new(),
             slots: Vec::new(),
+            replaced: None,
             status: PgStatus::unknown(),
             log: Vec::new(),
             steps: Vec::new(),
@@ -309,11 +312,22 @@ impl World {
             term: Term(term),
             record: record.cloned().map(Arc::new),
             disowned: None,
+            replaced: self.replaced,
             genesis: self.genesis,
             slots: self.copies.clone(),
             first_stamp: self.config.me == A && self.dir.as_ref().is_none_or(|d| d.stamp.is_none()),
             want,
         });
+        self.send_target();
+    }
+
+    /// From the next target on an operator wants a fresh copy in this one's place.
+    pub fn replace(&mut self, copy: CopyId) {
+        self.replaced = Some(copy);
+        if let Some(target) = &mut self.target {
+            self.seq += 1;
+            (target.seq, target.replaced) = (self.seq, Some(copy));
+        }
         self.send_target();
     }
 
@@ -855,6 +869,7 @@ pub fn record(
 ) -> Record {
     Record {
         forced: false,
+        paused: false,
         key: RecordKey {
             term: Term(term),
             version: term,
