@@ -168,6 +168,7 @@ mod tests {
             record: None,
             committed: Some(key()),
             follow: true,
+            leaving: false,
             sightings: vec![
                 None,
                 Some(Sighting {

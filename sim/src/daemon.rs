@@ -11,6 +11,7 @@ use std::sync::Arc;
 use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::message::Body;
+use yoke_core::operator::Command;
 use yoke_core::postgres::{GateStatus, PgState, PgStatus};
 use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
@@ -92,6 +93,10 @@ impl World {
                 total,
             }),
             Input::Operator(request, command) => {
+                if command == Command::Resume {
+                    let holds = daemon.node.glance().record.map(|record| record.key);
+                    self.oracles.specification.may_stand(h, holds);
+                }
                 daemon.node_gets(Event::Operator { request, command });
             }
             Input::Stop => daemon.node_gets(Event::Stop),

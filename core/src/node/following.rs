@@ -22,6 +22,8 @@ pub(super) struct Heard {
     pub(super) until: Instant,
     /// Its database may be followed.
     follow: bool,
+    /// It knows that this member's copy leaves.
+    leaving: bool,
 }
 
 impl Heard {
@@ -59,7 +61,8 @@ impl Node {
         }
         let accepted = self.accept(term, heartbeat.record);
         self.promise(from, term, heartbeat.promise);
-        self.hear(from, term, &heartbeat.committed, round, heartbeat.follow);
+        let says = (heartbeat.follow, heartbeat.leaving);
+        self.hear(from, term, &heartbeat.committed, round, says);
         self.reply_heartbeat(from, round, true, accepted);
     }
 
@@ -145,7 +148,7 @@ impl Node {
         term: Term,
         committed: &Option<RecordKey>,
         round: u64,
-        follow: bool,
+        (follow, leaving): (bool, bool),
     ) {
         let until = self.promise.as_ref().map_or(self.now, |p| p.until);
         let new = self.heard.as_ref().is_none_or(|h| h.term != term);
@@ -154,7 +157,6 @@ impl Node {
             self.campaign = None;
             // Another has led: what we yielded for has come (R19).
             self.yields_until = self.now;
-            self.despite_pause = false;
         }
         self.committed = self.committed.max(*committed);
         match &mut self.heard {
@@ -163,6 +165,7 @@ impl Node {
                 if round > heard.round {
                     heard.round = round;
                     heard.follow = follow;
+                    heard.leaving = leaving;
                 }
             }
             _ => {
@@ -172,6 +175,7 @@ impl Node {
                     round,
                     until,
                     follow,
+                    leaving,
                 });
             }
         }
@@ -339,6 +343,11 @@ impl Node {
     fn is_known_committed(&self, record: &Record) -> bool {
         self.committed
             .is_some_and(|c| c.term == record.key.term && c >= record.key)
+    }
+
+    /// Whether the leader heard knows that this member's copy leaves: no record of it will name that copy again.
+    pub(super) fn is_known_to_leave(&self) -> bool {
+        self.hears_leader() && self.heard.as_ref().is_some_and(|heard| heard.leaving)
     }
 
     /// Whether the leader heard leaves this member's copy out for good, or its database may be followed. Who is about

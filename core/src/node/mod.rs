@@ -113,8 +113,8 @@ pub struct Node {
     asking: Asking,
     /// An operator's word for members that cannot answer (R12).
     vouching: Option<Vouching>,
-    /// An operator's word that this member may campaign although the record is paused.
-    despite_pause: bool,
+    /// An operator's word that this member may campaign although this record is paused: a newer one voids it.
+    despite_pause: Option<RecordKey>,
     /// An operator's word that this copy is to be replaced.
     reinit: Option<Reinit>,
     /// A message of another member came in this run.
@@ -170,7 +170,7 @@ impl Node {
             rounds: 0,
             asking: Asking::new(config.members.len()),
             vouching: None,
-            despite_pause: false,
+            despite_pause: None,
             reinit: None,
             heard_anybody: false,
             leader: None,

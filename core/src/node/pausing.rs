@@ -52,15 +52,16 @@ impl Node {
                 "nobody leads, and {me} could not take over, since its copy is not in sync: say it to {others}"
             ));
         }
-        self.despite_pause = true;
+        self.despite_pause = Some(record.key);
         Ok(())
     }
 
     /// Whether a pause keeps this member from campaigning.
     pub(super) fn is_kept_by_pause(&self) -> bool {
         let me = self.config.me;
-        let paused = self.record().is_some_and(|r| r.paused && r.primary != me);
-        paused && !self.despite_pause && !mutant!(self.config, PauseIgnored)
+        self.record().is_some_and(|record| {
+            record.paused && record.primary != me && self.despite_pause != Some(record.key)
+        }) && !mutant!(self.config, PauseIgnored)
     }
 
     /// Proposes what was asked for, and answers once it is committed.
@@ -68,8 +69,6 @@ impl Node {
         let Some(leader) = self.leader.as_deref_mut() else {
             return;
         };
-        // What it took over with is committed, and ended the pause.
-        self.despite_pause &= leader.committed.is_none();
         let (Some(wanted), Some(committed), None) =
             (leader.pausing, leader.committed.clone(), &leader.proposed)
         else {

@@ -20,7 +20,7 @@ impl Node {
                 },
                 primary: self.config.me,
                 // An operator's word ends the pause with the election that it allowed.
-                paused: old.paused && !self.despite_pause,
+                paused: old.paused && self.despite_pause != Some(old.key),
                 ..Record::clone(old)
             },
             // Genesis: the first record names the leader's copy and its database (R12, R14).

@@ -67,9 +67,12 @@ impl Node {
         self.reinit.as_ref().is_some_and(|r| own == Some(r.copy))
     }
 
-    /// The copy that the steward is to replace.
+    /// The copy that the steward is to replace. Not before its leader knows that it leaves: a copy that streams could enter
+    /// the record again while it is given up.
     pub(super) fn to_be_replaced(&self) -> Option<CopyId> {
-        self.reinit.as_ref().map(|reinit| reinit.copy)
+        let begun = |copy: CopyId| self.own_copy_id() != Some(copy);
+        let copy = self.reinit.as_ref().map(|reinit| reinit.copy);
+        copy.filter(|copy| begun(*copy) || self.is_known_to_leave())
     }
 
     /// Answers once the copy's name is given up, and forgets the word once another copy is there.

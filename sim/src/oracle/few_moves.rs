@@ -70,6 +70,8 @@ pub(crate) struct FewMoves {
     troubled_until: Vec<Troubles>,
     /// When an operator's word (R12, R15) last had its effect.
     word: Option<u64>,
+    /// Whose record was paused, since no committed record was otherwise.
+    paused: Option<usize>,
 }
 
 impl FewMoves {
@@ -111,6 +113,15 @@ impl World {
     /// An operator's word has changed who may serve.
     pub(crate) fn word_has_effect(&mut self) {
         self.oracles.few_moves.word = Some(self.now);
+    }
+
+    /// A record is committed.
+    pub(crate) fn note_pause(&mut self) {
+        let committed = self.oracles.newest_record.committed.as_ref();
+        let paused = committed.filter(|record| record.paused);
+        let primary = paused.map(|record| usize::from(record.primary.0));
+        let known = &mut self.oracles.few_moves.paused;
+        *known = known.filter(|_| primary.is_some()).or(primary);
     }
 
     /// After every event: does the primary serve still?
@@ -205,6 +216,12 @@ impl World {
         self.check_stays(h, old);
         if old == h {
             return;
+        }
+        if self.oracles.few_moves.paused == Some(old) {
+            self.violated(
+                "few_moves",
+                format!("the role moves from m{old} to m{h} during a pause"),
+            );
         }
         // What is over by then no more than this has had its effect just now.
         let just_now = ended.saturating_sub(self.scenario.decision_timeout + 1_000_000);

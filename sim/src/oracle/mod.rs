@@ -74,6 +74,8 @@ impl World {
         if view.role == RoleView::Leader && self.check_newest_record(view) {
             self.stirred_at = self.now;
             self.check_in_sync();
+            self.note_pause();
+            self.note_adopted();
             self.note_ready();
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct Said {
     heard: VecDeque<Heard>,
     /// With which record it asked for votes last.
     stood_with: Option<Arc<Record>>,
+    /// An operator let it stand although this record is paused.
+    may_stand: Option<RecordKey>,
     pub(crate) lead: Lead,
     /// It is done for good with leading this term and all below.
     released: Term,
@@ -148,10 +150,16 @@ impl Specification {
     pub(crate) fn starts(&mut self, h: usize, now: Instant, state: Option<&HardState>) {
         let said = &mut self.members[h];
         said.promise = None;
+        said.may_stand = None;
         said.asked.clear();
         said.heard.clear();
         let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
         said.silent_until = silence.map_or(Instant(0), |silence| now + silence);
+    }
+
+    /// An operator says to a member that a pause is over.
+    pub(crate) fn may_stand(&mut self, h: usize, holds: Option<RecordKey>) {
+        self.members[h].may_stand = holds;
     }
 
     /// A message has come to a member that takes it in now.
@@ -325,6 +333,14 @@ impl World {
         must!(
             key == holds,
             "R3: it stands with record {key:?}, holding {holds:?}"
+        );
+        let paused = c
+            .record
+            .as_ref()
+            .filter(|r| r.paused && usize::from(r.primary.0) != h);
+        must!(
+            paused.is_none() || key == self.oracles.specification.members[h].may_stand,
+            "it stands for election during a pause"
         );
         let storage = &self.hosts[h].storage;
         let stamp = storage
