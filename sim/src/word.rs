@@ -197,11 +197,19 @@ impl World {
         // Nobody to vouch for: a copy is made the cluster's database, one that holds everything.
         let whole: Vec<usize> = all.filter(|h| self.is_whole(*h)).collect();
         let told = |h: &usize| self.is_told(*h, "yokeadm adopt").is_some();
-        let told: Vec<usize> = whole.iter().copied().filter(told).collect();
-        for h in &told {
-            self.give_word(*h, vec![], Command::Adopt { step: LEAST_STEP });
+        // Of several the one that goes furthest: the others would refuse.
+        let reached = |h: &usize| {
+            let daemon = self.hosts[*h].daemon.as_ref();
+            daemon.map(|d| {
+                let pg = d.node.glance().postgres;
+                (pg.history.newest(), pg.end)
+            })
+        };
+        let furthest = whole.iter().copied().filter(told).max_by_key(reached);
+        if let Some(h) = furthest {
+            self.give_word(h, vec![], Command::Adopt { step: LEAST_STEP });
         }
-        (!whole.is_empty()).then_some(!told.is_empty())
+        (!whole.is_empty()).then_some(furthest.is_some())
     }
 
     /// An operator makes a copy the cluster's database where nothing is lost by that: it holds everything, and no database

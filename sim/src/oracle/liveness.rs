@@ -89,7 +89,7 @@ impl World {
         // Only an operator can decide (R12, R15), and then it is as if everything had healed after the last word.
         let mut since = heal_at.max(self.words.last);
         // Nothing is promised while a pause lasts, and operators end it at once.
-        if now < heal_at + 2 * patience && self.operators_resume() {
+        if now < since + 2 * patience && self.operators_resume() {
             self.oracles.liveness.paused_until = now;
         }
         since = since.max(self.oracles.liveness.paused_until);
