@@ -190,7 +190,7 @@ pub enum PgState {
     Promoting,
     /// A running primary.
     Primary(PrimaryStatus),
-    /// A stop is under way.
+    /// A stop is under way, or has just ended, and what it left is not seen yet.
     Stopping,
     /// The postmaster lives, but has not answered for longer than a query may take.
     Silent {

@@ -314,6 +314,49 @@ fn r5_a_promise_forbids_votes_for_d() {
     assert_eq!(cluster.refusal(DATA2, MONITOR, 9), None);
 }
 
+/// What a younger heartbeat was promised covers it: its lease began before.
+#[test]
+fn r5_an_old_heartbeat_that_comes_late_renews_no_promise() {
+    let mut cluster = monitor_alone();
+    let promised = Some(RefusedBecause::Promised);
+    cluster.inject(DATA1, MONITOR, 1, heartbeat(7, None));
+    cluster.run_for(D - ms(100));
+    for late in [6, 7] {
+        cluster.inject(DATA1, MONITOR, 1, heartbeat(late, None));
+        cluster.run_for(ms(3));
+        // It is answered like any other.
+        assert!(cluster.sent_by(MONITOR).any(|s| matches!(&s.message.body,
+            Body::HeartbeatReply(r) if r.promised && r.round == late)));
+    }
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), promised);
+    cluster.run_for(ms(100));
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), None);
+    // Nor is one of another term covered.
+    let mut cluster = monitor_alone();
+    cluster.inject(DATA1, MONITOR, 1, heartbeat(7, None));
+    cluster.run_for(D - ms(100));
+    cluster.inject(DATA1, MONITOR, 2, heartbeat(6, None));
+    cluster.run_for(D - ms(100));
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), promised);
+}
+
+/// Its guard may still hold the lease that the longer promise earned.
+#[test]
+fn r5_a_leader_that_comes_back_with_a_shorter_d_shortens_no_promise() {
+    let mut cluster = monitor_alone();
+    cluster.inject(DATA1, MONITOR, 1, heartbeat(7, None));
+    let mut shorter = heartbeat(8, None);
+    if let Body::Heartbeat(heartbeat) = &mut shorter {
+        heartbeat.promise = secs(1);
+    }
+    cluster.inject(DATA1, MONITOR, 1, shorter);
+    cluster.run_for(D - ms(100));
+    let promised = Some(RefusedBecause::Promised);
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), promised);
+    cluster.run_for(ms(100));
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), None);
+}
+
 #[test]
 fn r5_nobody_campaigns_against_its_own_promise() {
     let mut cluster = Cluster::in_sync();

@@ -7,7 +7,7 @@ use crate::member::MemberId;
 use crate::message::{Body, Presence, Reached, Sighting};
 use crate::mutant;
 use crate::reason::{Forgot, Reason};
-use crate::record::Term;
+use crate::record::{Record, Term};
 use crate::time::Duration;
 
 /// What a member knows of its own memory.
@@ -241,6 +241,7 @@ impl Node {
         if !mutant!(self.config, R12VotesAgain) {
             state.adopted = state.term;
         }
+        state.stamped = !record.as_ref().is_some_and(|r| self.is_the_first(r));
         state.record = record.filter(|_| !mutant!(self.config, R12AdoptsNoRecord));
         let term = state.term;
         self.explain(Reason::Rejoined {
@@ -249,6 +250,16 @@ impl Node {
         });
         self.begin_with(state);
         self.word_is_kept(term);
+    }
+
+    /// Whether the record is as genesis made it: this member's copy alone, never promoted. Its directory may have no stamp
+    /// yet, and one without is what it was then, since a promotion is ordered by the stamp alone (R6, R20).
+    fn is_the_first(&self, record: &Record) -> bool {
+        let me = self.config.me;
+        me == self.config.configured_primary
+            && record.primary == me
+            && record.is_lone()
+            && record.promotions.promotions().is_empty()
     }
 
     /// A state to go on with, whose count lies above all that was ever seen. What was promised before the loss is

@@ -344,10 +344,13 @@ impl Node {
             state.longest_promise = length;
             self.dirty = true;
         }
+        // A leader that comes back with a shorter D shortens nothing: its guard may still hold the longer lease.
+        let before = self.promise.as_ref().filter(|p| p.to == to);
+        let before = before.map_or(self.now, |p| p.until);
         self.promise = Some(Promise {
             to,
             term,
-            until: self.now + length,
+            until: before.max(self.now + length),
         });
     }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) struct Heard {
     pub(super) leader: MemberId,
     pub(super) term: Term,
-    /// The newest heartbeat; an older one that comes late changes nothing.
+    /// The newest heartbeat; an older one that comes late changes nothing, and renews no promise.
     round: u64,
     /// Counts as heard until then.
     pub(super) until: Instant,
@@ -60,7 +60,14 @@ impl Node {
             return;
         }
         let accepted = self.accept(term, heartbeat.record);
-        self.promise(from, term, heartbeat.promise);
+        // R5: what a younger heartbeat was promised covers an older one that comes late: its lease began before.
+        let covered = self
+            .heard
+            .as_ref()
+            .is_some_and(|h| h.term == term && round <= h.round);
+        if !covered {
+            self.promise(from, term, heartbeat.promise);
+        }
         let says = (heartbeat.follow, heartbeat.leaving);
         self.hear(from, term, &heartbeat.committed, round, says);
         self.reply_heartbeat(from, round, true, accepted);

@@ -395,13 +395,13 @@ impl Node {
         match self.guard.run {
             Some(run) if run == self.pg.run => &self.pg.state,
             Some(_) => &STARTING,
-            // Seen gone by the guard, whatever the steward still believes.
+            // Seen gone by the guard, whatever the steward still believes. What was being stopped left a shutdown
+            // checkpoint, maybe, and the steward is about to say so.
             None => match &self.pg.state {
                 PgState::Standby { .. }
                 | PgState::Primary(_)
                 | PgState::Promoting
                 | PgState::Starting
-                | PgState::Stopping
                 | PgState::Silent { .. } => &GONE,
                 settled => settled,
             },

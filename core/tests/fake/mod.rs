@@ -158,6 +158,8 @@ pub struct World {
     pub rewinding: Rewinding,
     pub target: Option<PgTarget>,
     pub status: PgStatus,
+    /// Every state that it told.
+    pub told: Vec<PgState>,
     pub log: Vec<String>,
     /// Every step ordered.
     pub steps: Vec<Step>,
@@ -287,6 +289,7 @@ impl World {
             slots: Vec::new(),
             replaced: None,
             status: PgStatus::unknown(),
+            told: Vec::new(),
             log: Vec::new(),
             steps: Vec::new(),
             pending: VecDeque::new(),
@@ -474,7 +477,10 @@ impl World {
     pub fn drain_steward(&mut self) {
         while let Some(action) = self.steward.poll_action() {
             match action {
-                StewardAction::Status(status) => self.status = *status,
+                StewardAction::Status(status) => {
+                    self.told.push(status.state.clone());
+                    self.status = *status;
+                }
                 StewardAction::Explain(reason) => self.log.push(format!("   # {reason}")),
                 StewardAction::Order(order) => {
                     self.ordered += 1;

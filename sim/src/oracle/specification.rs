@@ -53,6 +53,8 @@ pub(crate) struct Said {
     asked: VecDeque<(usize, bool, Candidacy)>,
     /// Heartbeats not answered yet.
     heard: VecDeque<Heard>,
+    /// The newest one that it acknowledged: of which term, and its round.
+    acknowledged: (Term, u64),
     /// With which record it asked for votes last.
     stood_with: Option<Arc<Record>>,
     /// An operator let it stand although this record is paused.
@@ -151,6 +153,7 @@ impl Specification {
         let said = &mut self.members[h];
         said.promise = None;
         said.may_stand = None;
+        said.acknowledged = Default::default();
         said.asked.clear();
         said.heard.clear();
         let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
@@ -389,7 +392,10 @@ impl World {
                 Some((whom, _, older)) if whom == to => older.max(until),
                 _ => until,
             };
-            if term > said.over {
+            // An older one that comes late is covered by what a younger one was promised.
+            let newer = (term, heard.round) > said.acknowledged;
+            said.acknowledged = said.acknowledged.max((term, heard.round));
+            if newer && term > said.over {
                 said.promise = Some((to, term, until));
             }
         }
