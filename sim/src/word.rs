@@ -81,6 +81,7 @@ impl World {
     /// A member answers an operator.
     pub(crate) fn on_reply(&mut self, h: usize, request: u64, outcome: &CommandOutcome) {
         self.say(h, || format!("operator {request}: {outcome:?}"));
+        self.observe_reply(outcome);
         self.words.given.retain(|w| w.request != request);
         if matches!(outcome, CommandOutcome::Refused(_)) {
             self.words.adopting.take_if(|(host, _)| *host == h);

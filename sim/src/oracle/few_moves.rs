@@ -83,7 +83,7 @@ pub(crate) struct FewMoves {
     /// When an operator's word (R12, R15) last had its effect.
     word: Option<u64>,
     /// Whose record was paused, since no committed record was otherwise.
-    paused: Option<usize>,
+    pub(crate) paused: Option<usize>,
 }
 
 impl FewMoves {
@@ -243,6 +243,7 @@ impl World {
         let word = few_moves.word;
         self.check_stays(h, old);
         if old == h {
+            self.observe_return(h, now - ended);
             return;
         }
         if self.oracles.few_moves.paused == Some(old) {
