@@ -116,26 +116,6 @@ fn r12_a_state_torn_before_the_first_record_is_made_good_at_genesis() {
     cluster.over();
 }
 
-/// The first leader forgets that it proposed the first record, before its directory was stamped: a majority knows whose copy
-/// that names, and an unstamped directory was never promoted.
-#[test]
-fn r20_the_first_copy_is_known_again_after_the_loss_of_its_members_state() {
-    let mut cluster = Cluster::fresh();
-    for m in ALL {
-        cluster.start(m);
-    }
-    cluster.run_until("the first record is known", secs(5), |c| {
-        c.said(MONITOR, "takes up record (1,1)")
-    });
-    let names = cluster.host(DATA1).disk.as_ref().unwrap().members.clone();
-    cluster.power_off(DATA1);
-    assert!(!cluster.db(DATA1).stamped);
-    cluster.host_mut(DATA1).disk = Some(HardState::lost(names));
-    cluster.start(DATA1);
-    cluster.run_until("in sync", D.times(2) + secs(10), Cluster::is_in_sync);
-    cluster.over();
-}
-
 #[test]
 fn r4_while_no_record_exists_only_the_configured_primary_campaigns() {
     let mut cluster = Cluster::fresh();
@@ -277,6 +257,37 @@ fn r20_an_unstamped_directory_is_started_only_until_the_first_stamp_is_noted() {
     cluster.db_mut(DATA1).stamped = false;
     cluster.start(DATA1);
     cluster.run_for(secs(1));
+    let targets = &cluster.host(DATA1).targets;
+    assert!(targets.iter().all(|t| !t.first_stamp));
+}
+
+/// The first leader loses its state before its directory has a stamp: nothing was promoted yet, so that directory is all
+/// that there is.
+#[test]
+fn r20_an_unstamped_directory_is_still_the_first_one_where_nothing_was_promoted() {
+    for accepted in [DATA2, MONITOR] {
+        let mut cluster = Cluster::fresh();
+        for m in ALL {
+            cluster.start(m);
+        }
+        cluster.run_until("the first record", secs(2), |c| {
+            c.record(accepted).is_some()
+        });
+        cluster.power_off(DATA1);
+        assert!(!cluster.db(DATA1).stamped);
+        cluster.host_mut(DATA1).disk = None;
+        cluster.start(DATA1);
+        cluster.run_until("in sync", D + D + secs(5), Cluster::is_in_sync);
+        assert_eq!(cluster.leader(), Some(DATA1));
+        cluster.over();
+    }
+    // Once something was, an unstamped directory is none of ours.
+    let mut cluster = Cluster::in_sync();
+    cluster.power_off(DATA1);
+    cluster.host_mut(DATA1).disk = None;
+    cluster.db_mut(DATA1).stamped = false;
+    cluster.start(DATA1);
+    cluster.run_for(secs(20));
     let targets = &cluster.host(DATA1).targets;
     assert!(targets.iter().all(|t| !t.first_stamp));
 }

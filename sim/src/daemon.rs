@@ -99,7 +99,10 @@ impl World {
                 }
                 daemon.node_gets(Event::Operator { request, command });
             }
-            Input::Stop => daemon.node_gets(Event::Stop),
+            Input::Stop => {
+                self.oracles.specification.members[h].stops = true;
+                daemon.node_gets(Event::Stop);
+            }
         }
         self.daemon_handles(h);
     }

@@ -241,8 +241,8 @@ impl Node {
         if !mutant!(self.config, R12VotesAgain) {
             state.adopted = state.term;
         }
-        state.stamped = !record.as_ref().is_some_and(|r| self.is_the_first(r));
         state.record = record.filter(|_| !mutant!(self.config, R12AdoptsNoRecord));
+        state.stamped = step > 0 || !self.nothing_was_promoted(state.record.as_deref());
         let term = state.term;
         self.explain(Reason::Rejoined {
             term,
@@ -252,14 +252,12 @@ impl Node {
         self.word_is_kept(term);
     }
 
-    /// Whether the record is as genesis made it: this member's copy alone, never promoted. Its directory may have no stamp
-    /// yet, and one without is what it was then, since a promotion is ordered by the stamp alone (R6, R20).
-    fn is_the_first(&self, record: &Record) -> bool {
-        let me = self.config.me;
-        me == self.config.configured_primary
-            && record.primary == me
-            && record.is_lone()
-            && record.promotions.promotions().is_empty()
+    /// R20: the cluster's first directory may still be without its stamp, and holds all that there is: this member's word
+    /// began the cluster, and nobody knows of a promotion, before which no gate opens (R6).
+    fn nothing_was_promoted(&self, record: Option<&Record>) -> bool {
+        record.is_some_and(|r| {
+            r.primary == self.config.me && r.promotions.promotions().is_empty() && !r.forced
+        })
     }
 
     /// A state to go on with, whose count lies above all that was ever seen. What was promised before the loss is
@@ -273,7 +271,7 @@ impl Node {
         self.silent_until = self.silent_until.max(self.started + promise);
         HardState {
             longest_promise: promise,
-            // R20: whatever directory is here, it is not the cluster's first one.
+            // R20: whatever directory is here, it is not the cluster's first one, as far as can be told.
             stamped: true,
             writes: self.memory.told.max(left.map_or(0, |s| s.writes)) + step + 1,
             ..HardState::empty(&self.config)

@@ -6,6 +6,7 @@ pub(crate) mod eligible;
 pub(crate) mod few_moves;
 pub(crate) mod gate;
 pub(crate) mod half_written;
+pub(crate) mod hand_over;
 pub(crate) mod history;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;

@@ -30,7 +30,7 @@ pub(crate) struct Specification {
     /// By term and candidate: who voted, as bits.
     granted: BTreeMap<Term, [u8; MOST]>,
     /// Terms whose leader has released everybody.
-    released: BTreeSet<Term>,
+    pub(crate) released: BTreeSet<Term>,
     /// What each key stands for.
     pub(crate) records: BTreeMap<RecordKey, Arc<Record>>,
 }
@@ -49,6 +49,8 @@ pub(crate) struct Said {
     /// Promises of this term and below are over: it has heard a release.
     over: Term,
     silent_until: Instant,
+    /// Its daemon was told to stop.
+    pub(crate) stops: bool,
     /// Requests for its vote: from whom, whether a pre-vote.
     asked: VecDeque<(usize, bool, Candidacy)>,
     /// Heartbeats not answered yet.
@@ -154,6 +156,7 @@ impl Specification {
         said.promise = None;
         said.may_stand = None;
         said.acknowledged = Default::default();
+        said.stops = false;
         said.asked.clear();
         said.heard.clear();
         let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
@@ -244,7 +247,10 @@ impl World {
             (Body::PreVote(_) | Body::Vote(_) | Body::Heartbeat(_), None) => {
                 return Err("R12: it campaigns or leads without state".into());
             }
-            (Body::Release { term, .. }, _) => self.releases(h, *term)?,
+            (Body::Release { term, successor }, _) => {
+                self.hands_over(h, *term, *successor)?;
+                self.releases(h, *term)?;
+            }
             _ => {}
         }
         let said = &mut self.oracles.specification.members[h];

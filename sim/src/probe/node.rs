@@ -99,7 +99,8 @@ impl World {
     pub(crate) fn observe_return(&mut self, h: usize, down: u64) {
         let paused = self.oracles.few_moves.paused == Some(h);
         let long = down > 2 * self.scenario.decision_timeout;
-        self.observer.note_if(paused && long, Probe::PausedPrimaryDown);
+        self.observer
+            .note_if(paused && long, Probe::PausedPrimaryDown);
     }
 
     /// A daemon answers an operator.
