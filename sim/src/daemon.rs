@@ -12,7 +12,7 @@ use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::message::Body;
 use yoke_core::operator::Command;
-use yoke_core::postgres::{GateStatus, PgState, PgStatus};
+use yoke_core::postgres::{GateStatus, PgState, PgStatus, StopMode};
 use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
 use yoke_core::step::Step;
@@ -274,6 +274,10 @@ impl World {
             let mut moments: &[Trigger] = &[];
             match action {
                 StewardAction::Order(order) => {
+                    if let Step::Stop(mode) = order.step {
+                        let said = &mut self.oracles.specification.members[h];
+                        said.hurries = mode == StopMode::Now;
+                    }
                     moments = match &order.step {
                         Step::Promote => &[Trigger::Promotion, Trigger::Steps(0)],
                         Step::WriteSettings(s) if s.gate.is_some() => {

@@ -18,7 +18,8 @@ impl World {
             return Ok(());
         };
         let clean = host.server.is_none() && from.cluster == ClusterState::ShutDown;
-        if !clean || said.members[h].stops || said.released.contains(&term) {
+        let hurries = said.members[h].stops || said.members[h].hurries;
+        if !clean || hurries || said.released.contains(&term) {
             return Ok(());
         }
         let log = &from.wal.entries;

@@ -51,6 +51,8 @@ pub(crate) struct Said {
     silent_until: Instant,
     /// Its daemon was told to stop.
     pub(crate) stops: bool,
+    /// Its steward stops the database at once, last: what that leaves is not waited for.
+    pub(crate) hurries: bool,
     /// Requests for its vote: from whom, whether a pre-vote.
     asked: VecDeque<(usize, bool, Candidacy)>,
     /// Heartbeats not answered yet.
