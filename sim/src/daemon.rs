@@ -290,8 +290,10 @@ impl World {
                     };
                     if order.step.is_guards() {
                         self.tells_guard(h, ToGuard::Order(Box::new(order)));
-                    } else {
-                        self.daemon_step(h, order);
+                    } else if let Some((number, outcome)) = self.daemon_step(h, order) {
+                        self.digest.note((h, number, &outcome));
+                        let outcome = StewardEvent::Outcome { number, outcome };
+                        queue.push_back(Inner::Steward(outcome));
                     }
                 }
                 StewardAction::Status(status) => {

@@ -105,6 +105,7 @@ impl Node {
         self.silent_until = ANCIENT;
         self.yields_until = ANCIENT;
         self.retry_at = ANCIENT;
+        self.ask_at = ANCIENT;
         let mut all = vec![&mut self.started];
         all.extend(self.heard.as_mut().map(|h| &mut h.until));
         all.extend(self.stopping.as_mut());

@@ -239,8 +239,9 @@ impl Node {
         if self.leader.is_some() {
             return;
         }
-        if !self.hears_leader() && self.campaign.is_none() && self.now >= self.retry_at {
-            self.retry_at = self.now + self.config.retry();
+        if !self.hears_leader() && self.campaign.is_none() && self.now >= self.ask_at {
+            // As often as a leader would be heard.
+            self.ask_at = self.now + self.config.heartbeat();
             self.ask();
         }
         self.decide_leaving();

@@ -213,6 +213,7 @@ impl Node {
             self.reply(request, CommandOutcome::NotLeader { leader: None });
         }
         self.retry_at = self.now;
+        self.ask_at = self.now;
     }
 
     pub(super) fn decide_leader(&mut self) {

@@ -3,7 +3,7 @@
 use super::Node;
 use super::leader::{Leader, Peer};
 use crate::action::Action;
-use crate::config::Config;
+use crate::config::{Config, MOST_MEMBERS};
 use crate::member::MemberId;
 use crate::message::{Body, Heartbeat, HeartbeatReply};
 use crate::mutant;
@@ -199,9 +199,14 @@ impl Leader {
             true => self.sent.back().map(|(_, at)| *at),
             false => self.peers[usize::from(m.0)].acked,
         };
-        let by = |at: Instant| config.ids().filter(move |m| acked(*m) >= Some(at)).count();
-        let all = config.ids().filter_map(acked);
-        all.filter(|at| by(*at) >= config.majority()).max()
+        // Of those heard latest, as many as a majority, the one heard longest ago.
+        let mut all = [None; MOST_MEMBERS];
+        let all = &mut all[..config.members.len()];
+        for (at, member) in all.iter_mut().zip(config.ids()) {
+            *at = acked(member);
+        }
+        all.sort_unstable();
+        all[config.members.len() - config.majority()]
     }
 
     /// The end of the lease: L after that heartbeat was *sent* (R10).

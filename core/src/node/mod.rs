@@ -105,8 +105,9 @@ pub struct Node {
     silent_until: Instant,
     /// Does not campaign before this: it gave way (R19), or another is to be elected first.
     yields_until: Instant,
-    /// When to campaign or ask next.
+    /// When to campaign next, and when to ask.
     retry_at: Instant,
+    ask_at: Instant,
     campaign: Option<Campaign>,
     /// Counts campaigns and questions.
     rounds: u64,
@@ -166,6 +167,7 @@ impl Node {
             silent_until: boot.now + silence,
             yields_until: boot.now,
             retry_at: boot.now,
+            ask_at: boot.now,
             campaign: None,
             rounds: 0,
             asking: Asking::new(config.members.len()),
@@ -217,8 +219,9 @@ impl Node {
         if self.exited {
             return None;
         }
-        // Nothing waits longer than a heartbeat, so that a forgotten deadline costs little.
-        let latest = self.now + self.config.heartbeat();
+        // Nothing waits longer than two heartbeats, so that a forgotten deadline costs little; who hears one in time is
+        // not woken for nothing.
+        let latest = self.now + self.config.heartbeat().times(2);
         let due = match &self.leader {
             Some(leader) => leader
                 .next_heartbeat
@@ -227,7 +230,7 @@ impl Node {
             None if self.hears_leader() => {
                 self.heard.as_ref().map_or(latest, |h| h.until.min(latest))
             }
-            None => self.campaign_due().unwrap_or(self.retry_at).min(latest),
+            None => self.campaign_due().min(latest),
         };
         Some(due.max(Instant(self.now.0 + 1)))
     }

@@ -109,6 +109,9 @@ impl Steward {
     /// A server that is not ready yet. What a rewind or a clone left may lack WAL without which it is no whole copy, and
     /// a standby of nobody waits for that for ever (research/postgres.md 2).
     pub(super) fn give_up_unready(&self, now: Instant) -> Option<Plan> {
+        if !self.is_rewritten() {
+            return None;
+        }
         let (replays, since) = &self.facts.run.replays;
         let (progress, patience) = match replays {
             Some(segment) => (
@@ -117,7 +120,7 @@ impl Steward {
             ),
             None => (format!("has not begun for {NO_BEGIN}"), NO_BEGIN),
         };
-        if !self.is_rewritten() || now.since(*since) <= patience {
+        if now.since(*since) <= patience {
             return None;
         }
         Some(self.give_up(format!(
