@@ -491,6 +491,7 @@ impl Node {
             disowned: self.disowned,
             genesis: self.is_genesis(),
             slots: self.slots(&want),
+            run: self.running_primary().map(|_| self.pg.run),
             want,
         };
         if let Some(last) = &self.target
@@ -500,6 +501,7 @@ impl Node {
             && last.disowned == target.disowned
             && last.genesis == target.genesis
             && last.slots == target.slots
+            && last.run == target.run
             && last.record == target.record
         {
             return;

@@ -12,7 +12,7 @@ use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::message::{Body, Message, Reached};
 use yoke_core::permission::{GuardView, Lasts, Permission};
-use yoke_core::postgres::{Doors, Gate, PgState, PgStatus, PgTarget, Upstream, Want};
+use yoke_core::postgres::{Doors, Gate, PgState, PgStatus, PgTarget, RunId, Upstream, Want};
 use yoke_core::record::{Copy, CopyId, Record, RecordKey, Term};
 use yoke_core::view::{Glance, RoleView};
 use yoke_core::{Action, Config, Duration, HardState, Instant};
@@ -31,7 +31,7 @@ pub(crate) struct Original {
     next_poll: Instant,
     /// Counts targets and states, far above those of the node that made the cluster.
     count: u64,
-    target: Option<(Want, Arc<Record>, Vec<Copy>)>,
+    target: Option<(Want, Arc<Record>, Vec<Copy>, Option<RunId>)>,
     actions: VecDeque<Action>,
 }
 
@@ -216,7 +216,7 @@ impl Original {
             let id = self.copies[usize::from(member.0)]?;
             Some(Copy { member, id })
         });
-        let new = (want, record, slots.collect());
+        let new = (want, record, slots.collect(), self.guard.run);
         if self.target.as_ref() == Some(&new) {
             return;
         }
@@ -229,6 +229,7 @@ impl Original {
             disowned: None,
             genesis: false,
             slots: new.2.clone(),
+            run: new.3,
             want: new.0.clone(),
         })));
         self.target = Some(new);
