@@ -69,6 +69,7 @@ impl World {
             }
             CommandOutcome::Adopted { .. } => {
                 self.coverage.adopted += 1;
+                self.leaves_out(h);
                 self.word_has_effect();
             }
             CommandOutcome::Refused(why) if self.healed => self.stops_what_is_in_the_way(h, why),

@@ -12,7 +12,7 @@ use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::message::{Body, Message, Reached};
 use yoke_core::permission::{GuardView, Lasts, Permission};
-use yoke_core::postgres::{Doors, Gate, PgState, PgStatus, PgTarget, RunId, Upstream, Want};
+use yoke_core::postgres::{Doors, Gate, PgState, PgStatus, PgTarget, Upstream, Want};
 use yoke_core::record::{Copy, CopyId, Record, RecordKey, Term};
 use yoke_core::view::{Glance, RoleView};
 use yoke_core::{Action, Config, Duration, HardState, Instant};
@@ -31,7 +31,7 @@ pub(crate) struct Original {
     next_poll: Instant,
     /// Counts targets and states, far above those of the node that made the cluster.
     count: u64,
-    target: Option<(Want, Arc<Record>, Vec<Copy>, Option<RunId>)>,
+    target: Option<PgTarget>,
     actions: VecDeque<Action>,
 }
 
@@ -216,21 +216,24 @@ impl Original {
             let id = self.copies[usize::from(member.0)]?;
             Some(Copy { member, id })
         });
-        let new = (want, record, slots.collect(), self.guard.run);
+        let new = PgTarget {
+            seq: 0,
+            term: record.key.term,
+            record: Some(record),
+            first_stamp: false,
+            disowned: None,
+            genesis: false,
+            slots: slots.collect(),
+            run: self.guard.run,
+            want,
+        };
         if self.target.as_ref() == Some(&new) {
             return;
         }
         self.count += 1;
         self.actions.push_back(Action::Postgres(Box::new(PgTarget {
             seq: self.count,
-            term: new.1.key.term,
-            record: Some(Arc::clone(&new.1)),
-            first_stamp: false,
-            disowned: None,
-            genesis: false,
-            slots: new.2.clone(),
-            run: new.3,
-            want: new.0.clone(),
+            ..new.clone()
         })));
         self.target = Some(new);
     }
