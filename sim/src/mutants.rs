@@ -31,11 +31,6 @@ const UNSEEN: &[Mutant] = &[
     Mutant::R12VotesForShort,
     Mutant::R15TrustsOldData,
     Mutant::R15BackupIsOwn,
-    Mutant::R16Presumes,
-    Mutant::R18OpensEarly,
-    Mutant::R19WaitsToSee,
-    Mutant::R19LoneWaits,
-    Mutant::R20LeavesAtOnce,
 ];
 
 /// Which mutants, and how thoroughly.

@@ -45,6 +45,7 @@ impl Node {
         let mut all: Vec<&mut RunId> = vec![&mut self.pg.run];
         all.extend(self.guard.run.as_mut());
         all.extend(self.checked.as_mut().map(|(run, _)| run));
+        all.extend(self.target.as_mut().and_then(|t| t.run.as_mut()));
         if let Some(leader) = self.leader.as_deref_mut() {
             all.push(&mut leader.run);
             all.extend(leader.ran.as_mut());

@@ -127,5 +127,6 @@ impl World {
             self.check_holds_all(h, term, "is the last primary");
         }
         self.check_vanished();
+        self.check_left_out();
     }
 }

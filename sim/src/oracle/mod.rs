@@ -32,6 +32,7 @@ pub(crate) struct Oracles {
     pub(crate) few_moves: few_moves::FewMoves,
     pub(crate) branches: history::Branches,
     pub(crate) standing: standing::Standing,
+    pub(crate) left_out: vanished::LeftOut,
     /// An operator's hand-over may be under way until then.
     pub(crate) handing_over_until: u64,
 }
@@ -48,6 +49,7 @@ impl Oracles {
             few_moves: few_moves::FewMoves::new(members),
             branches: history::Branches::default(),
             standing: standing::Standing::default(),
+            left_out: vanished::LeftOut::default(),
             handing_over_until: 0,
         }
     }
