@@ -92,6 +92,7 @@ impl World {
                 total,
             }),
             Input::Operator(request, command) => {
+                self.oracles.specification.word(h, &command);
                 daemon.node_gets(Event::Operator { request, command });
             }
             Input::Stop => daemon.node_gets(Event::Stop),
@@ -320,6 +321,7 @@ impl World {
 
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
         self.observe_state(h, &state);
+        self.check_writes(h, &state);
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());
             format!(
