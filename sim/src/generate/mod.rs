@@ -2,12 +2,15 @@
 
 pub(crate) mod bits;
 mod databases;
+mod forgetful;
 mod losses;
+mod new_copies;
 mod one;
 mod plot;
 mod profile;
 mod single;
 mod swarm;
+mod went_back;
 
 use crate::scenario::{Kind, Scenario};
 use bits::Bits;

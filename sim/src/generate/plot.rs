@@ -2,8 +2,11 @@
 
 use super::SECOND;
 use super::bits::Bits;
+use super::forgetful::forgetful;
 use super::losses::losses;
+use super::new_copies::new_copies;
 use super::one::{Class, come, trigger};
+use super::went_back::went_back;
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
 
 /// The members' places in a calm cluster.
@@ -21,6 +24,9 @@ const HISTORIES: &[(u64, History)] = &[
     (1, late_acknowledgements),
     (2, losses),
     (1, alone_then_lost),
+    (1, forgetful),
+    (2, went_back),
+    (1, new_copies),
 ];
 
 /// One of the histories, with some noise around it.

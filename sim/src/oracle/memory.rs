@@ -110,6 +110,11 @@ impl Memory {
         };
     }
 
+    /// What it has seen of a member.
+    pub(crate) fn seen_of(&self, member: usize) -> Option<Sighting> {
+        self.seen[member]
+    }
+
     /// An operator gives his word.
     pub(super) fn word(&mut self, command: &Command) {
         match command {
@@ -133,7 +138,10 @@ impl Memory {
             .max();
         self.told |= self.has_state && newest > self.found;
         for (member, sighting) in relayed.iter().enumerate() {
-            if let Some(sighting) = sighting.filter(|_| member != me && member != from) {
+            // The sender's own word on its count stands in the message.
+            if let Some(sighting) = sighting.filter(|_| member != me)
+                && (member != from || sighting.reached.is_some())
+            {
                 self.sees(member, sighting.presence, sighting.reached);
             }
         }
