@@ -97,6 +97,7 @@ impl World {
                     let holds = daemon.node.glance().record.map(|record| record.key);
                     self.oracles.specification.may_stand(h, holds);
                 }
+                self.oracles.specification.word(h, &command);
                 daemon.node_gets(Event::Operator { request, command });
             }
             Input::Stop => {
@@ -334,6 +335,7 @@ impl World {
 
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
         self.observe_state(h, &state);
+        self.check_writes(h, &state);
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());
             format!(

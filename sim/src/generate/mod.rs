@@ -4,8 +4,10 @@ mod adopted;
 pub(crate) mod bits;
 mod databases;
 mod edited;
+mod forgetful;
 mod hangs;
 mod losses;
+mod new_copies;
 mod one;
 mod outlived;
 mod plot;
@@ -14,6 +16,7 @@ mod revealed;
 mod single;
 mod standing;
 mod swarm;
+mod went_back;
 
 use crate::scenario::{Kind, Scenario};
 use bits::Bits;

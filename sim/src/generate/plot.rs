@@ -4,12 +4,15 @@ use super::SECOND;
 use super::adopted::adopted;
 use super::bits::Bits;
 use super::edited::edited;
+use super::forgetful::forgetful;
 use super::hangs::hangs;
 use super::losses::losses;
+use super::new_copies::new_copies;
 use super::one::{Class, come, trigger};
 use super::outlived::{forgets_its_deposition, outlived};
 use super::revealed::revealed;
 use super::standing::standing;
+use super::went_back::went_back;
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
 
 /// The members' places in a calm cluster.
@@ -34,6 +37,9 @@ const HISTORIES: &[(u64, History)] = &[
     (1, outlived),
     (1, forgets_its_deposition),
     (1, adopted),
+    (1, forgetful),
+    (2, went_back),
+    (1, new_copies),
 ];
 
 /// One of the histories, with some noise around it.
