@@ -86,8 +86,10 @@ impl Node {
         let leader = self.leader.as_deref()?;
         let config = &self.config;
         let track = leader.tracks.iter().find(|t| t.copy == copy);
-        // What the stream was last good for; R8 asks for a majority that answered since.
-        let quiet_since = track.map_or(leader.silent_since, |t| t.fresh_at);
+        // When the stream fell silent; R8 asks for a majority that answered since. Not what it was last good for: of that
+        // moment even a leader that hears nobody any more may have had an answer.
+        let silent_since = track.map_or(leader.silent_since, |t| t.heard.1);
+        let fresh_at = track.map_or(leader.silent_since, |t| t.fresh_at);
         let report = leader.report_of(copy.member);
         let streams = primary
             .standbys
@@ -115,19 +117,20 @@ impl Node {
                 .is_some_and(|at| self.now.since(at) > RETURN_TIME)
         {
             Reason::ShrinksNotStreaming { copy }
-        } else if leader.status_at.since(quiet_since) > config.sync_timeout && track.is_some() {
+        } else if leader.status_at.since(fresh_at) > config.sync_timeout && track.is_some() {
             Reason::ShrinksLagging {
                 copy,
-                lag: leader.status_at.since(quiet_since),
+                lag: leader.status_at.since(fresh_at),
             }
         } else {
             return None;
         };
         let heard = leader.majority_heard_at(config).is_some_and(|at| {
-            // Who is leaving streams on: there a majority has to be there, no more (on a slow network each position
-            // that it confirms is younger than every answer).
-            at >= quiet_since
-                || (leaving && self.now.since(at) < config.decision_timeout.part(1, 5))
+            // Who is leaving, or lags and comes further, streams on: there a majority has to be there, no more (on a slow
+            // network each position that it confirms is younger than every answer).
+            let streams_on = leaving || track.is_some_and(|t| t.heard.1 == leader.status_at);
+            at >= silent_since
+                || (streams_on && self.now.since(at) < config.decision_timeout.part(1, 5))
         });
         (heard || mutant!(config, R8ShrinksUnheard)).then_some(why)
     }
