@@ -62,7 +62,6 @@ mutants! {
     R9NotFlushed = "r9-not-flushed", "A copy enters the record whatever it has flushed.";
     R9NotNamed = "r9-not-named", "A copy enters the record before the gate names it.";
     R9OpensUnseen = "r9-opens-unseen", "The gate counts as open once the settings are read.";
-    R9OrderUnderWay = "r9-order-under-way", "A copy enters the record while a gate order is under way.";
     R10LeaseFromArrival = "r10-lease-from-arrival", "The lease counts from the acknowledgement's arrival.";
     R10NeverFences = "r10-never-fences", "The guard lets a database serve on when its permission ends.";
     R10NoneWhenProposed = "r10-none-when-proposed", "\"None\" is given once the lone record is proposed.";
