@@ -1,9 +1,16 @@
 //! Makes a scenario of a seed: first the cluster and the conditions of the run, then what goes wrong.
 
+mod behind;
 pub(crate) mod bits;
 mod databases;
+mod fell_back;
+mod gives_up;
+mod growth;
 mod losses;
+mod networks;
+mod old_release;
 mod one;
+mod outlive;
 mod plot;
 mod profile;
 mod single;
@@ -55,13 +62,14 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
         _ => {}
     }
     let written = matches!(profile, Profile::Mix) && bits.one_in(2);
+    let mut alone = false;
     if written && s.members.len() <= 5 && s.members[1] {
-        plot(&mut bits, &mut s);
+        alone = plot(&mut bits, &mut s);
     } else {
         swarm(&mut bits, &mut s, profile.classes());
     }
     s.rewinds = !bits.one_in(4);
-    if matches!(profile, Profile::Mix | Profile::Chaos) && bits.one_in(5) {
+    if matches!(profile, Profile::Mix | Profile::Chaos) && !alone && bits.one_in(5) {
         databases::troubles(&mut bits, &mut s);
     }
     s
