@@ -31,12 +31,12 @@ const HISTORIES: &[(u64, History)] = &[
     (1, growth_disturbed),
     (1, old_release),
     (1, orders_outlive),
-    (1, behind_is_elected),
+    (2, behind_is_elected),
     (1, gives_up_with_a_slow_disk),
 ];
 
 /// Those to which nothing else may come: what they promise rests on that.
-const ALONE: &[(u64, History)] = &[(1, fell_back), (2, network_stands)];
+const ALONE: &[(u64, History)] = &[(1, fell_back), (3, network_stands)];
 
 /// One of the histories, with some noise around it; whether it is to stay alone.
 pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) -> bool {
