@@ -3,7 +3,7 @@
 pub(crate) mod bits;
 mod databases;
 mod losses;
-mod one;
+pub(crate) mod one;
 mod plot;
 mod profile;
 mod single;
