@@ -107,5 +107,6 @@ mutants! {
     R20FollowsUnheld = "r20-follows-unheld", "A standby follows a primary before it holds the record of its promotion.";
     R20AnyDirectory = "r20-any-directory", "Any unstamped directory counts as the cluster's first one.";
     R20LeavesAtOnce = "r20-leaves-at-once", "A standby found running is pointed at nobody before a leader is heard.";
+    PauseIgnored = "pause-ignored", "Others than the record's primary campaign during a pause.";
     Original2015 = "original-2015", "The decision loop of 2015 in the node's place (sim/src/original).";
 }

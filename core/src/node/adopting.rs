@@ -46,6 +46,7 @@ impl Node {
             promotions: self.pg.history.clone(),
             system_id,
             forced: true,
+            paused: false,
         });
         self.explain(Reason::Adopts {
             record: record.clone(),

@@ -227,6 +227,7 @@ impl Original {
             record: Some(Arc::clone(&new.1)),
             first_stamp: false,
             disowned: None,
+            replaced: None,
             genesis: false,
             slots: new.2.clone(),
             want: new.0.clone(),
