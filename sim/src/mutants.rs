@@ -62,9 +62,7 @@ impl Found {
     fn take(&mut self, seed: u64, violation: Option<sim::Violation>) {
         self.run += 1;
         let Some(violation) = violation else { return };
-        // A panic of the core, or a run that is not the same twice, is no oracle's find.
-        let others = ["core assertion", "simulator", "start", "determinism"];
-        if others.contains(&violation.oracle) {
+        if !violation.is_an_oracles() {
             *self.others.entry(violation.oracle).or_default() += 1;
             return;
         }

@@ -14,7 +14,7 @@ mod losses;
 mod networks;
 mod new_copies;
 mod old_release;
-mod one;
+pub(crate) mod one;
 mod outlive;
 mod outlived;
 mod plot;
