@@ -3,6 +3,7 @@
 use crate::choices::About;
 use crate::event::Ev;
 use crate::host::{Daemon, Input, ToGuard};
+use crate::oracle::decides::told;
 use crate::queue::Alarm;
 use crate::scenario::{Blow, Trigger};
 use crate::world::World;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::message::Body;
+use yoke_core::operator::Command;
 use yoke_core::postgres::{GateStatus, PgState, PgStatus, StopMode};
 use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
@@ -48,6 +50,7 @@ impl World {
             daemon.backlog.push_back(input);
             return;
         }
+        let mut heard = None;
         match input {
             Input::Timer => {
                 // Each machine whose time has come, as the runtime does it.
@@ -63,6 +66,7 @@ impl World {
             Input::Received(from, message) => {
                 let now = host.clock.at(now);
                 self.oracles.specification.hears(h, from, &message, now);
+                heard = told(from, &message);
                 let from = MemberId(from as u8);
                 daemon.node_gets(Event::Received { from, message });
             }
@@ -92,6 +96,11 @@ impl World {
                 total,
             }),
             Input::Operator(request, command) => {
+                if command == Command::Resume {
+                    let holds = daemon.node.glance().record.map(|record| record.key);
+                    self.oracles.specification.may_stand(h, holds);
+                }
+                self.oracles.specification.word(h, &command);
                 daemon.node_gets(Event::Operator { request, command });
             }
             Input::Stop => {
@@ -99,7 +108,11 @@ impl World {
                 daemon.node_gets(Event::Stop);
             }
         }
+        let run = host.daemon_runs;
         self.daemon_handles(h);
+        if let Some(told) = heard.filter(|_| self.hosts[h].daemon_runs == run) {
+            self.check_told(h, &told);
+        }
     }
 
     /// One input after the other, each machine drained before its next.
@@ -112,12 +125,16 @@ impl World {
         self.goes_back_to_2015(h, &mut daemon);
         // Actions may be left from a pause, or from its birth.
         let mut queue = std::mem::take(&mut daemon.due);
+        self.hosts[h].left_over = true;
         let mut alive = self.node_drains(h, &mut daemon, &mut queue)
             && self.steward_drains(h, &mut daemon, &mut queue);
+        self.hosts[h].left_over = false;
+        let mut decided = false;
         while alive && let Some(inner) = queue.pop_front() {
             self.core_steps += 1;
             alive = match inner {
                 Inner::Node(event) => {
+                    decided = true;
                     daemon.handle(now, event);
                     self.node_drains(h, &mut daemon, &mut queue)
                 }
@@ -138,7 +155,12 @@ impl World {
         self.note_daemon(&daemon, &view, due);
         self.observe_view(h, &view);
         match alive {
-            true => self.on_view(h, &view),
+            true => {
+                self.on_view(h, &view);
+                if decided {
+                    self.check_leads(h, &view);
+                }
+            }
             false => self.on_committed(&view),
         }
         // What it was about, should it live on after a blow.
@@ -285,8 +307,10 @@ impl World {
                     };
                     if order.step.is_guards() {
                         self.tells_guard(h, ToGuard::Order(Box::new(order)));
-                    } else {
-                        self.daemon_step(h, order);
+                    } else if let Some((number, outcome)) = self.daemon_step(h, order) {
+                        self.digest.note((h, number, &outcome));
+                        let outcome = StewardEvent::Outcome { number, outcome };
+                        queue.push_back(Inner::Steward(outcome));
                     }
                 }
                 StewardAction::Status(status) => {
@@ -327,6 +351,8 @@ impl World {
 
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
         self.observe_state(h, &state);
+        self.check_writes(h, &state);
+        self.check_decides(h, &state);
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());
             format!(
@@ -339,6 +365,7 @@ impl World {
             disk.next = Some((seq, state));
         } else {
             disk.under_way = Some((seq, state));
+            disk.busy_since = self.now;
             self.sync_begins(h);
         }
     }

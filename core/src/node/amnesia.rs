@@ -176,6 +176,7 @@ impl Node {
         self.campaign = None;
         self.heard = None;
         self.retry_at = self.now;
+        self.ask_at = self.now;
         self.asking = Asking::new(self.config.members.len());
     }
 

@@ -82,6 +82,8 @@ pub(crate) struct FewMoves {
     troubled_until: Vec<Troubles>,
     /// When an operator's word (R12, R15) last had its effect.
     word: Option<u64>,
+    /// Whose record was paused, since no committed record was otherwise.
+    pub(crate) paused: Option<usize>,
 }
 
 impl FewMoves {
@@ -138,6 +140,15 @@ impl World {
         self.oracles.few_moves.word = Some(self.now);
     }
 
+    /// A record is committed.
+    pub(crate) fn note_pause(&mut self) {
+        let committed = self.oracles.newest_record.committed.as_ref();
+        let paused = committed.filter(|record| record.paused);
+        let primary = paused.map(|record| usize::from(record.primary.0));
+        let known = &mut self.oracles.few_moves.paused;
+        *known = known.filter(|_| primary.is_some()).or(primary);
+    }
+
     /// After every event: does the primary serve still?
     pub(crate) fn watch_primary(&mut self) {
         let few_moves = &self.oracles.few_moves;
@@ -167,7 +178,11 @@ impl World {
             Cause::Host => host.paused_until.max(gone(!host.up)),
             Cause::Daemon => daemon.unwrap_or(self.now + 1),
             Cause::Guard => host.guard_paused_until.max(and_most((0, late, late_until))),
-            Cause::Database => host.hung_until.max(self.troubled_database(h)),
+            Cause::Database => {
+                let wedged = host.server.as_ref().is_some_and(|s| s.wedged);
+                let hung = host.hung_until.max(gone(wedged));
+                hung.max(self.troubled_database(h))
+            }
             Cause::Disk => {
                 let disk = &host.disk;
                 let slow = disk.slow_until.max(disk.full_until);
@@ -232,7 +247,14 @@ impl World {
         let word = few_moves.word;
         self.check_stays(h, old);
         if old == h {
+            self.observe_return(h, now - ended);
             return;
+        }
+        if self.oracles.few_moves.paused == Some(old) {
+            self.violated(
+                "few_moves",
+                format!("the role moves from m{old} to m{h} during a pause"),
+            );
         }
         // What is over by then no more than this has had its effect just now.
         let just_now = ended.saturating_sub(self.scenario.decision_timeout + 1_000_000);
