@@ -24,10 +24,13 @@ fn all_but(s: &Scenario, who: usize) -> impl Iterator<Item = Target> + use<> {
 /// would tell it.
 fn too_short_to_be_elected(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let d = s.decision_timeout;
-    // Less than what it notes itself, and what its count of writes tells.
-    let age = bits.within(SECOND / 5, SECOND * 6 / 5);
+    // So little that its own notes and its count of writes tell nothing; or more.
+    let (age, state) = match bits.one_in(2) {
+        true => (bits.within(SECOND / 5, SECOND * 6 / 5), bits.one_in(3)),
+        false => (bits.within(SECOND, 5 * SECOND), true),
+    };
     let (at, down) = (start + age + SECOND, bits.time(20_000, d / 2));
-    let back = match bits.one_in(3) {
+    let back = match state {
         true => What::RestoreHost(STANDBY, age, down),
         false => What::RestoreData(STANDBY, age, down),
     };
