@@ -22,11 +22,6 @@ const UNSEEN: &[Mutant] = &[
     Mutant::R10OlderPermission,
     Mutant::R11DiscardsEarly,
     Mutant::R11ComparesReplayed,
-    Mutant::R16Presumes,
-    Mutant::R18OpensEarly,
-    Mutant::R19WaitsToSee,
-    Mutant::R19LoneWaits,
-    Mutant::R20LeavesAtOnce,
 ];
 
 /// Which mutants, and how thoroughly.

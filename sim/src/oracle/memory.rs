@@ -120,7 +120,7 @@ impl Memory {
         match command {
             Command::Vouch { members, .. } => self.vouched.extend(members.iter().copied()),
             Command::Adopt { .. } => self.adopts = true,
-            Command::Demote => {}
+            Command::Demote | Command::Pause | Command::Resume | Command::Reinit => {}
         }
     }
 
