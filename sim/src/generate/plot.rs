@@ -38,7 +38,7 @@ const HISTORIES: &[(u64, History)] = &[
     (1, forgets_its_deposition),
     (1, adopted),
     (1, forgetful),
-    (2, went_back),
+    (3, went_back),
     (1, new_copies),
 ];
 
