@@ -68,6 +68,7 @@ mutants! {
     R10GrowsUnconfirmed = "r10-grows-unconfirmed", "A growth is proposed before the guard has confirmed a lease.";
     R10LeadsOn = "r10-leads-on", "A leader without its lease goes on sending heartbeats.";
     R10GuardPromotes = "r10-guard-promotes", "The guard promotes without a permission.";
+    R10GuardOpens = "r10-guard-opens", "The guard opens gate or doors without a permission.";
     R10OlderPermission = "r10-older-permission", "An older permission that comes late replaces a newer one.";
     R11DiscardsNamed = "r11-discards-named", "A copy is given up that the record names.";
     R11DiscardsEarly = "r11-discards-early", "A copy is given up before the record that leaves it out is known committed.";

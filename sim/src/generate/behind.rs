@@ -5,9 +5,9 @@ use super::plot::{PRIMARY, STANDBY, THIRD, add, among_noise};
 use crate::scenario::{Links, Scenario, Target, Trigger, What};
 use crate::trouble::Trouble;
 
-/// The third member's stream is cut, not for long enough to leave; then the primary is lost. The second has flushed more,
-/// some of which it has not replayed, so that it comes too late; it has to give up what the new primary lacks, and may do
-/// so only when that is known committed.
+/// The third member's stream is cut, not for long enough to leave; then the primary is lost. The second has flushed more, and
+/// comes too late: it has not replayed it, or its daemon sleeps. It has to give up what the new primary lacks, and may do so
+/// only when that is known committed.
 pub(crate) fn behind_is_elected(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let d = s.decision_timeout;
     let witnesses = bits.pick(&[0, 1, 2]);
@@ -18,10 +18,22 @@ pub(crate) fn behind_is_elected(bits: &mut Bits, s: &mut Scenario, start: u64) {
     add(
         s,
         start,
-        What::Cut(PRIMARY, THIRD, Links::Databases, cut + d / 10),
+        What::Cut(PRIMARY, THIRD, Links::Databases, cut + 2 * d),
     );
-    let slow = bits.within(cut + d / 2, cut + 3 * d);
-    add(s, start, What::Trouble(STANDBY, Trouble::SlowReplay, slow));
+    match bits.one_in(2) {
+        true => {
+            let stuck = cut + bits.within(d, 3 * d);
+            add(
+                s,
+                start,
+                What::Trouble(STANDBY, Trouble::StuckReplay, stuck),
+            );
+        }
+        false => {
+            let asleep = d / 2 + bits.within(d / 10, d * 6 / 10);
+            add(s, lost + d / 2, What::PauseDaemon(STANDBY, asleep));
+        }
+    }
     let down = bits.within(2 * d, 4 * d);
     add(s, lost, What::Host(PRIMARY, Trigger::Actions(0), down));
     // The record that leaves the second out takes its time, where it does not hear that at once.

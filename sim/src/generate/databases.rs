@@ -29,7 +29,7 @@ pub(crate) fn troubles(bits: &mut Bits, s: &mut Scenario) {
             | Trouble::SlowPromotion
             | Trouble::FailedPromotion
             | Trouble::FailedStart
-            | Trouble::SlowReplay
+            | Trouble::StuckReplay
             | Trouble::LongRecovery => {
                 for member in [member, bits.pick(&data)] {
                     add(at, What::Trouble(member, trouble, time.max(d)));

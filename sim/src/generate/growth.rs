@@ -15,29 +15,16 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let links = bits.pick(&[Links::Databases, Links::Databases, Links::All]);
     add(s, start, What::Isolate(STANDBY, links, cut));
     let back = start + cut;
-    let time = bits.within(d / 2, 3 * d);
+    let time = bits.within(d, 4 * d);
     match bits.within(0, 3) {
-        0 => add(
-            s,
-            back,
-            What::LateSteps(PRIMARY, bits.within(d / 50, d / 3), time),
-        ),
-        1 => {
-            let late = bits.pick(&[Trouble::LateGate, Trouble::MissedReload]);
-            add(s, back, What::Trouble(PRIMARY, late, time));
-        }
-        _ => {}
-    }
-    // Reports are missed for a moment, again and again: it is to grow, and it is not.
-    let links = bits.pick(&[Links::Daemons, Links::Daemons, Links::Databases, Links::All]);
-    let period = bits.within(d / 5, d * 7 / 10);
-    match bits.within(0, 3) {
-        0 | 1 => add(s, back, What::Flap(PRIMARY, STANDBY, links, period, time)),
+        0 | 1 => reports_flap(bits, s, back, time),
         2 => {
+            late_gate(bits, s, back, time);
             let mut at = back;
             for _ in 0..bits.within(2, 8) {
                 at += bits.within(20_000, d / 2);
                 let missed = bits.within(d / 8, d / 3);
+                let links = bits.pick(&[Links::Daemons, Links::Databases, Links::All]);
                 let what = match bits.within(0, 3) {
                     0 => What::PauseDaemon(STANDBY, missed),
                     1 => What::PauseGuard(PRIMARY, missed),
@@ -49,6 +36,7 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
             }
         }
         _ => {
+            late_gate(bits, s, back, time);
             let at = back + bits.within(0, d);
             let blow = bits.pick(&[Blow::Daemon, Blow::PauseDaemon, Blow::PauseGuard]);
             let aim = What::Aim(PRIMARY, trigger(bits), blow, bits.within(d / 8, d));
@@ -61,4 +49,33 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
         add(s, back + bits.within(SECOND / 2, time + d), lost);
     }
     among_noise(bits, s, end);
+}
+
+/// The gate's orders, or its settings, take their time.
+fn late_gate(bits: &mut Bits, s: &mut Scenario, at: u64, time: u64) {
+    let d = s.decision_timeout;
+    let late = match bits.within(0, 3) {
+        0 => What::LateSteps(PRIMARY, bits.within(d / 50, d / 3), time),
+        1 => What::Trouble(PRIMARY, Trouble::LateGate, time),
+        2 => What::Trouble(PRIMARY, Trouble::MissedReload, time),
+        _ => return,
+    };
+    add(s, at, late);
+}
+
+/// The standby's reports are missed for a little longer than it takes not to count on it, again and again, while an order
+/// for the gate is under way: it is to grow, and it is not, and it is.
+fn reports_flap(bits: &mut Bits, s: &mut Scenario, at: u64, time: u64) {
+    let d = s.decision_timeout;
+    let missed = d * 3 / 20 + bits.time(d / 100, d / 10);
+    add(
+        s,
+        at,
+        What::Flap(PRIMARY, STANDBY, Links::Daemons, 2 * missed, time),
+    );
+    add(
+        s,
+        at,
+        What::LateSteps(PRIMARY, bits.within(d / 25, d / 4), time),
+    );
 }

@@ -7,6 +7,7 @@ mod fell_back;
 mod gives_up;
 mod growth;
 mod losses;
+mod missed_reload;
 mod networks;
 mod old_release;
 mod one;
@@ -63,7 +64,12 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
     }
     let written = matches!(profile, Profile::Mix) && bits.one_in(2);
     let mut alone = false;
-    if written && s.members.len() <= 5 && s.members[1] {
+    if written {
+        if s.members.len() > 5 || !s.members[1] {
+            // A history has its parts played by the first members.
+            s.members = vec![true, true, false];
+            s.rates.truncate(3);
+        }
         alone = plot(&mut bits, &mut s);
     } else {
         swarm(&mut bits, &mut s, profile.classes());

@@ -7,6 +7,7 @@ use super::fell_back::fell_back;
 use super::gives_up::gives_up_with_a_slow_disk;
 use super::growth::growth_disturbed;
 use super::losses::losses;
+use super::missed_reload::reload_missed;
 use super::networks::network_stands;
 use super::old_release::old_release;
 use super::one::{Class, come, trigger};
@@ -29,14 +30,15 @@ const HISTORIES: &[(u64, History)] = &[
     (2, losses),
     (1, alone_then_lost),
     (1, growth_disturbed),
+    (1, reload_missed),
     (1, old_release),
     (1, orders_outlive),
-    (1, behind_is_elected),
+    (2, behind_is_elected),
     (1, gives_up_with_a_slow_disk),
 ];
 
 /// Those to which nothing else may come: what they promise rests on that.
-const ALONE: &[(u64, History)] = &[(1, fell_back), (2, network_stands)];
+const ALONE: &[(u64, History)] = &[(1, fell_back), (3, network_stands)];
 
 /// One of the histories, with some noise around it; whether it is to stay alone.
 pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) -> bool {

@@ -2,6 +2,7 @@
 //! what it was told has to show in what it holds. What is said is judged in [`super::specification`].
 
 use crate::oracle::specification::{Judged, must};
+use crate::postgres::directory::DataDir;
 use crate::world::World;
 use yoke_core::HardState;
 use yoke_core::member::MemberId;
@@ -136,7 +137,11 @@ impl World {
         let member = MemberId(from as u8);
         let copy = Copy { member, id };
         let server = host.server.as_ref();
-        let fell = report.running
+        // An answer may tell of a time before a pause: what matters is that the disk did go back.
+        let went_back = |dir: &DataDir| dir.went_back == Some(id);
+        let theirs = self.hosts[from].storage.directory.as_ref();
+        let fell = theirs.is_some_and(went_back)
+            && report.running
             && report.drained
             && server.is_some_and(|s| s.writable() && report.end < s.settled(copy));
         if !fell || !told.promised || daemon.paused_until > self.now {
@@ -205,5 +210,80 @@ impl World {
         }
         let first = lacks.then_some((key, self.now));
         self.oracles.specification.members[h].told_of = told.or(first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::postgres::rewind::Fate;
+    use crate::postgres::steps::Exec;
+    use crate::world::World;
+    use yoke_core::Guard;
+    use yoke_core::guard::GuardEvent;
+    use yoke_core::member::MemberId;
+    use yoke_core::permission::{Lasts, Permission};
+    use yoke_core::postgres::Doors;
+    use yoke_core::record::{Copy, CopyId, Term};
+    use yoke_core::step::{Order, Settings, Step};
+
+    const COPY: Copy = Copy {
+        member: MemberId(1),
+        id: CopyId(7),
+    };
+
+    /// What is said against a growth.
+    fn why(world: &mut World) -> String {
+        world.judge_growth(0, COPY).err().unwrap_or_default()
+    }
+
+    fn gives(world: &mut World, serial: u64, lasts: Lasts) {
+        let now = world.hosts[0].clock.at(world.now);
+        if let Some(guard) = &mut world.hosts[0].guard {
+            let term = Term(1);
+            let permission = Permission {
+                term,
+                serial,
+                lasts,
+            };
+            guard.handle(now, GuardEvent::Permission(permission));
+        }
+    }
+
+    #[test]
+    fn a_growth_needs_a_bounded_permission_a_majority_and_no_gate_that_leaves_the_copy_out() {
+        let mut world = World::still();
+        world.now = 60_000_000;
+        let host = &mut world.hosts[0];
+        let now = host.clock.at(world.now);
+        host.guard = Some(Guard::new(host.config.clone(), 1));
+        gives(&mut world, 1, Lasts::Unbounded);
+        assert!(why(&mut world).contains("while the guard holds"));
+        let lease = world.hosts[0].config.lease();
+        gives(&mut world, 2, Lasts::Until(now + lease));
+        assert!(why(&mut world).contains("no majority was heard"));
+        world.oracles.specification.members[0].lead.all_acked(now);
+        assert_eq!(why(&mut world), "");
+        let step = Step::WriteSettings(Settings {
+            generation: 1,
+            gate: Some(vec![]),
+            follow: None,
+            copy: None,
+            doors: Doors::Open,
+        });
+        world.hosts[0].execs.push(Exec {
+            order: Order {
+                term: Term(1),
+                number: 1,
+                step,
+            },
+            run: None,
+            ending: false,
+            source: None,
+            parts: 0,
+            part_time: 0,
+            fate: Fate::default(),
+            looks: 0,
+        });
+        assert!(why(&mut world).contains("a gate without it"));
     }
 }

@@ -108,6 +108,11 @@ impl Lead {
         self.newest >= Some(key) && 1 + others.count() >= majority
     }
 
+    #[cfg(test)]
+    pub(crate) fn all_acked(&mut self, at: Instant) {
+        self.acked = [at; MOST];
+    }
+
     /// When a round was sent.
     pub(crate) fn sent_at(&self, round: u64) -> Option<Instant> {
         let mut sent = self.sent.iter().rev();
@@ -486,8 +491,9 @@ impl World {
         let host = &self.hosts[h];
         let promoted_at = self.oracles.specification.members[h].promoted_at;
         // What waited for the disk may have been said before that promotion.
-        let (Some(dir), true) = (&host.storage.directory, host.disk.busy_since >= promoted_at)
-        else {
+        let serves = host.server.as_ref().is_some_and(|s| s.writable());
+        let since = serves && host.disk.busy_since >= promoted_at;
+        let Some(dir) = host.storage.directory.as_ref().filter(|_| since) else {
             return Ok(());
         };
         let (timeline, start) = dir.timeline();

@@ -448,9 +448,7 @@ impl World {
         let mut lag = self
             .choices
             .skewed(About::Replay, h, 0, (0, 3_000), 30, (10_000, 300_000));
-        if self.is_troubled(h, Trouble::SlowReplay) {
-            lag = self.choices.within(About::Replay, h, 1, 300_000, 3_000_000);
-        }
+        lag = lag.max(self.trouble_left(h, Trouble::StuckReplay));
         let host = &mut self.hosts[h];
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;
