@@ -12,7 +12,8 @@ use std::sync::Arc;
 use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::message::Body;
-use yoke_core::postgres::{GateStatus, PgState, PgStatus};
+use yoke_core::operator::Command;
+use yoke_core::postgres::{GateStatus, PgState, PgStatus, StopMode};
 use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
 use yoke_core::step::Step;
@@ -95,9 +96,17 @@ impl World {
                 total,
             }),
             Input::Operator(request, command) => {
+                if command == Command::Resume {
+                    let holds = daemon.node.glance().record.map(|record| record.key);
+                    self.oracles.specification.may_stand(h, holds);
+                }
+                self.oracles.specification.word(h, &command);
                 daemon.node_gets(Event::Operator { request, command });
             }
-            Input::Stop => daemon.node_gets(Event::Stop),
+            Input::Stop => {
+                self.oracles.specification.members[h].stops = true;
+                daemon.node_gets(Event::Stop);
+            }
         }
         let run = host.daemon_runs;
         self.daemon_handles(h);
@@ -282,6 +291,10 @@ impl World {
             let mut moments: &[Trigger] = &[];
             match action {
                 StewardAction::Order(order) => {
+                    if let Step::Stop(mode) = order.step {
+                        let said = &mut self.oracles.specification.members[h];
+                        said.hurries = mode == StopMode::Now;
+                    }
                     moments = match &order.step {
                         Step::Promote => &[Trigger::Promotion, Trigger::Steps(0)],
                         Step::WriteSettings(s) if s.gate.is_some() => {
@@ -294,8 +307,10 @@ impl World {
                     };
                     if order.step.is_guards() {
                         self.tells_guard(h, ToGuard::Order(Box::new(order)));
-                    } else {
-                        self.daemon_step(h, order);
+                    } else if let Some((number, outcome)) = self.daemon_step(h, order) {
+                        self.digest.note((h, number, &outcome));
+                        let outcome = StewardEvent::Outcome { number, outcome };
+                        queue.push_back(Inner::Steward(outcome));
                     }
                 }
                 StewardAction::Status(status) => {
@@ -336,6 +351,7 @@ impl World {
 
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
         self.observe_state(h, &state);
+        self.check_writes(h, &state);
         self.check_decides(h, &state);
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());

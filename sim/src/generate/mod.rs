@@ -1,21 +1,30 @@
 //! Makes a scenario of a seed: first the cluster and the conditions of the run, then what goes wrong.
 
+mod adopted;
 mod behind;
 pub(crate) mod bits;
 mod databases;
+mod edited;
 mod fell_back;
+mod forgetful;
 mod gives_up;
 mod growth;
+mod hangs;
 mod losses;
 mod missed_reload;
 mod networks;
+mod new_copies;
 mod old_release;
-mod one;
+pub(crate) mod one;
 mod outlive;
+mod outlived;
 mod plot;
 mod profile;
+mod revealed;
 mod single;
+mod standing;
 mod swarm;
+mod went_back;
 
 use crate::scenario::{Kind, Scenario};
 use bits::Bits;

@@ -1,17 +1,26 @@
 //! Histories that chance alone would seldom write.
 
 use super::SECOND;
+use super::adopted::adopted;
 use super::behind::behind_is_elected;
 use super::bits::Bits;
+use super::edited::edited;
 use super::fell_back::fell_back;
+use super::forgetful::forgetful;
 use super::gives_up::gives_up_with_a_slow_disk;
 use super::growth::growth_disturbed;
+use super::hangs::hangs;
 use super::losses::losses;
 use super::missed_reload::reload_missed;
 use super::networks::network_stands;
+use super::new_copies::new_copies;
 use super::old_release::old_release;
 use super::one::{Class, come, trigger};
 use super::outlive::orders_outlive;
+use super::outlived::{forgets_its_deposition, outlived};
+use super::revealed::revealed;
+use super::standing::standing;
+use super::went_back::went_back;
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
 
 /// The members' places in a calm cluster.
@@ -29,6 +38,15 @@ const HISTORIES: &[(u64, History)] = &[
     (1, late_acknowledgements),
     (2, losses),
     (1, alone_then_lost),
+    (1, hangs),
+    (1, edited),
+    (1, revealed),
+    (1, outlived),
+    (1, forgets_its_deposition),
+    (1, adopted),
+    (1, forgetful),
+    (2, went_back),
+    (1, new_copies),
     (1, growth_disturbed),
     (1, reload_missed),
     (1, old_release),
@@ -38,7 +56,7 @@ const HISTORIES: &[(u64, History)] = &[
 ];
 
 /// Those to which nothing else may come: what they promise rests on that.
-const ALONE: &[(u64, History)] = &[(1, fell_back), (3, network_stands)];
+const ALONE: &[(u64, History)] = &[(1, fell_back), (2, network_stands), (3, standing)];
 
 /// One of the histories, with some noise around it; whether it is to stay alone.
 pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) -> bool {
