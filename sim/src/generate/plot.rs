@@ -48,11 +48,11 @@ const HISTORIES: &[(u64, History)] = &[
     (2, went_back),
     (1, new_copies),
     (1, growth_disturbed),
-    (1, reload_missed),
+    (3, reload_missed),
     (1, old_release),
     (1, orders_outlive),
-    (2, behind_is_elected),
-    (1, gives_up_with_a_slow_disk),
+    (3, behind_is_elected),
+    (2, gives_up_with_a_slow_disk),
 ];
 
 /// Those to which nothing else may come: what they promise rests on that.
