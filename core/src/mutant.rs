@@ -112,5 +112,6 @@ mutants! {
     R20AnyDirectory = "r20-any-directory", "Any unstamped directory counts as the cluster's first one.";
     R20LeavesAtOnce = "r20-leaves-at-once", "A standby found running is pointed at nobody before a leader is heard.";
     HandsBack = "hands-back", "A leader hands the role back to the configured primary as soon as that can take over.";
+    PauseIgnored = "pause-ignored", "Others than the record's primary campaign during a pause.";
     Original2015 = "original-2015", "The decision loop of 2015 in the node's place (sim/src/original).";
 }

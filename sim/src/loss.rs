@@ -175,6 +175,7 @@ impl World {
         self.losses.unnoticed = None;
         self.losses.struck.insert(h, true);
         self.coverage.losses += 1;
+        self.oracles.specification.forgets(h);
         self.forgets(h);
         let names = self.hosts[h].config.members.iter();
         let names: Arc<[String]> = names.map(|m| m.name.clone()).collect();

@@ -31,6 +31,7 @@ const UNSEEN: &[Mutant] = &[
     Mutant::R12VotesForShort,
     Mutant::R15TrustsOldData,
     Mutant::R15BackupIsOwn,
+    Mutant::R18OpensAnyRun,
 ];
 
 /// Which mutants, and how thoroughly.

@@ -235,6 +235,13 @@ impl World {
                     self.daemon_gets(h, Input::Operator(request, Command::Demote));
                 }
             }
+            What::Pause(target) => self.operator_says(target, Command::Pause),
+            What::Resume(target) => self.operator_says(target, Command::Resume),
+            What::Reinit(target) => self.operator_says(target, Command::Reinit),
+            What::Adopt(target) => {
+                let h = self.meets(target);
+                self.operator_adopts(h);
+            }
             What::Operator(target) => {
                 let h = self.meets(target);
                 self.operator_comes(h);
@@ -251,6 +258,14 @@ impl World {
                     self.daemon_gets(h, Input::Stop);
                 }
             }
+        }
+    }
+
+    fn operator_says(&mut self, target: Target, command: Command) {
+        let h = self.meets(target);
+        if self.hosts[h].up {
+            let request = self.fresh_uid();
+            self.daemon_gets(h, Input::Operator(request, command));
         }
     }
 
@@ -408,6 +423,7 @@ impl World {
         }
         self.trace.say(self.now, None, || "EVERYTHING HEALS".into());
         self.healed = true;
+        self.words.all_may_return();
         self.stirred_at = self.now;
         self.heal_at = Some(self.now);
         self.net.heal();

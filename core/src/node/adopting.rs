@@ -47,6 +47,7 @@ impl Node {
             promotions: self.pg.history.clone(),
             system_id,
             forced: !mutant!(self.config, R17ForgetsForced),
+            paused: false,
         });
         self.explain(Reason::Adopts {
             record: record.clone(),

@@ -106,9 +106,11 @@ impl Node {
         self.silent_until = ANCIENT;
         self.yields_until = ANCIENT;
         self.retry_at = ANCIENT;
+        self.ask_at = ANCIENT;
         let mut all = vec![&mut self.started];
         all.extend(self.heard.as_mut().map(|h| &mut h.until));
         all.extend(self.stopping.as_mut());
+        all.extend(self.reinit.as_mut().map(|reinit| &mut reinit.until));
         all.extend(self.asking.instants());
         if let Some(campaign) = &mut self.campaign {
             all.extend(campaign.instants());

@@ -96,7 +96,10 @@ impl Steward {
                 Some(discard) if self.is_discard_valid(discard, copy) => {
                     self.plan_rejoin(discard.why.clone())
                 }
-                _ => self.plan_start(data, stamp, to_be_promoted),
+                _ => match self.is_to_be_replaced(copy) {
+                    Some(why) => self.plan_rejoin(why),
+                    None => self.plan_start(data, stamp, to_be_promoted),
+                },
             },
         }
     }
@@ -256,7 +259,11 @@ impl Steward {
                     ..stamp.clone()
                 }));
             }
-            Holding::Own { .. } => {}
+            Holding::Own { copy, .. } => {
+                if let Some(why) = self.is_to_be_replaced(copy) {
+                    return self.give_up(why);
+                }
+            }
             _ if of == Upstream::AsFound => return keep,
             Holding::Untouchable(why) | Holding::Undecided(why) | Holding::Replaceable(why) => {
                 return Plan::stop(StopMode::Clean, &why);

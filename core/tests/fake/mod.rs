@@ -132,6 +132,8 @@ pub struct World {
     /// The other members' copies, as the node knows them.
     pub copies: Vec<Copy>,
     pub slots: Vec<Slot>,
+    /// What an operator wants a fresh copy in the place of.
+    replaced: Option<CopyId>,
     pub aside: Vec<Dir>,
     pub pg: Option<Pg>,
     /// The primaries elsewhere.
@@ -158,6 +160,8 @@ pub struct World {
     pub rewinding: Rewinding,
     pub target: Option<PgTarget>,
     pub status: PgStatus,
+    /// Every state that it told.
+    pub told: Vec<PgState>,
     pub log: Vec<String>,
     /// Every step ordered.
     pub steps: Vec<Step>,
@@ -285,7 +289,9 @@ impl World {
             target: None,
             copies: Vec::new(),
             slots: Vec::new(),
+            replaced: None,
             status: PgStatus::unknown(),
+            told: Vec::new(),
             log: Vec::new(),
             steps: Vec::new(),
             pending: VecDeque::new(),
@@ -312,6 +318,7 @@ impl World {
             term: Term(term),
             record: record.cloned().map(Arc::new),
             disowned: None,
+            replaced: self.replaced,
             genesis: self.genesis,
             slots: self.copies.clone(),
             run: self.guard.view().run,
@@ -334,6 +341,16 @@ impl World {
             (target.seq, target.run) = (self.seq, run);
             self.send_target();
         }
+    }
+
+    /// From the next target on an operator wants a fresh copy in this one's place.
+    pub fn replace(&mut self, copy: CopyId) {
+        self.replaced = Some(copy);
+        if let Some(target) = &mut self.target {
+            self.seq += 1;
+            (target.seq, target.replaced) = (self.seq, Some(copy));
+        }
+        self.send_target();
     }
 
     fn send_target(&mut self) {
@@ -479,7 +496,10 @@ impl World {
     pub fn drain_steward(&mut self) {
         while let Some(action) = self.steward.poll_action() {
             match action {
-                StewardAction::Status(status) => self.status = *status,
+                StewardAction::Status(status) => {
+                    self.told.push(status.state.clone());
+                    self.status = *status;
+                }
                 StewardAction::Explain(reason) => self.log.push(format!("   # {reason}")),
                 StewardAction::Order(order) => {
                     self.ordered += 1;
@@ -875,6 +895,7 @@ pub fn record(
 ) -> Record {
     Record {
         forced: false,
+        paused: false,
         key: RecordKey {
             term: Term(term),
             version: term,

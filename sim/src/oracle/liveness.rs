@@ -12,6 +12,8 @@ pub(crate) struct Liveness {
     pub(crate) gap: (u64, u64),
     /// The first acknowledgement after healing.
     served: Option<u64>,
+    /// Until when the cluster was paused after healing.
+    paused_until: u64,
     /// Since when everything is as it should be after healing.
     well_since: Option<u64>,
 }
@@ -85,7 +87,12 @@ impl World {
         // A voter may have just started, a clock be slow, a database have to recover.
         let patience = 2 * d * 11 / 10 + 5_000_000;
         // Only an operator can decide (R12, R15), and then it is as if everything had healed after the last word.
-        let since = heal_at.max(self.words.last);
+        let mut since = heal_at.max(self.words.last);
+        // Nothing is promised while a pause lasts, and operators end it at once.
+        if now < since + 2 * patience && self.operators_resume() {
+            self.oracles.liveness.paused_until = now;
+        }
+        since = since.max(self.oracles.liveness.paused_until);
         let writable_by = since + patience;
         let well = self.oracles.liveness.well_since.is_some();
         let served = self.oracles.liveness.last.is_some_and(|last| last >= since);

@@ -67,6 +67,7 @@ impl World {
         }
         self.note_branch(h, term, write, index);
         self.check_gate(h, write, index);
+        self.serves(h);
         self.acknowledged_for_liveness();
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod eligible;
 pub(crate) mod few_moves;
 pub(crate) mod gate;
 pub(crate) mod half_written;
+pub(crate) mod hand_over;
 pub(crate) mod history;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;
@@ -76,6 +77,8 @@ impl World {
         if view.role == RoleView::Leader && self.check_newest_record(view) {
             self.stirred_at = self.now;
             self.check_in_sync();
+            self.note_pause();
+            self.note_adopted();
             self.note_ready();
         }
     }

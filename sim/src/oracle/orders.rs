@@ -89,10 +89,7 @@ impl World {
             stops || order.term >= term,
             "R16: an order of term {term} came before"
         );
-        // A stop is its run's, and nobody's once that is gone: then its answer alone is under way.
-        let idle = |step: &Step| matches!(step, Step::Stop(_)) && host.server.is_none();
-        let mut others = host.execs.iter().filter(|e| !idle(&e.order.step));
-        let busy = others.any(|e| !stops || !e.ending);
+        let busy = host.execs.iter().any(|e| !stops || !e.ending);
         must!(!busy, "R16: another order is being carried out");
         match &order.step {
             Step::Promote => self.judge_promotion(h, order.term),

@@ -30,7 +30,7 @@ pub(crate) struct Specification {
     /// By term and candidate: who voted, as bits.
     granted: BTreeMap<Term, [u8; MOST]>,
     /// Terms whose leader has released everybody.
-    released: BTreeSet<Term>,
+    pub(crate) released: BTreeSet<Term>,
     /// What each key stands for.
     pub(crate) records: BTreeMap<RecordKey, Arc<Record>>,
 }
@@ -49,12 +49,20 @@ pub(crate) struct Said {
     /// Promises of this term and below are over: it has heard a release.
     over: Term,
     silent_until: Instant,
+    /// Its daemon was told to stop.
+    pub(crate) stops: bool,
+    /// Its steward stops the database at once, last: what that leaves is not waited for.
+    pub(crate) hurries: bool,
     /// Requests for its vote: from whom, whether a pre-vote.
     asked: VecDeque<(usize, bool, Candidacy)>,
     /// Heartbeats not answered yet.
     heard: VecDeque<Heard>,
+    /// The newest one that it acknowledged: of which term, and its round.
+    acknowledged: (Term, u64),
     /// With which record it asked for votes last.
     stood_with: Option<Arc<Record>>,
+    /// An operator let it stand although this record is paused.
+    may_stand: Option<RecordKey>,
     pub(crate) lead: Lead,
     /// It is done for good with leading this term and all below.
     released: Term,
@@ -148,10 +156,18 @@ impl Specification {
     pub(crate) fn starts(&mut self, h: usize, now: Instant, state: Option<&HardState>) {
         let said = &mut self.members[h];
         said.promise = None;
+        said.may_stand = None;
+        said.acknowledged = Default::default();
+        said.stops = false;
         said.asked.clear();
         said.heard.clear();
         let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
         said.silent_until = silence.map_or(Instant(0), |silence| now + silence);
+    }
+
+    /// An operator says to a member that a pause is over.
+    pub(crate) fn may_stand(&mut self, h: usize, holds: Option<RecordKey>) {
+        self.members[h].may_stand = holds;
     }
 
     /// A message has come to a member that takes it in now.
@@ -233,7 +249,10 @@ impl World {
             (Body::PreVote(_) | Body::Vote(_) | Body::Heartbeat(_), None) => {
                 return Err("R12: it campaigns or leads without state".into());
             }
-            (Body::Release { term, .. }, _) => self.releases(h, *term)?,
+            (Body::Release { term, successor }, _) => {
+                self.hands_over(h, *term, *successor)?;
+                self.releases(h, *term)?;
+            }
             _ => {}
         }
         let said = &mut self.oracles.specification.members[h];
@@ -326,6 +345,14 @@ impl World {
             key == holds,
             "R3: it stands with record {key:?}, holding {holds:?}"
         );
+        let paused = c
+            .record
+            .as_ref()
+            .filter(|r| r.paused && usize::from(r.primary.0) != h);
+        must!(
+            paused.is_none() || key == self.oracles.specification.members[h].may_stand,
+            "it stands for election during a pause"
+        );
         let storage = &self.hosts[h].storage;
         let stamp = storage
             .directory
@@ -373,7 +400,10 @@ impl World {
                 Some((whom, _, older)) if whom == to => older.max(until),
                 _ => until,
             };
-            if term > said.over {
+            // An older one that comes late is covered by what a younger one was promised.
+            let newer = (term, heard.round) > said.acknowledged;
+            said.acknowledged = said.acknowledged.max((term, heard.round));
+            if newer && term > said.over {
                 said.promise = Some((to, term, until));
             }
         }

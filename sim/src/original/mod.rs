@@ -222,6 +222,7 @@ impl Original {
             record: Some(record),
             first_stamp: false,
             disowned: None,
+            replaced: None,
             genesis: false,
             slots: slots.collect(),
             run: self.guard.run,

@@ -158,7 +158,7 @@ impl World {
         self.guard_handles(h, GuardEvent::Outcome { number, outcome });
         if let Some(run) = run {
             // Nothing of the run that was to begin is there.
-            self.guard_handles(h, GuardEvent::Gone { run });
+            self.run_is_gone(h, run);
         }
     }
 
@@ -391,6 +391,11 @@ impl World {
             format!("postgres: gone{}", if clean { ", cleanly" } else { "" })
         });
         self.digest.note(("gone", h, run));
+        self.run_is_gone(h, run);
+    }
+
+    /// Nothing of a run is left: what was to stop it has come to its end, too.
+    fn run_is_gone(&mut self, h: usize, run: RunId) {
         self.guard_handles(h, GuardEvent::Gone { run });
         let stops: Vec<u64> = self.hosts[h]
             .execs

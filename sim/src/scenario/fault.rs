@@ -230,6 +230,15 @@ faults! {
     Demote(who: Target) = "demote";
     /// An operator comes to a member that stays out, and vouches for those that cannot answer, if that is true (R12).
     Operator(who: Target) = "operator";
+    /// An operator pauses the cluster.
+    Pause(who: Target) = "pause";
+    /// An operator ends a pause.
+    Resume(who: Target) = "resume";
+    /// An operator asks for a fresh copy.
+    Reinit(who: Target) = "reinit";
+    /// An operator makes the copy at this host the cluster's database (R17), if it holds all that was acknowledged, and no
+    /// database serves.
+    Adopt(who: Target) = "adopt";
     /// The daemon is told to stop, and comes back some time after it ended.
     StopDaemon(who: Target, down: u64) = "stop-daemon";
 }
