@@ -62,13 +62,13 @@ mutants! {
     R9NotFlushed = "r9-not-flushed", "A copy enters the record whatever it has flushed.";
     R9NotNamed = "r9-not-named", "A copy enters the record before the gate names it.";
     R9OpensUnseen = "r9-opens-unseen", "The gate counts as open once the settings are read.";
-    R9OrderUnderWay = "r9-order-under-way", "A copy enters the record while a gate order is under way.";
     R10LeaseFromArrival = "r10-lease-from-arrival", "The lease counts from the acknowledgement's arrival.";
     R10NeverFences = "r10-never-fences", "The guard lets a database serve on when its permission ends.";
     R10NoneWhenProposed = "r10-none-when-proposed", "\"None\" is given once the lone record is proposed.";
     R10GrowsUnconfirmed = "r10-grows-unconfirmed", "A growth is proposed before the guard has confirmed a lease.";
     R10LeadsOn = "r10-leads-on", "A leader without its lease goes on sending heartbeats.";
     R10GuardPromotes = "r10-guard-promotes", "The guard promotes without a permission.";
+    R10GuardOpens = "r10-guard-opens", "The guard opens gate or doors without a permission.";
     R10OlderPermission = "r10-older-permission", "An older permission that comes late replaces a newer one.";
     R10LoneLease = "r10-lone-lease", "A lone primary needs a lease, too.";
     R11DiscardsNamed = "r11-discards-named", "A copy is given up that the record names.";
@@ -111,7 +111,7 @@ mutants! {
     R20FollowsUnheld = "r20-follows-unheld", "A standby follows a primary before it holds the record of its promotion.";
     R20AnyDirectory = "r20-any-directory", "Any unstamped directory counts as the cluster's first one.";
     R20LeavesAtOnce = "r20-leaves-at-once", "A standby found running is pointed at nobody before a leader is heard.";
-    HandsBack = "hands-back", "A leader hands the role back to the configured primary as soon as that can take over.";
     PauseIgnored = "pause-ignored", "Others than the record's primary campaign during a pause.";
+    HandsBack = "hands-back", "A leader hands the role back to the configured primary as soon as that can take over.";
     Original2015 = "original-2015", "The decision loop of 2015 in the node's place (sim/src/original).";
 }

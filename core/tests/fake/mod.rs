@@ -328,6 +328,16 @@ impl World {
         self.send_target();
     }
 
+    /// From the next target on an operator wants a fresh copy in this one's place.
+    pub fn replace(&mut self, copy: CopyId) {
+        self.replaced = Some(copy);
+        if let Some(target) = &mut self.target {
+            self.seq += 1;
+            (target.seq, target.replaced) = (self.seq, Some(copy));
+        }
+        self.send_target();
+    }
+
     /// As a node does: what is wanted of a primary is wanted of the run that it sees.
     fn follow_run(&mut self, run: Option<RunId>) {
         if self.node_waits {
@@ -341,16 +351,6 @@ impl World {
             (target.seq, target.run) = (self.seq, run);
             self.send_target();
         }
-    }
-
-    /// From the next target on an operator wants a fresh copy in this one's place.
-    pub fn replace(&mut self, copy: CopyId) {
-        self.replaced = Some(copy);
-        if let Some(target) = &mut self.target {
-            self.seq += 1;
-            (target.seq, target.replaced) = (self.seq, Some(copy));
-        }
-        self.send_target();
     }
 
     fn send_target(&mut self) {

@@ -1,6 +1,8 @@
 //! What is promised, judged from outside after every event: one file a promise. They see everything: directories, true
 //! identities of histories, and the views of all nodes.
 
+pub(crate) mod decides;
+pub(crate) mod directories;
 pub(crate) mod dirty_read;
 pub(crate) mod eligible;
 pub(crate) mod few_moves;
@@ -10,6 +12,7 @@ pub(crate) mod hand_over;
 pub(crate) mod history;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;
+pub(crate) mod memory;
 pub(crate) mod newest_record;
 pub(crate) mod one_leader;
 pub(crate) mod orders;
