@@ -95,6 +95,9 @@ impl Node {
         if self.record().is_none() && !self.all_have_joined() {
             return None;
         }
+        if self.is_kept_by_pause() {
+            return None;
+        }
         let me = self.config.me;
         let mut at = self.silent_until.max(self.yields_until);
         if let Some(promise) = self.promise.as_ref().filter(|p| p.to != me)
@@ -345,10 +348,13 @@ impl Node {
             state.longest_promise = length;
             self.dirty = true;
         }
+        // A leader that comes back with a shorter D shortens nothing: its guard may still hold the longer lease.
+        let before = self.promise.as_ref().filter(|p| p.to == to);
+        let before = before.map_or(self.now, |p| p.until);
         self.promise = Some(Promise {
             to,
             term,
-            until: self.now + length,
+            until: before.max(self.now + length),
         });
     }
 

@@ -1,7 +1,7 @@
 //! Heartbeats, the lease that they earn, and the permission that the guard gets of it (R5, R10).
 
 use super::Node;
-use super::leader::Leader;
+use super::leader::{Leader, Peer};
 use crate::action::Action;
 use crate::config::{Config, MOST_MEMBERS};
 use crate::member::MemberId;
@@ -53,6 +53,8 @@ impl Node {
         let committed = leader.committed.as_ref().map(|r| r.key);
         let newest = leader.newest().cloned();
         let accepted: Vec<_> = leader.peers.iter().map(|p| p.accepted).collect();
+        let leaves = |p: &Peer| p.report.as_ref().is_some_and(|(report, _)| report.leaving);
+        let leaving: Vec<bool> = leader.peers.iter().map(leaves).collect();
         // A promises the same at each sending.
         if !mutant!(self.config, R5LeaderOwesNothing) {
             self.promise(self.config.me, term, promise);
@@ -69,6 +71,7 @@ impl Node {
                     record,
                     committed,
                     follow,
+                    leaving: leaving[usize::from(peer.0)],
                     sightings: sightings.clone(),
                 }),
             );
@@ -183,9 +186,11 @@ impl Leader {
         if mutant!(config, R10NoneWhenProposed) {
             return self.newest().is_some_and(|r| r.is_lone()) && self.growing.is_empty();
         }
-        self.committed
-            .as_ref()
-            .map_or(self.resumed_lone, |r| r.is_lone())
+        !mutant!(config, R10LoneLease)
+            && self
+                .committed
+                .as_ref()
+                .map_or(self.resumed_lone, |r| r.is_lone())
             && self.proposed.as_ref().is_none_or(|r| r.is_lone())
             && self.growing.is_empty()
     }

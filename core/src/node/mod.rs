@@ -17,7 +17,9 @@ mod keeping_up;
 mod leader;
 mod lease;
 mod noted;
+mod pausing;
 mod register;
+mod reinit;
 mod release;
 mod serving;
 mod shown;
@@ -45,6 +47,7 @@ use election::{Campaign, Promise};
 use following::Heard;
 use hanging::Hanging;
 use leader::Leader;
+use reinit::Reinit;
 use release::Leaving;
 use std::sync::Arc;
 use vouching::Vouching;
@@ -111,6 +114,10 @@ pub struct Node {
     asking: Asking,
     /// An operator's word for members that cannot answer (R12).
     vouching: Option<Vouching>,
+    /// An operator's word that this member may campaign although this record is paused: a newer one voids it.
+    despite_pause: Option<RecordKey>,
+    /// An operator's word that this copy is to be replaced.
+    reinit: Option<Reinit>,
     /// A message of another member came in this run.
     heard_anybody: bool,
     /// Leads its term.
@@ -165,6 +172,8 @@ impl Node {
             rounds: 0,
             asking: Asking::new(config.members.len()),
             vouching: None,
+            despite_pause: None,
+            reinit: None,
             heard_anybody: false,
             leader: None,
             leaving: None,
@@ -324,6 +333,9 @@ impl Node {
                 Ok(()) => {}
                 Err(outcome) => self.reply(request, outcome),
             },
+            Command::Pause => self.wish_pause(request, true),
+            Command::Resume => self.wish_pause(request, false),
+            Command::Reinit => self.wish_reinit(request),
             Command::Vouch { members, step } => self.vouch(request, members, *step),
             Command::Adopt { step } => self.adopt(request, *step),
         }
@@ -336,6 +348,7 @@ impl Node {
         }
         self.decide_state();
         self.decide_hanging();
+        self.decide_reinit();
         if self.leader.is_some() {
             self.decide_leader();
         }
@@ -385,13 +398,13 @@ impl Node {
         match self.guard.run {
             Some(run) if run == self.pg.run => &self.pg.state,
             Some(_) => &STARTING,
-            // Seen gone by the guard, whatever the steward still believes.
+            // Seen gone by the guard, whatever the steward still believes. What was being stopped left a shutdown
+            // checkpoint, maybe, and the steward is about to say so.
             None => match &self.pg.state {
                 PgState::Standby { .. }
                 | PgState::Primary(_)
                 | PgState::Promoting
                 | PgState::Starting
-                | PgState::Stopping
                 | PgState::Silent { .. } => &GONE,
                 settled => settled,
             },
@@ -492,8 +505,10 @@ impl Node {
             record,
             first_stamp,
             disowned: self.disowned,
+            replaced: self.to_be_replaced(),
             genesis: self.is_genesis(),
             slots: self.slots(&want),
+            run: self.running_primary().map(|_| self.pg.run),
             want,
         };
         if let Some(last) = &self.target
@@ -501,8 +516,10 @@ impl Node {
             && last.want == target.want
             && last.first_stamp == target.first_stamp
             && last.disowned == target.disowned
+            && last.replaced == target.replaced
             && last.genesis == target.genesis
             && last.slots == target.slots
+            && last.run == target.run
             && last.record == target.record
         {
             return;

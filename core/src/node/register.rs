@@ -19,6 +19,8 @@ impl Node {
                     version: old.key.version + 1,
                 },
                 primary: self.config.me,
+                // An operator's word ends the pause with the election that it allowed.
+                paused: old.paused && self.despite_pause != Some(old.key),
                 ..Record::clone(old)
             },
             // Genesis: the first record names the leader's copy and its database (R12, R14).
@@ -32,6 +34,7 @@ impl Node {
                 promotions: History::default(),
                 system_id,
                 forced: false,
+                paused: false,
             },
             // The database went away between vote and election: `decide_leader` tries again.
             _ => return,

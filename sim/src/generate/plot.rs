@@ -1,9 +1,18 @@
 //! Histories that chance alone would seldom write.
 
 use super::SECOND;
+use super::adopted::adopted;
 use super::bits::Bits;
+use super::edited::edited;
+use super::forgetful::forgetful;
+use super::hangs::hangs;
 use super::losses::losses;
+use super::new_copies::new_copies;
 use super::one::{Class, come, trigger};
+use super::outlived::{forgets_its_deposition, outlived};
+use super::revealed::revealed;
+use super::standing::standing;
+use super::went_back::went_back;
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
 
 /// The members' places in a calm cluster.
@@ -21,6 +30,16 @@ const HISTORIES: &[(u64, History)] = &[
     (1, late_acknowledgements),
     (2, losses),
     (1, alone_then_lost),
+    (3, standing),
+    (1, hangs),
+    (1, edited),
+    (1, revealed),
+    (1, outlived),
+    (1, forgets_its_deposition),
+    (1, adopted),
+    (1, forgetful),
+    (2, went_back),
+    (1, new_copies),
 ];
 
 /// One of the histories, with some noise around it.
@@ -48,7 +67,7 @@ pub(crate) fn add(s: &mut Scenario, at: u64, what: What) {
 }
 
 /// Up to three faults of any class before the end of a history, and some time until all heals.
-fn among_noise(bits: &mut Bits, s: &mut Scenario, end: u64) {
+pub(crate) fn among_noise(bits: &mut Bits, s: &mut Scenario, end: u64) {
     for _ in 0..bits.within(0, 3) {
         let noise = bits.within(0, end);
         let class = bits.pick(&Class::ALL);

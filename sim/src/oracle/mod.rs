@@ -1,14 +1,17 @@
 //! What is promised, judged from outside after every event: one file a promise. They see everything: directories, true
 //! identities of histories, and the views of all nodes.
 
+pub(crate) mod directories;
 pub(crate) mod dirty_read;
 pub(crate) mod eligible;
 pub(crate) mod few_moves;
 pub(crate) mod gate;
 pub(crate) mod half_written;
+pub(crate) mod hand_over;
 pub(crate) mod history;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;
+pub(crate) mod memory;
 pub(crate) mod newest_record;
 pub(crate) mod one_leader;
 pub(crate) mod orders;
@@ -31,6 +34,7 @@ pub(crate) struct Oracles {
     pub(crate) few_moves: few_moves::FewMoves,
     pub(crate) branches: history::Branches,
     pub(crate) standing: standing::Standing,
+    pub(crate) left_out: vanished::LeftOut,
     /// An operator's hand-over may be under way until then.
     pub(crate) handing_over_until: u64,
 }
@@ -47,6 +51,7 @@ impl Oracles {
             few_moves: few_moves::FewMoves::new(members),
             branches: history::Branches::default(),
             standing: standing::Standing::default(),
+            left_out: vanished::LeftOut::default(),
             handing_over_until: 0,
         }
     }
@@ -74,6 +79,8 @@ impl World {
         if view.role == RoleView::Leader && self.check_newest_record(view) {
             self.stirred_at = self.now;
             self.check_in_sync();
+            self.note_pause();
+            self.note_adopted();
             self.note_ready();
         }
     }

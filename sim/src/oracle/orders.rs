@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    fn judge_order(&self, h: usize, order: &Order) -> Judged {
+    fn judge_order(&mut self, h: usize, order: &Order) -> Judged {
         let (term, number) = self.oracles.specification.members[h].order;
         let host = &self.hosts[h];
         let storage = &host.storage;
@@ -89,14 +89,18 @@ impl World {
             stops || order.term >= term,
             "R16: an order of term {term} came before"
         );
-        // A stop is its run's, and nobody's once that is gone: then its answer alone is under way.
-        let idle = |step: &Step| matches!(step, Step::Stop(_)) && host.server.is_none();
-        let mut others = host.execs.iter().filter(|e| !idle(&e.order.step));
-        let busy = others.any(|e| !stops || !e.ending);
+        let busy = host.execs.iter().any(|e| !stops || !e.ending);
         must!(!busy, "R16: another order is being carried out");
         match &order.step {
-            Step::Promote => self.judge_promotion(h, order.term),
-            Step::WriteSettings(settings) => self.judge_settings(h, order.term, settings),
+            Step::Promote => {
+                self.judge_own(h)?;
+                self.judge_promotion(h, order.term)
+            }
+            Step::WriteStamp(stamp) => self.judge_stamp(h, stamp),
+            Step::WriteSettings(settings) => {
+                self.judge_follows(h, settings)?;
+                self.judge_settings(h, order.term, settings)
+            }
             Step::MarkRewriting | Step::SetAside(_) | Step::Clone { .. } => self.judge_discard(h),
             Step::Rewind { .. } => {
                 // What an operator's word left out is kept whole.
@@ -116,7 +120,7 @@ impl World {
                     "R20: its directory has no stamp"
                 );
                 must!(!storage.rewriting, "R11: its directory is being rewritten");
-                Ok(())
+                self.judge_own(h)
             }
             _ => Ok(()),
         }
@@ -202,6 +206,7 @@ impl World {
         let Some(dir) = storage.directory.as_ref().filter(|_| !storage.rewriting) else {
             return Ok(());
         };
+        self.judge_foreign(dir)?;
         let own = host.disk.durable.as_ref().and_then(|s| s.record.as_ref());
         let committed = self.oracles.newest_record.committed.as_ref();
         for record in own.into_iter().chain(committed) {
