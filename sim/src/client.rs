@@ -174,7 +174,7 @@ impl World {
         }
         // They write in bursts, the shorter and the further apart where nothing happens; what goes wrong between two
         // writes has its time all the same.
-        let (ends, longest) = match self.is_calm() {
+        let (ends, longest) = match self.now > self.stirred_at + CALM {
             true => (ENDS.0, 1_500_000),
             false => (ENDS.1, 500_000),
         };
@@ -186,12 +186,6 @@ impl World {
             .choices
             .within(About::ClientThink, client, 0, low, high);
         self.client_writes(client, h, thinks);
-    }
-
-    /// Nothing has happened lately, or a cluster comes together that meets no fault before it has.
-    fn is_calm(&self) -> bool {
-        let is_begun = self.ready.is_some() || self.scenario.faults.iter().any(|fault| fault.early);
-        !is_begun || self.now > self.stirred_at + CALM
     }
 
     /// The connection is gone; what became of the statement is unknown.
