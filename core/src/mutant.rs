@@ -62,13 +62,13 @@ mutants! {
     R9NotFlushed = "r9-not-flushed", "A copy enters the record whatever it has flushed.";
     R9NotNamed = "r9-not-named", "A copy enters the record before the gate names it.";
     R9OpensUnseen = "r9-opens-unseen", "The gate counts as open once the settings are read.";
-    R9OrderUnderWay = "r9-order-under-way", "A copy enters the record while a gate order is under way.";
     R10LeaseFromArrival = "r10-lease-from-arrival", "The lease counts from the acknowledgement's arrival.";
     R10NeverFences = "r10-never-fences", "The guard lets a database serve on when its permission ends.";
     R10NoneWhenProposed = "r10-none-when-proposed", "\"None\" is given once the lone record is proposed.";
     R10GrowsUnconfirmed = "r10-grows-unconfirmed", "A growth is proposed before the guard has confirmed a lease.";
     R10LeadsOn = "r10-leads-on", "A leader without its lease goes on sending heartbeats.";
     R10GuardPromotes = "r10-guard-promotes", "The guard promotes without a permission.";
+    R10GuardOpens = "r10-guard-opens", "The guard opens gate or doors without a permission.";
     R10OlderPermission = "r10-older-permission", "An older permission that comes late replaces a newer one.";
     R10LoneLease = "r10-lone-lease", "A lone primary needs a lease, too.";
     R11DiscardsNamed = "r11-discards-named", "A copy is given up that the record names.";

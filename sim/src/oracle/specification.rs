@@ -50,7 +50,7 @@ pub(crate) struct Said {
     /// The newest term in which it voted for another, or promised something to it; and who that was.
     owed: Option<(Term, usize)>,
     /// The same, and its vote, from before its state was lost.
-    before: (Option<(Term, usize)>, Option<(Term, usize)>),
+    before: [Option<(Term, usize)>; 2],
     /// In this term and below it may have voted before its state was lost (R12).
     adopted: Term,
     /// The newest record that it said it holds.
@@ -74,6 +74,14 @@ pub(crate) struct Said {
     stood_with: Option<Arc<Record>>,
     /// An operator let it stand although this record is paused.
     may_stand: Option<RecordKey>,
+    /// The newest record of its own that it handed to its disk.
+    pub(crate) decided: Option<Arc<Record>>,
+    /// A newer record that it was told of and has not taken up, and when.
+    pub(crate) told_of: Option<(RecordKey, u64)>,
+    /// The newest record that a leader named committed to it.
+    pub(crate) heard_committed: Option<RecordKey>,
+    /// When its database was last promoted.
+    pub(crate) promoted_at: u64,
     pub(crate) lead: Lead,
     /// It is done for good with leading this term and all below.
     released: Term,
@@ -100,6 +108,8 @@ struct Heard {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lead {
     pub(crate) term: Term,
+    /// When its first heartbeat left, or its daemon started after that.
+    pub(crate) began: Instant,
     /// The first record of the term, the newest one, and the one before that.
     pub(crate) first: Option<RecordKey>,
     pub(crate) newest: Option<RecordKey>,
@@ -117,6 +127,17 @@ impl Lead {
     pub(crate) fn is_committed(&self, h: usize, key: RecordKey, majority: usize) -> bool {
         let others = (0..MOST).filter(|m| *m != h && self.accepted[*m] >= Some(key));
         self.newest >= Some(key) && 1 + others.count() >= majority
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all_acked(&mut self, at: Instant) {
+        self.acked = [at; MOST];
+    }
+
+    /// When a round was sent.
+    pub(crate) fn sent_at(&self, round: u64) -> Option<Instant> {
+        let mut sent = self.sent.iter().rev();
+        sent.find(|(of, _)| *of == round).map(|(_, at)| *at)
     }
 
     /// When the newest heartbeat that a majority has acknowledged was sent, if the leader itself did now.
@@ -151,14 +172,16 @@ impl Specification {
         for said in &mut self.members {
             // Who lost its state, too, can tell nobody.
             said.owed.take_if(|(_, whom)| *whom == h);
-            said.before.0.take_if(|(_, whom)| *whom == h);
-            said.before.1.take_if(|(_, whom)| *whom == h);
+            for before in &mut said.before {
+                before.take_if(|(_, whom)| *whom == h);
+            }
         }
         let said = &mut self.members[h];
         // A vote for itself ended with its candidacy.
-        let before = (said.owed.or(said.before.0), said.vote.or(said.before.1));
+        let [owed, vote] = said.before;
+        let vote = said.vote.or(vote).filter(|(_, whom)| *whom != h);
         *said = Said {
-            before: (before.0, before.1.filter(|(_, whom)| *whom != h)),
+            before: [said.owed.or(owed), vote],
             ..Said::default()
         };
     }
@@ -167,7 +190,7 @@ impl Specification {
     pub(super) fn joins(&mut self, h: usize, joined: &Joined) {
         let said = &mut self.members[h];
         let answered = |(_, whom): &(Term, usize)| joined.answered >> whom & 1 == 1;
-        let (owed, vote) = std::mem::take(&mut said.before);
+        let [owed, vote] = std::mem::take(&mut said.before);
         said.owed = owed.filter(answered);
         said.vote = vote.filter(answered);
         said.term = said.owed.map_or(Term(0), |(term, _)| term);
@@ -198,6 +221,8 @@ impl Specification {
         said.stops = false;
         said.asked.clear();
         said.heard.clear();
+        said.lead.began = now;
+        said.told_of = None;
         let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
         said.silent_until = silence.map_or(Instant(0), |silence| now + silence);
         said.memory.starts(now, state);
@@ -231,6 +256,7 @@ impl Specification {
                 said.asked.push_back((from, pre, c.clone(), flaw));
             }
             Body::Heartbeat(beat) => {
+                said.heard_committed = said.heard_committed.max(beat.committed);
                 if said.heard.len() == UNANSWERED {
                     said.heard.pop_front();
                 }
@@ -527,6 +553,7 @@ impl World {
             );
             said.lead = Lead {
                 term,
+                began: now,
                 ..Lead::default()
             };
         }
@@ -542,13 +569,38 @@ impl World {
         {
             self.proposes(h, term, record, s)?;
         }
-        let lead = &self.oracles.specification.members[h].lead;
+        let spec = &self.oracles.specification;
+        let lead = &spec.members[h].lead;
         if let Some(key) = beat.committed {
             must!(
                 lead.is_committed(h, key, majority),
                 "R6: it calls {key} committed, which no majority has accepted"
             );
         }
+        if beat.follow {
+            let committed = beat.committed.and_then(|key| spec.records.get(&key));
+            self.is_followed(h, committed.cloned())?;
+        }
+        Ok(())
+    }
+
+    /// R6: nobody follows a primary before a committed record holds the promotion that made it.
+    fn is_followed(&self, h: usize, committed: Option<Arc<Record>>) -> Judged {
+        let host = &self.hosts[h];
+        let promoted_at = self.oracles.specification.members[h].promoted_at;
+        // What waited for the disk may have been said before that promotion.
+        let serves = host.server.as_ref().is_some_and(|s| s.writable());
+        let since = serves && host.disk.busy_since >= promoted_at;
+        let Some(dir) = host.storage.directory.as_ref().filter(|_| since) else {
+            return Ok(());
+        };
+        let (timeline, start) = dir.timeline();
+        let promotions = committed.as_ref().map(|r| r.promotions.promotions());
+        let mut held = promotions.into_iter().flatten();
+        must!(
+            dir.lineage.len() < 2 || held.any(|p| (p.timeline, p.start) == (timeline, start)),
+            "R6: it may be followed, and {committed:?} lacks its promotion at {start}"
+        );
         Ok(())
     }
 
@@ -608,7 +660,7 @@ impl World {
     }
 
     /// R9: a copy that enters is named by the gate in force, and holds what was acknowledged.
-    fn grows(&mut self, h: usize, copy: Copy) -> Judged {
+    pub(crate) fn grows(&mut self, h: usize, copy: Copy) -> Judged {
         if let Some(server) = self.hosts[h].server.as_ref().filter(|s| s.writable()) {
             must!(
                 server.flag,
