@@ -62,14 +62,15 @@ mutants! {
     R9NotFlushed = "r9-not-flushed", "A copy enters the record whatever it has flushed.";
     R9NotNamed = "r9-not-named", "A copy enters the record before the gate names it.";
     R9OpensUnseen = "r9-opens-unseen", "The gate counts as open once the settings are read.";
-    R9OrderUnderWay = "r9-order-under-way", "A copy enters the record while a gate order is under way.";
     R10LeaseFromArrival = "r10-lease-from-arrival", "The lease counts from the acknowledgement's arrival.";
     R10NeverFences = "r10-never-fences", "The guard lets a database serve on when its permission ends.";
     R10NoneWhenProposed = "r10-none-when-proposed", "\"None\" is given once the lone record is proposed.";
     R10GrowsUnconfirmed = "r10-grows-unconfirmed", "A growth is proposed before the guard has confirmed a lease.";
     R10LeadsOn = "r10-leads-on", "A leader without its lease goes on sending heartbeats.";
     R10GuardPromotes = "r10-guard-promotes", "The guard promotes without a permission.";
+    R10GuardOpens = "r10-guard-opens", "The guard opens gate or doors without a permission.";
     R10OlderPermission = "r10-older-permission", "An older permission that comes late replaces a newer one.";
+    R10LoneLease = "r10-lone-lease", "A lone primary needs a lease, too.";
     R11DiscardsNamed = "r11-discards-named", "A copy is given up that the record names.";
     R11DiscardsEarly = "r11-discards-early", "A copy is given up before the record that leaves it out is known committed.";
     R11StartsTorn = "r11-starts-torn", "A directory that is marked as being rewritten is started.";
@@ -86,6 +87,7 @@ mutants! {
     R12IgnoresStamp = "r12-ignores-stamp", "A state older than its stamp counts as whole.";
     R12VotesForShort = "r12-votes-for-short", "A vote goes to a copy that ends below what it is known to have flushed.";
     R12GenesisAgain = "r12-genesis-again", "Stamped data does not keep from a second genesis.";
+    R13OtherMembers = "r13-other-members", "A daemon starts with a state of other members than its configuration names.";
     R14AnySystem = "r14-any-system", "A clone of another database counts as one of this cluster's.";
     R15UnverifiedRewind = "r15-unverified-rewind", "A rewind that says that it worked is taken at its word.";
     R15NumbersAlone = "r15-numbers-alone", "Histories are compared by timeline numbers.";
@@ -98,8 +100,10 @@ mutants! {
     R16StopWaits = "r16-stop-waits", "A stop waits for the order under way.";
     R16Presumes = "r16-presumes", "A new daemon presumes to know what its predecessor's order did.";
     R17RewindsForced = "r17-rewinds-forced", "What an operator's word left out is rewound in place.";
+    R17ForgetsForced = "r17-forgets-forced", "A record made by an operator's word does not say so.";
     R18DoorsOpen = "r18-doors-open", "A promotion is ordered while the doors are open.";
     R18OpensEarly = "r18-opens-early", "Clients come in before the standbys have flushed the end of recovery.";
+    R18OpensAnyRun = "r18-opens-any-run", "What was to be open in one run of the primary is opened in the next.";
     R18SessionsStay = "r18-sessions-stay", "A standby's sessions stay across its promotion.";
     R19NeverGivesWay = "r19-never-gives-way", "A leader whose database is dead or hangs leads on.";
     R19WaitsToSee = "r19-waits-to-see", "Who hangs gives way only to a copy that it sees running.";
@@ -108,5 +112,6 @@ mutants! {
     R20AnyDirectory = "r20-any-directory", "Any unstamped directory counts as the cluster's first one.";
     R20LeavesAtOnce = "r20-leaves-at-once", "A standby found running is pointed at nobody before a leader is heard.";
     PauseIgnored = "pause-ignored", "Others than the record's primary campaign during a pause.";
+    HandsBack = "hands-back", "A leader hands the role back to the configured primary as soon as that can take over.";
     Original2015 = "original-2015", "The decision loop of 2015 in the node's place (sim/src/original).";
 }

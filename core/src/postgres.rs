@@ -44,6 +44,9 @@ pub struct PgTarget {
     pub genesis: bool,
     /// Of a primary: the other members' copies, as far as known, sorted. Each has a slot: its name is one connection's (R7).
     pub slots: Vec<Copy>,
+    /// Of a primary that was seen running: its run. What is to be open was decided for that one: in a later run, which may
+    /// have revealed what nobody else has, it is closed (R7, R18).
+    pub run: Option<RunId>,
     /// What the database should be.
     pub want: Want,
 }

@@ -224,7 +224,7 @@ impl StatusDir {
             Err(Flaw::Version(found)) => return Err(StateError::Version { path, found }),
             Err(Flaw::Foreign(found)) => return Err(StateError::Foreign { path, found }),
         };
-        if *state.members != *members {
+        if !state.is_of(members) {
             return Err(StateError::Members {
                 path,
                 written: state.members.to_vec(),

@@ -23,7 +23,6 @@ impl World {
         let event = match what {
             ToGuard::Permission(permission) => {
                 self.say(h, || format!("guard: permission {permission}"));
-                self.oracles.specification.takes(h, permission);
                 GuardEvent::Permission(permission)
             }
             ToGuard::Order(order) => GuardEvent::Order(*order),
@@ -47,9 +46,13 @@ impl World {
         }
         let now = self.hosts[h].clock.at(self.now);
         if let Some(guard) = &mut self.hosts[h].guard {
+            if let GuardEvent::Permission(permission) = &event {
+                self.oracles.specification.takes(h, *permission);
+            }
             guard.handle(now, event);
             self.core_steps += 1;
             self.guard_drains(h);
+            self.check_holds(h);
         }
     }
 

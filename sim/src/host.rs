@@ -26,6 +26,8 @@ use yoke_core::{Config, Message, Node, Steward};
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) config: Config,
+    /// What its daemon begins with, if somebody has edited that.
+    pub(crate) edited: Option<Config>,
     pub(crate) clock: Clock,
     pub(crate) up: bool,
     pub(crate) paused_until: u64,
@@ -57,6 +59,8 @@ pub(crate) struct Host {
     pub(crate) late_steps: (u64, u64),
     /// Its clock does not count the pause that ends then.
     pub(crate) frozen_until: u64,
+    /// What its daemon does now was left from before a pause, or from its birth.
+    pub(crate) left_over: bool,
     /// How many actions its daemons have carried out.
     pub(crate) actions: u64,
     /// After which of them what strikes, and for how long.
@@ -108,6 +112,7 @@ impl Host {
     pub(crate) fn new(config: Config, clock: Clock, storage: Storage) -> Self {
         Host {
             config,
+            edited: None,
             clock,
             up: false,
             paused_until: 0,
@@ -130,6 +135,7 @@ impl Host {
             armed: None,
             late_steps: (0, 0),
             frozen_until: 0,
+            left_over: false,
             actions: 0,
             counted: None,
             socket: [0, 0],
@@ -165,6 +171,12 @@ impl World {
             self.after(50_000, Ev::StartDaemon { h });
             return;
         }
+        if self.refuses_configuration(h) {
+            self.say(h, || {
+                "daemon: does not start, its state is of other members".into()
+            });
+            return;
+        }
         self.look_for_trouble();
         if self.hosts[h].guard.is_none() {
             let nonce = self.choices.bits(About::Nonce, h, 1);
@@ -181,10 +193,11 @@ impl World {
         let boot = Boot { now, nonce, guard };
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
+        let config = host.edited.as_ref().unwrap_or(&host.config).clone();
         self.oracles.specification.starts(h, now, state.as_ref());
         host.daemon = Some(Box::new(Daemon {
-            node: Node::new(host.config.clone(), state, boot.clone()),
-            steward: Steward::new(host.config.clone(), boot),
+            node: Node::new(config.clone(), state, boot.clone()),
+            steward: Steward::new(config, boot),
             #[cfg(feature = "mutants")]
             original: None,
             paused_until: 0,
@@ -232,6 +245,7 @@ impl World {
                 self.quick_step_lands(h, &exec);
             }
         }
+        self.net.forgets_unsent(h);
         let host = &mut self.hosts[h];
         host.up = false;
         host.paused_until = 0;

@@ -145,6 +145,13 @@ impl World {
                 }
                 self.after(time, Ev::Resume { h });
             }
+            What::Wedge(target) => {
+                let h = self.meets(target);
+                if let Some(server) = &mut self.hosts[h].server {
+                    (server.hung, server.wedged) = (true, true);
+                }
+                self.look_for_trouble();
+            }
             What::HangDisk(target, time) => {
                 let h = self.meets(target);
                 let host = &mut self.hosts[h];
@@ -215,6 +222,10 @@ impl World {
             What::Loss(share, time) => self.net.loss = (share, now + time),
             What::Tail(share, most, time) => self.net.tail = (share, most, now + time),
             What::Double(share, time) => self.net.double = (share, now + time),
+            What::Edit(target, members, down) => {
+                let h = self.meets(target);
+                self.is_edited(h, members as usize, down);
+            }
             What::Demote(target) => {
                 let h = self.meets(target);
                 self.coverage.orders_to_hand_over += 1;
@@ -364,7 +375,7 @@ impl World {
         if let Some(server) = host
             .server
             .as_mut()
-            .filter(|s| s.hung && host.hung_until <= now)
+            .filter(|s| s.hung && !s.wedged && host.hung_until <= now)
         {
             server.hung = false;
             let run = server.run;
@@ -431,6 +442,7 @@ impl World {
             host.hung_until = 0;
             host.stalled_until = 0;
             self.troubles_end(h);
+            self.is_edited_back(h);
             let host = &mut self.hosts[h];
             if host.paused_until > now && host.frozen_until <= now {
                 host.paused_until = now;

@@ -93,6 +93,7 @@ impl World {
             }
             CommandOutcome::Adopted { .. } => {
                 self.coverage.adopted += 1;
+                self.leaves_out(h);
                 self.word_has_effect();
             }
             CommandOutcome::Stands => self.word_has_effect(),

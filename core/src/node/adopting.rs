@@ -7,6 +7,7 @@
 use super::Node;
 use crate::hard_state::HardState;
 use crate::member::MemberId;
+use crate::mutant;
 use crate::operator::{CommandOutcome, LEAST_STEP};
 use crate::postgres::SystemId;
 use crate::reason::Reason;
@@ -45,7 +46,7 @@ impl Node {
             in_sync: vec![copy],
             promotions: self.pg.history.clone(),
             system_id,
-            forced: true,
+            forced: !mutant!(self.config, R17ForgetsForced),
             paused: false,
         });
         self.explain(Reason::Adopts {

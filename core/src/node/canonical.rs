@@ -45,6 +45,7 @@ impl Node {
         let mut all: Vec<&mut RunId> = vec![&mut self.pg.run];
         all.extend(self.guard.run.as_mut());
         all.extend(self.checked.as_mut().map(|(run, _)| run));
+        all.extend(self.target.as_mut().and_then(|t| t.run.as_mut()));
         if let Some(leader) = self.leader.as_deref_mut() {
             all.push(&mut leader.run);
             all.extend(leader.ran.as_mut());
@@ -192,6 +193,7 @@ impl super::keeping_up::Track {
     fn canonical(&mut self, now: Instant) {
         self.mark.1 = now;
         self.fresh_at = now;
+        self.heard = (Lsn(0), now);
         self.confirmed.newest = (Lsn(0), now);
         self.confirmed.settled = (Lsn(0), now);
     }

@@ -84,6 +84,8 @@ impl Node {
             since,
         });
         let Some(wish) = leader.wish.clone().or(stop) else {
+            #[cfg(feature = "mutants")]
+            self.hands_back();
             return;
         };
         if leader.giving_way.is_some() {
@@ -110,6 +112,17 @@ impl Node {
         match (successor, wish.request) {
             (None, Some(request)) => self.reply(request, CommandOutcome::NoSuccessor),
             (successor, request) => self.begin_hand_over(successor, request),
+        }
+    }
+
+    /// What nobody wants: the role goes back to where it was once.
+    #[cfg(feature = "mutants")]
+    fn hands_back(&mut self) {
+        let home = self.config.configured_primary;
+        if crate::mutant!(self.config, HandsBack)
+            && let Some(copy) = self.successor().filter(|copy| copy.member == home)
+        {
+            self.begin_hand_over(Some(copy), None);
         }
     }
 

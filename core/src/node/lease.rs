@@ -186,9 +186,11 @@ impl Leader {
         if mutant!(config, R10NoneWhenProposed) {
             return self.newest().is_some_and(|r| r.is_lone()) && self.growing.is_empty();
         }
-        self.committed
-            .as_ref()
-            .map_or(self.resumed_lone, |r| r.is_lone())
+        !mutant!(config, R10LoneLease)
+            && self
+                .committed
+                .as_ref()
+                .map_or(self.resumed_lone, |r| r.is_lone())
             && self.proposed.as_ref().is_none_or(|r| r.is_lone())
             && self.growing.is_empty()
     }

@@ -508,6 +508,7 @@ impl Node {
             replaced: self.to_be_replaced(),
             genesis: self.is_genesis(),
             slots: self.slots(&want),
+            run: self.running_primary().map(|_| self.pg.run),
             want,
         };
         if let Some(last) = &self.target
@@ -518,6 +519,7 @@ impl Node {
             && last.replaced == target.replaced
             && last.genesis == target.genesis
             && last.slots == target.slots
+            && last.run == target.run
             && last.record == target.record
         {
             return;

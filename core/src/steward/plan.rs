@@ -2,7 +2,8 @@
 
 use super::facts::{Discard, Holding};
 use super::{Steward, StewardReason};
-use crate::postgres::{Doors, Fault, StopMode, Upstream, Want};
+use crate::mutant;
+use crate::postgres::{Doors, Fault, Gate, StopMode, Upstream, Want};
 use crate::record::{Copy, Record};
 use crate::step::{DataDirectory, Server, Stamp, Step};
 use crate::time::{Duration, Instant};
@@ -194,7 +195,8 @@ impl Steward {
             }
             Want::Primary { gate, doors } => {
                 if !server.in_recovery {
-                    self.plan_primary(now, server, gate, *doors)
+                    let (gate, doors) = self.of_this_run(gate, *doors);
+                    self.plan_primary(now, server, gate, doors)
                 } else if self.guard.serving.is_some() && !self.facts.run.promote_again {
                     // Promoting: it happens some time after the order.
                     Plan::look(Pace::Fast)
@@ -203,6 +205,23 @@ impl Steward {
                 }
             }
         }
+    }
+
+    /// R7, R18: what was to be open in an earlier run is closed in this one, until the node has seen it.
+    fn of_this_run<'a>(&self, gate: &'a Gate, doors: Doors) -> (&'a Gate, Doors) {
+        let run = self.target.as_ref().and_then(|t| t.run);
+        if run == self.guard.run || mutant!(self.config, R18OpensAnyRun) {
+            return (gate, doors);
+        }
+        let gate = match gate {
+            Gate::Open(_) => &Gate::Closed,
+            as_wanted => as_wanted,
+        };
+        let doors = match doors {
+            Doors::Open => Doors::Closed,
+            as_wanted => as_wanted,
+        };
+        (gate, doors)
     }
 
     /// The first half of a hand-over: a checkpoint while it still serves makes the stop short.

@@ -122,6 +122,8 @@ pub struct World {
     pub now: Instant,
     pub config: Config,
     pub steward: Steward,
+    /// The node's next target waits for a disk (R1).
+    pub node_waits: bool,
     pub guard: Guard,
     pub restarts: u64,
     pub dir: Option<Dir>,
@@ -302,6 +304,7 @@ impl World {
             by_hand: false,
             seq: 0,
             serial: 0,
+            node_waits: false,
         }
     }
 
@@ -318,6 +321,7 @@ impl World {
             replaced: self.replaced,
             genesis: self.genesis,
             slots: self.copies.clone(),
+            run: self.guard.view().run,
             first_stamp: self.config.me == A && self.dir.as_ref().is_none_or(|d| d.stamp.is_none()),
             want,
         });
@@ -332,6 +336,21 @@ impl World {
             (target.seq, target.replaced) = (self.seq, Some(copy));
         }
         self.send_target();
+    }
+
+    /// As a node does: what is wanted of a primary is wanted of the run that it sees.
+    fn follow_run(&mut self, run: Option<RunId>) {
+        if self.node_waits {
+            return;
+        }
+        let primary = |t: &&mut PgTarget| matches!(t.want, Want::Primary { .. });
+        if let Some(target) = self.target.as_mut().filter(primary)
+            && target.run != run
+        {
+            self.seq += 1;
+            (target.seq, target.run) = (self.seq, run);
+            self.send_target();
+        }
     }
 
     fn send_target(&mut self) {
@@ -546,6 +565,7 @@ impl World {
                 GuardAction::View(view) => {
                     self.steward.handle(self.now, StewardEvent::Guard(view));
                     self.drain_steward();
+                    self.follow_run(view.run);
                 }
                 GuardAction::Explain(reason) => self.log.push(format!("   guard: {reason}")),
             }

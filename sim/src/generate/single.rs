@@ -2,7 +2,7 @@
 
 use super::SECOND;
 use super::bits::Bits;
-use crate::scenario::{Fault, Kind, Scenario, Single, Target, Trigger, What};
+use crate::scenario::{Fault, Kind, Links, Scenario, Single, Target, Trigger, What};
 
 /// The faults whose gap has a bound.
 pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
@@ -14,6 +14,7 @@ pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
         Single::Witness,
         Single::Secondary,
         Single::Daemon,
+        Single::Unheard,
     ]);
     s.kind = Kind::Single(kind);
     s.delay = bits.pick(&[(100, 800), (100, 2_000)]);
@@ -32,6 +33,20 @@ pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
             Trigger::Actions(0),
             bits.within(100_000, 500_000),
         ),
+        Single::Unheard => {
+            // Not for D: then the others know nothing better than to go on without it.
+            let unheard = bits.within(s.sync_timeout, s.decision_timeout * 8 / 10);
+            s.faults.push(Fault {
+                at,
+                early: false,
+                what: What::Isolate(Target::Standby, Links::Daemons, unheard),
+            });
+            What::Daemon(
+                Target::Standby,
+                Trigger::Actions(0),
+                bits.within(20_000, 200_000),
+            )
+        }
     };
     s.faults.push(Fault {
         at,

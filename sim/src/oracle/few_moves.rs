@@ -178,7 +178,11 @@ impl World {
             Cause::Host => host.paused_until.max(gone(!host.up)),
             Cause::Daemon => daemon.unwrap_or(self.now + 1),
             Cause::Guard => host.guard_paused_until.max(and_most((0, late, late_until))),
-            Cause::Database => host.hung_until.max(self.troubled_database(h)),
+            Cause::Database => {
+                let wedged = host.server.as_ref().is_some_and(|s| s.wedged);
+                let hung = host.hung_until.max(gone(wedged));
+                hung.max(self.troubled_database(h))
+            }
             Cause::Disk => {
                 let disk = &host.disk;
                 let slow = disk.slow_until.max(disk.full_until);

@@ -1,6 +1,8 @@
 //! What is promised, judged from outside after every event: one file a promise. They see everything: directories, true
 //! identities of histories, and the views of all nodes.
 
+pub(crate) mod decides;
+pub(crate) mod directories;
 pub(crate) mod dirty_read;
 pub(crate) mod eligible;
 pub(crate) mod few_moves;
@@ -10,6 +12,7 @@ pub(crate) mod hand_over;
 pub(crate) mod history;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;
+pub(crate) mod memory;
 pub(crate) mod newest_record;
 pub(crate) mod one_leader;
 pub(crate) mod orders;
@@ -32,6 +35,7 @@ pub(crate) struct Oracles {
     pub(crate) few_moves: few_moves::FewMoves,
     pub(crate) branches: history::Branches,
     pub(crate) standing: standing::Standing,
+    pub(crate) left_out: vanished::LeftOut,
     /// An operator's hand-over may be under way until then.
     pub(crate) handing_over_until: u64,
 }
@@ -48,6 +52,7 @@ impl Oracles {
             few_moves: few_moves::FewMoves::new(members),
             branches: history::Branches::default(),
             standing: standing::Standing::default(),
+            left_out: vanished::LeftOut::default(),
             handing_over_until: 0,
         }
     }

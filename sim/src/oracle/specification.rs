@@ -5,12 +5,15 @@
 //! A message counts from when it leaves, never from when it arrives: what a leader cannot know yet it may still be
 //! entitled to, so nothing right is called wrong.
 
+use crate::oracle::directories::Names;
 use crate::oracle::lost_write::first_missing;
+use crate::oracle::memory::{Flaw, Joined, Memory};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use yoke_core::member::MemberId;
 use yoke_core::message::{Body, Candidacy, Heartbeat, HeartbeatReply, Message, VoteReply};
+use yoke_core::operator::Command;
 use yoke_core::permission::{Lasts, Permission};
 use yoke_core::record::{Copy, Record, RecordKey, Term};
 use yoke_core::{HardState, Instant};
@@ -20,8 +23,8 @@ const MOST: usize = 8;
 const REMEMBERED: usize = 64;
 /// So many wait for their answer at most: a full disk or a pause holds back those of many seconds.
 const UNANSWERED: usize = 4096;
-/// So many requests for votes are remembered by who was asked.
-const ASKED: usize = 16;
+/// So many requests for votes are remembered by who was asked: whoever does not run for a while finds hundreds.
+const ASKED: usize = 1024;
 
 /// What was said so far.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,8 @@ pub(crate) struct Specification {
     pub(crate) released: BTreeSet<Term>,
     /// What each key stands for.
     pub(crate) records: BTreeMap<RecordKey, Arc<Record>>,
+    /// What each name of a copy stands for.
+    pub(super) names: Names,
 }
 
 /// What one member said and heard.
@@ -42,6 +47,12 @@ pub(crate) struct Said {
     term: Term,
     /// Its newest vote.
     vote: Option<(Term, usize)>,
+    /// The newest term in which it voted for another, or promised something to it; and who that was.
+    owed: Option<(Term, usize)>,
+    /// The same, and its vote, from before its state was lost.
+    before: (Option<(Term, usize)>, Option<(Term, usize)>),
+    /// In this term and below it may have voted before its state was lost (R12).
+    adopted: Term,
     /// The newest record that it said it holds.
     told: Option<RecordKey>,
     /// Whom it owes a promise: of which term, and until when on its clock.
@@ -53,8 +64,8 @@ pub(crate) struct Said {
     pub(crate) stops: bool,
     /// Its steward stops the database at once, last: what that leaves is not waited for.
     pub(crate) hurries: bool,
-    /// Requests for its vote: from whom, whether a pre-vote.
-    asked: VecDeque<(usize, bool, Candidacy)>,
+    /// Requests for its vote: from whom, whether a pre-vote, what was wrong with it.
+    asked: VecDeque<(usize, bool, Candidacy, Flaw)>,
     /// Heartbeats not answered yet.
     heard: VecDeque<Heard>,
     /// The newest one that it acknowledged: of which term, and its round.
@@ -63,6 +74,14 @@ pub(crate) struct Said {
     stood_with: Option<Arc<Record>>,
     /// An operator let it stand although this record is paused.
     may_stand: Option<RecordKey>,
+    /// The newest record of its own that it handed to its disk.
+    pub(crate) decided: Option<Arc<Record>>,
+    /// A newer record that it was told of and has not taken up, and when.
+    pub(crate) told_of: Option<(RecordKey, u64)>,
+    /// The newest record that a leader named committed to it.
+    pub(crate) heard_committed: Option<RecordKey>,
+    /// When its database was last promoted.
+    pub(crate) promoted_at: u64,
     pub(crate) lead: Lead,
     /// It is done for good with leading this term and all below.
     released: Term,
@@ -71,6 +90,8 @@ pub(crate) struct Said {
     pub(crate) holds: Option<Permission>,
     /// The newest order that its guard carried out.
     pub(crate) order: (Term, u64),
+    /// What it and others know of its state, and it of theirs (R12).
+    pub(crate) memory: Memory,
 }
 
 /// A heartbeat that a member has heard. Each is answered once, in their order.
@@ -87,6 +108,8 @@ struct Heard {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lead {
     pub(crate) term: Term,
+    /// When its first heartbeat left, or its daemon started after that.
+    pub(crate) began: Instant,
     /// The first record of the term, the newest one, and the one before that.
     pub(crate) first: Option<RecordKey>,
     pub(crate) newest: Option<RecordKey>,
@@ -104,6 +127,17 @@ impl Lead {
     pub(crate) fn is_committed(&self, h: usize, key: RecordKey, majority: usize) -> bool {
         let others = (0..MOST).filter(|m| *m != h && self.accepted[*m] >= Some(key));
         self.newest >= Some(key) && 1 + others.count() >= majority
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all_acked(&mut self, at: Instant) {
+        self.acked = [at; MOST];
+    }
+
+    /// When a round was sent.
+    pub(crate) fn sent_at(&self, round: u64) -> Option<Instant> {
+        let mut sent = self.sent.iter().rev();
+        sent.find(|(of, _)| *of == round).map(|(_, at)| *at)
     }
 
     /// When the newest heartbeat that a majority has acknowledged was sent, if the leader itself did now.
@@ -133,9 +167,33 @@ impl Specification {
         }
     }
 
-    /// Its state is lost or went back: what it said before binds it only by what the others tell it (R12).
+    /// Its state is lost or went back: what it said before binds it once the others have told it (R12).
     pub(crate) fn forgets(&mut self, h: usize) {
-        self.members[h] = Said::default();
+        for said in &mut self.members {
+            // Who lost its state, too, can tell nobody.
+            said.owed.take_if(|(_, whom)| *whom == h);
+            said.before.0.take_if(|(_, whom)| *whom == h);
+            said.before.1.take_if(|(_, whom)| *whom == h);
+        }
+        let said = &mut self.members[h];
+        // A vote for itself ended with its candidacy.
+        let before = (said.owed.or(said.before.0), said.vote.or(said.before.1));
+        *said = Said {
+            before: (before.0, before.1.filter(|(_, whom)| *whom != h)),
+            ..Said::default()
+        };
+    }
+
+    /// It has its state again: what it owed to those that answered binds it as before (R12).
+    pub(super) fn joins(&mut self, h: usize, joined: &Joined) {
+        let said = &mut self.members[h];
+        let answered = |(_, whom): &(Term, usize)| joined.answered >> whom & 1 == 1;
+        let (owed, vote) = std::mem::take(&mut said.before);
+        said.owed = owed.filter(answered);
+        said.vote = vote.filter(answered);
+        said.term = said.owed.map_or(Term(0), |(term, _)| term);
+        said.adopted = joined.adopted;
+        said.silent_until = joined.silent_until;
     }
 
     /// Its guard is gone, with all that it held.
@@ -161,8 +219,16 @@ impl Specification {
         said.stops = false;
         said.asked.clear();
         said.heard.clear();
+        said.lead.began = now;
+        said.told_of = None;
         let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
         said.silent_until = silence.map_or(Instant(0), |silence| now + silence);
+        said.memory.starts(now, state);
+    }
+
+    /// An operator says something to a member.
+    pub(crate) fn word(&mut self, h: usize, command: &Command) {
+        self.members[h].memory.word(command);
     }
 
     /// An operator says to a member that a pause is over.
@@ -173,15 +239,22 @@ impl Specification {
     /// A message has come to a member that takes it in now.
     pub(crate) fn hears(&mut self, h: usize, from: usize, m: &Message, now: Instant) {
         let said = &mut self.members[h];
+        let flaw = said.memory.hears(h, from, m);
         match &m.body {
             Body::PreVote(c) | Body::Vote(c) => {
+                let pre = matches!(m.body, Body::PreVote(_));
+                // Asked again it is the same request: it may have been answered as it came first, and that waits.
+                let mut asked = said.asked.iter();
+                if asked.any(|(f, p, a, _)| (*f, *p, a.round) == (from, pre, c.round)) {
+                    return;
+                }
                 if said.asked.len() == ASKED {
                     said.asked.pop_front();
                 }
-                let pre = matches!(m.body, Body::PreVote(_));
-                said.asked.push_back((from, pre, c.clone()));
+                said.asked.push_back((from, pre, c.clone(), flaw));
             }
             Body::Heartbeat(beat) => {
+                said.heard_committed = said.heard_committed.max(beat.committed);
                 if said.heard.len() == UNANSWERED {
                     said.heard.pop_front();
                 }
@@ -221,6 +294,7 @@ impl World {
     }
 
     fn judge_message(&mut self, h: usize, to: usize, m: &Message) -> Judged {
+        self.judge_memory(h, to, m)?;
         let disk = self.hosts[h].disk.durable.clone();
         let state = disk.as_deref().filter(|s| !s.lost);
         let held = state.and_then(|s| s.record.as_ref()).map(|r| r.key);
@@ -235,6 +309,10 @@ impl World {
             Body::HeartbeatReply(r) => self.oracles.specification.members[h].answers(to, r.round),
             _ => None,
         };
+        self.judge_copy_named(h, m)?;
+        if let Some(state) = state.filter(|_| takes_part(&m.body)) {
+            self.is_newer_than_stamp(h, state)?;
+        }
         match (&m.body, state) {
             (Body::VoteReply(r), Some(s)) if r.refusal.is_none() => self.grants(h, to, m, r, s)?,
             (Body::HeartbeatReply(r), Some(s)) if r.promised => {
@@ -302,8 +380,16 @@ impl World {
                 "R2: a vote for m{candidate} in term {term}, after one for m{whom} in {of}"
             );
         }
+        must!(
+            term > said.adopted,
+            "R12: a vote in term {term}, after a loss, and it was told of term {}",
+            said.adopted
+        );
         said.term = term;
         said.vote = Some((term, candidate));
+        if candidate != h {
+            said.owed = Some((term, candidate));
+        }
         spec.granted.entry(term).or_default()[candidate] |= 1 << h;
         Ok(())
     }
@@ -314,8 +400,10 @@ impl World {
         self.is_free(h, to)?;
         let said = &self.oracles.specification.members[h];
         let mut asked = said.asked.iter().rev();
-        let request = asked.find(|(from, pre, c)| (*from, *pre, c.round) == (to, r.pre, r.round));
-        if let Some((.., c)) = request {
+        let request =
+            asked.find(|(from, pre, c, _)| (*from, *pre, c.round) == (to, r.pre, r.round));
+        if let Some((.., c, flaw)) = request {
+            flaw.judge()?;
             let key = c.record.as_ref().map(|r| r.key);
             let known = said.told.max(m.holds);
             must!(
@@ -363,6 +451,7 @@ impl World {
             has,
             "R4: it stands with a copy that it has not got, or discards"
         );
+        self.judge_as_noted(h)?;
         self.oracles.specification.members[h].stood_with = c.record.clone();
         if matches!(m.body, Body::Vote(_)) {
             self.votes(h, h, m.term, s)?;
@@ -390,6 +479,7 @@ impl World {
             said.term
         );
         said.term = term;
+        said.owed = Some((term, to));
         if let Some(heard) = heard {
             must!(
                 s.longest_promise.0 >= heard.promise,
@@ -461,6 +551,7 @@ impl World {
             );
             said.lead = Lead {
                 term,
+                began: now,
                 ..Lead::default()
             };
         }
@@ -476,13 +567,38 @@ impl World {
         {
             self.proposes(h, term, record, s)?;
         }
-        let lead = &self.oracles.specification.members[h].lead;
+        let spec = &self.oracles.specification;
+        let lead = &spec.members[h].lead;
         if let Some(key) = beat.committed {
             must!(
                 lead.is_committed(h, key, majority),
                 "R6: it calls {key} committed, which no majority has accepted"
             );
         }
+        if beat.follow {
+            let committed = beat.committed.and_then(|key| spec.records.get(&key));
+            self.is_followed(h, committed.cloned())?;
+        }
+        Ok(())
+    }
+
+    /// R6: nobody follows a primary before a committed record holds the promotion that made it.
+    fn is_followed(&self, h: usize, committed: Option<Arc<Record>>) -> Judged {
+        let host = &self.hosts[h];
+        let promoted_at = self.oracles.specification.members[h].promoted_at;
+        // What waited for the disk may have been said before that promotion.
+        let serves = host.server.as_ref().is_some_and(|s| s.writable());
+        let since = serves && host.disk.busy_since >= promoted_at;
+        let Some(dir) = host.storage.directory.as_ref().filter(|_| since) else {
+            return Ok(());
+        };
+        let (timeline, start) = dir.timeline();
+        let promotions = committed.as_ref().map(|r| r.promotions.promotions());
+        let mut held = promotions.into_iter().flatten();
+        must!(
+            dir.lineage.len() < 2 || held.any(|p| (p.timeline, p.start) == (timeline, start)),
+            "R6: it may be followed, and {committed:?} lacks its promotion at {start}"
+        );
         Ok(())
     }
 
@@ -542,7 +658,7 @@ impl World {
     }
 
     /// R9: a copy that enters is named by the gate in force, and holds what was acknowledged.
-    fn grows(&mut self, h: usize, copy: Copy) -> Judged {
+    pub(crate) fn grows(&mut self, h: usize, copy: Copy) -> Judged {
         if let Some(server) = self.hosts[h].server.as_ref().filter(|s| s.writable()) {
             must!(
                 server.flag,
@@ -593,6 +709,16 @@ impl World {
             "R5: it releases term {term} while its guard may let it serve"
         );
         Ok(())
+    }
+}
+
+/// Whether only a member with state may say this.
+fn takes_part(body: &Body) -> bool {
+    match body {
+        Body::VoteReply(r) => r.refusal.is_none(),
+        Body::HeartbeatReply(r) => r.promised,
+        Body::PreVote(_) | Body::Vote(_) | Body::Heartbeat(_) => true,
+        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::postgres::instance::DbEv;
 use crate::postgres::standby::{Receiver, Wire};
 use crate::postgres::wal::Entry;
-use crate::postgres::walsender::Walsender;
+use crate::postgres::walsender::{Confirmed, Walsender};
 use yoke_core::member::MemberId;
 use yoke_core::postgres::{Doors, Lsn, RunId};
 use yoke_core::record::{Copy, Term};
@@ -64,6 +64,8 @@ pub(crate) struct Server {
     pub(crate) phase: Phase,
     /// Does not run for now; what would happen meanwhile waits here.
     pub(crate) hung: bool,
+    /// It never will again.
+    pub(crate) wedged: bool,
     /// Its disk takes no write for now.
     pub(crate) stalled: bool,
     pub(crate) backlog: Vec<DbEv>,
@@ -80,6 +82,8 @@ pub(crate) struct Server {
     /// The checkpointer's: commits have to wait.
     pub(crate) flag: bool,
     pub(crate) walsenders: Vec<Walsender>,
+    /// What each copy has certainly flushed.
+    pub(crate) confirmed: Vec<Confirmed>,
     pub(crate) receiver: Receiver,
     pub(crate) sessions: Vec<(usize, u64)>,
     pub(crate) waiting: Vec<Waiting>,
@@ -124,6 +128,7 @@ impl Server {
             run,
             phase: Phase::Starting,
             hung: false,
+            wedged: false,
             stalled: false,
             backlog: vec![],
             wire_backlog: vec![],
@@ -134,6 +139,7 @@ impl Server {
             flag: waits(&read.gate),
             read,
             walsenders: vec![],
+            confirmed: vec![],
             receiver: Receiver::default(),
             sessions: vec![],
             waiting: vec![],

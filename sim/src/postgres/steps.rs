@@ -240,11 +240,10 @@ impl World {
                 let begins_with = dir.wal.entries.len();
                 dir.cluster = ClusterState::Other;
                 self.check_whole(h);
-                self.hosts[h].server = Some(Server::new(
-                    run,
-                    self.hosts[h].storage.settings.as_ref(),
-                    begins_with,
-                ));
+                let settings = self.hosts[h].storage.settings.as_ref();
+                let mut server = Server::new(run, settings, begins_with);
+                server.stalled = self.hosts[h].stalled_until > now;
+                self.hosts[h].server = Some(server);
                 if self.hosts[h]
                     .storage
                     .directory

@@ -97,6 +97,7 @@ words!(Links { Links::Daemons = "daemons", Links::Databases = "databases", Links
 words!(Single {
     Single::PrimaryHost = "primary-host", Single::PrimaryDatabase = "primary-database", Single::HandOver = "hand-over",
     Single::Witness = "witness", Single::Secondary = "secondary", Single::Daemon = "daemon",
+    Single::Unheard = "unheard",
 });
 words!(Blow {
     Blow::Daemon = "daemon", Blow::Host = "host", Blow::Tear = "tear", Blow::Guard = "guard", Blow::Database = "database",
@@ -187,6 +188,8 @@ faults! {
     Rate(who: Target, rate: u64) = "rate";
     /// The database's processes do not run for a while.
     HangDatabase(who: Target, time: u64) = "hang-database";
+    /// The database's processes do nothing any more, for good: only a new start helps.
+    Wedge(who: Target) = "wedge";
     /// The database's disk takes no write for a while.
     HangDisk(who: Target, time: u64) = "hang-disk";
     /// The state file's disk is slow for a while.
@@ -221,6 +224,8 @@ faults! {
     Double(share: u64, time: u64) = "double";
     /// Its database has a trouble for a while.
     Trouble(who: Target, trouble: Trouble, time: u64) = "trouble";
+    /// The daemon dies, and is started again after its configuration was edited to the first so many members (R13).
+    Edit(who: Target, members: u64, down: u64) = "edit";
     /// An operator hands over.
     Demote(who: Target) = "demote";
     /// An operator comes to a member that stays out, and vouches for those that cannot answer, if that is true (R12).
