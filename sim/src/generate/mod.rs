@@ -11,6 +11,7 @@ mod gives_up;
 mod growth;
 mod hangs;
 mod losses;
+mod missed_reload;
 mod networks;
 mod new_copies;
 mod old_release;
