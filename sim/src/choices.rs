@@ -48,9 +48,10 @@ pub(crate) enum About {
     SyncTail,
     StepLate,
     Trouble,
+    CheckpointerTakes,
 }
 
-const KINDS: usize = About::Trouble as usize + 1;
+const KINDS: usize = About::CheckpointerTakes as usize + 1;
 const PLACES: usize = 8;
 
 /// By so many groups can choices be made anew.

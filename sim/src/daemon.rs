@@ -11,7 +11,7 @@ use std::sync::Arc;
 use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::message::Body;
-use yoke_core::postgres::{GateStatus, PgState, PgStatus};
+use yoke_core::postgres::{GateStatus, PgState, PgStatus, Want};
 use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
 use yoke_core::step::Step;
@@ -214,6 +214,9 @@ impl World {
                 Action::Persist { seq, state } => self.persist(h, seq, Arc::new(*state)),
                 Action::Send { to, message } => self.send(h, usize::from(to.0), message),
                 Action::Postgres(target) => {
+                    if matches!(target.want, Want::Stopped(_)) {
+                        self.oracles.specification.members[h].stops.1 = false;
+                    }
                     self.say(h, || {
                         format!(
                             "target {} term {}: {:?}",
@@ -239,6 +242,17 @@ impl World {
                             self.on_loss_noticed(h, &reason.to_string());
                         }
                         Reason::Rejoined { .. } => self.on_rejoined(h),
+                        Reason::Releases { .. } => {
+                            let host = &self.hosts[h];
+                            let now = host.clock.at(self.now);
+                            let d = host.config.decision_timeout.0;
+                            self.oracles.specification.gives_way(h, now, d);
+                        }
+                        Reason::Adopts { record } => self.check_adopts(h, record),
+                        Reason::StopsForAnother { .. } | Reason::GivesWay { .. } => {
+                            let for_another = matches!(reason, Reason::StopsForAnother { .. });
+                            self.oracles.specification.stops(h, for_another);
+                        }
                         _ => {}
                     }
                 }
@@ -253,6 +267,7 @@ impl World {
                 return false;
             }
         }
+        self.check_stopped(h);
         true
     }
 

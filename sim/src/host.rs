@@ -20,12 +20,14 @@ use yoke_core::guard::{Guard, GuardEvent};
 use yoke_core::operator::Command;
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::step::{Order, Outcome};
-use yoke_core::{Config, Message, Node, Steward};
+use yoke_core::{Config, Duration, Message, Node, Steward};
 
 /// One host.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) config: Config,
+    /// The `decision_timeout` that its file names now.
+    pub(crate) configured: Option<Duration>,
     pub(crate) clock: Clock,
     pub(crate) up: bool,
     pub(crate) paused_until: u64,
@@ -108,6 +110,7 @@ impl Host {
     pub(crate) fn new(config: Config, clock: Clock, storage: Storage) -> Self {
         Host {
             config,
+            configured: None,
             clock,
             up: false,
             paused_until: 0,
@@ -179,9 +182,14 @@ impl World {
         let host = &mut self.hosts[h];
         let guard = host.guard.as_ref().map_or(GuardView::NEW, Guard::view);
         let boot = Boot { now, nonce, guard };
+        if let Some(length) = host.configured.take() {
+            host.config.decision_timeout = length;
+        }
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
-        self.oracles.specification.starts(h, now, state.as_ref());
+        let d = host.config.decision_timeout.0;
+        let specification = &mut self.oracles.specification;
+        specification.starts(h, now, d, state.as_ref());
         host.daemon = Some(Box::new(Daemon {
             node: Node::new(host.config.clone(), state, boot.clone()),
             steward: Steward::new(host.config.clone(), boot),

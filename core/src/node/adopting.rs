@@ -7,6 +7,7 @@
 use super::Node;
 use crate::hard_state::HardState;
 use crate::member::MemberId;
+use crate::mutant;
 use crate::operator::{CommandOutcome, LEAST_STEP};
 use crate::postgres::SystemId;
 use crate::reason::Reason;
@@ -37,7 +38,10 @@ impl Node {
             .chain(records.iter().map(|r| r.key.term))
             .fold(self.term(), Term::max);
         let version = records.iter().map(|r| r.key.version).max().unwrap_or(0) + 1;
-        let step = step.max(LEAST_STEP);
+        let step = match mutant!(self.config, R17NextTerm) {
+            true => 1,
+            false => step.max(LEAST_STEP),
+        };
         let term = Term(seen.0 + step);
         let record = Arc::new(Record {
             key: RecordKey { term, version },

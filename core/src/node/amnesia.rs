@@ -259,7 +259,9 @@ impl Node {
             .map(|a| a.promise)
             .chain(left.map(|s| s.longest_promise))
             .fold(self.config.decision_timeout, Duration::max);
-        self.silent_until = self.silent_until.max(self.started + promise);
+        if !mutant!(self.config, R12JoinsUnsilent) {
+            self.silent_until = self.silent_until.max(self.started + promise);
+        }
         HardState {
             longest_promise: promise,
             // R20: whatever directory is here, it is not the cluster's first one.

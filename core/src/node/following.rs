@@ -41,7 +41,8 @@ impl Node {
     pub(super) fn on_heartbeat(&mut self, from: MemberId, term: Term, heartbeat: Heartbeat) {
         let stale = term < self.term() && !mutant!(self.config, R2AcceptsLowerTerm);
         let round = heartbeat.round;
-        if stale || term <= self.released {
+        let over = term <= self.released && !mutant!(self.config, R5HearsReleased);
+        if stale || over {
             // R2: refused; the answer's term says why.
             self.reply_heartbeat(from, round, false, None);
             return;
@@ -52,13 +53,17 @@ impl Node {
             return;
         }
         // R10: a member stops its primary database before it takes up another's record.
-        if !self.primary_is_down() {
+        if !self.primary_is_down() && !mutant!(self.config, R10HearsWhileServing) {
             self.stop_for(from, term);
             self.reply_heartbeat(from, round, false, None);
             return;
         }
         let accepted = self.accept(term, heartbeat.record);
-        self.promise(from, term, heartbeat.promise);
+        let length = match mutant!(self.config, R5OwnLength) {
+            true => self.config.decision_timeout,
+            false => heartbeat.promise,
+        };
+        self.promise(from, term, length);
         self.hear(from, term, &heartbeat.committed, round, heartbeat.follow);
         self.reply_heartbeat(from, round, true, accepted);
     }
@@ -100,7 +105,10 @@ impl Node {
             // Our own term's records are ours alone.
             return;
         }
-        if record.primary != self.config.me && !self.primary_is_down() {
+        if record.primary != self.config.me
+            && !self.primary_is_down()
+            && !mutant!(self.config, R10TakesUpWhileServing)
+        {
             self.stop_for(record.primary, record.key.term);
             return;
         }
@@ -334,8 +342,9 @@ impl Node {
 
     /// A heartbeat of the record's own leader named it, or a later one of that leader, as committed.
     fn is_known_committed(&self, record: &Record) -> bool {
-        self.committed
-            .is_some_and(|c| c.term == record.key.term && c >= record.key)
+        self.committed.is_some_and(|c| {
+            (c.term == record.key.term || mutant!(self.config, R11AnyLaterTerm)) && c >= record.key
+        })
     }
 
     /// Whether the leader heard leaves this member's copy out for good, or its database may be followed. Who is about

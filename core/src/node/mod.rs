@@ -130,6 +130,9 @@ impl Node {
         if mutant!(config, R5NoSilence) {
             silence = Duration::ZERO;
         }
+        if mutant!(config, R5ConfiguredSilence) && state.is_some() {
+            silence = config.decision_timeout;
+        }
         let mut sightings = state
             .as_ref()
             .map_or_else(Vec::new, |s| s.sightings.clone());
@@ -401,6 +404,7 @@ impl Node {
         self.guard.serving.is_none()
             && self.guard.permission.serial >= self.given.serial
             && self.guard.permission.is_over(self.now)
+            || (mutant!(self.config, R10NothingServes) && self.guard.serving.is_none())
     }
 
     // What changes it.
@@ -438,6 +442,12 @@ impl Node {
             let mut kept = state.clone();
             if mutant!(self.config, R1VoteNotKept) {
                 kept.voted_for = None;
+            }
+            if mutant!(self.config, R1PromiseNotKept) {
+                kept.longest_promise = Duration::ZERO;
+            }
+            if mutant!(self.config, R1TermNotKept) && kept.voted_for.is_none() {
+                kept.term = kept.record.as_ref().map_or(Term(0), |r| r.key.term);
             }
             self.outbox.persist(kept);
         }
@@ -509,7 +519,8 @@ impl Node {
         if matches!(
             self.target.as_ref().map(|t| &t.want),
             Some(Want::Stopped(_))
-        ) {
+        ) && !mutant!(self.config, R1StopWaits)
+        {
             // R1: stopping a database never waits for a disk.
             self.outbox.push_at_once(action);
         } else {

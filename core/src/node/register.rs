@@ -19,6 +19,10 @@ impl Node {
                     version: old.key.version + 1,
                 },
                 primary: self.config.me,
+                in_sync: match (mutant!(self.config, R6TakesOverAlone), self.copy()) {
+                    (true, Some(copy)) => vec![copy],
+                    _ => old.in_sync.clone(),
+                },
                 ..Record::clone(old)
             },
             // Genesis: the first record names the leader's copy and its database (R12, R14).

@@ -1,13 +1,16 @@
 //! Makes a scenario of a seed: first the cluster and the conditions of the run, then what goes wrong.
 
 pub(crate) mod bits;
+mod configured;
 mod databases;
 mod losses;
 mod one;
 mod plot;
 mod profile;
 mod single;
+mod standing;
 mod swarm;
+mod undecided;
 
 use crate::scenario::{Kind, Scenario};
 use bits::Bits;
@@ -61,7 +64,8 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
         swarm(&mut bits, &mut s, profile.classes());
     }
     s.rewinds = !bits.one_in(4);
-    if matches!(profile, Profile::Mix | Profile::Chaos) && bits.one_in(5) {
+    let stands = s.kind == Kind::Network;
+    if matches!(profile, Profile::Mix | Profile::Chaos) && !stands && bits.one_in(5) {
         databases::troubles(&mut bits, &mut s);
     }
     s

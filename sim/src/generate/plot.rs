@@ -2,8 +2,11 @@
 
 use super::SECOND;
 use super::bits::Bits;
+use super::configured::{shortened, wrong_disk};
 use super::losses::losses;
 use super::one::{Class, come, trigger};
+use super::standing::{any_network, half_grown};
+use super::undecided::{half_shrunk, late_steps};
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
 
 /// The members' places in a calm cluster.
@@ -21,6 +24,12 @@ const HISTORIES: &[(u64, History)] = &[
     (1, late_acknowledgements),
     (2, losses),
     (1, alone_then_lost),
+    (1, shortened),
+    (1, wrong_disk),
+    (1, late_steps),
+    (1, any_network),
+    (1, half_grown),
+    (1, half_shrunk),
 ];
 
 /// One of the histories, with some noise around it.
@@ -48,7 +57,7 @@ pub(crate) fn add(s: &mut Scenario, at: u64, what: What) {
 }
 
 /// Up to three faults of any class before the end of a history, and some time until all heals.
-fn among_noise(bits: &mut Bits, s: &mut Scenario, end: u64) {
+pub(crate) fn among_noise(bits: &mut Bits, s: &mut Scenario, end: u64) {
     for _ in 0..bits.within(0, 3) {
         let noise = bits.within(0, end);
         let class = bits.pick(&Class::ALL);

@@ -2,7 +2,7 @@
 
 use super::SECOND;
 use super::bits::Bits;
-use crate::scenario::{Fault, Kind, Scenario, Single, Target, Trigger, What};
+use crate::scenario::{Fault, Kind, Links, Scenario, Single, Target, Trigger, What};
 
 /// The faults whose gap has a bound.
 pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
@@ -14,6 +14,10 @@ pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
         Single::Witness,
         Single::Secondary,
         Single::Daemon,
+        Single::PrimaryStops,
+        Single::StandbyStops,
+        Single::DataLink,
+        Single::PrimaryDisk,
     ]);
     s.kind = Kind::Single(kind);
     s.delay = bits.pick(&[(100, 800), (100, 2_000)]);
@@ -32,6 +36,13 @@ pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
             Trigger::Actions(0),
             bits.within(100_000, 500_000),
         ),
+        Single::PrimaryStops => What::StopDaemon(Target::Primary, down),
+        Single::StandbyStops => What::StopDaemon(Target::Standby, down),
+        Single::DataLink => {
+            let (one, other) = (Target::Member(0), Target::Member(1));
+            What::Part(one, other, Links::All, down)
+        }
+        Single::PrimaryDisk => What::HangDisk(Target::Primary, down),
     };
     s.faults.push(Fault {
         at,

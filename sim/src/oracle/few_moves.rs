@@ -173,7 +173,7 @@ impl World {
             })
             .collect();
         others.sort_unstable();
-        let needed = self.hosts[h].config.majority() - 1;
+        let needed = self.majority() - 1;
         needed.checked_sub(1).map_or(0, |at| others[at])
     }
 

@@ -158,9 +158,25 @@ impl World {
         }
         let moves = self.coverage.failovers + self.coverage.hand_overs;
         let wanted = match single {
-            Single::PrimaryHost | Single::PrimaryDatabase | Single::HandOver => 1,
-            Single::Witness | Single::Secondary | Single::Daemon => 0,
+            Single::PrimaryHost
+            | Single::PrimaryDatabase
+            | Single::HandOver
+            | Single::PrimaryStops
+            | Single::PrimaryDisk => 1,
+            Single::Witness
+            | Single::Secondary
+            | Single::Daemon
+            | Single::StandbyStops
+            | Single::DataLink => 0,
         };
+        // Who stops cleanly, having shown its last word to who takes over, fits.
+        let made = self.coverage.clones + self.coverage.rewinds_begun;
+        if matches!(single, Single::HandOver | Single::PrimaryStops) && made > 1 {
+            self.violated(
+                "liveness",
+                format!("{single}: the old primary's copy is made anew, and should fit"),
+            );
+        }
         if moves != wanted {
             self.violated(
                 "liveness",
@@ -176,9 +192,10 @@ impl Single {
         let second = 1_000_000;
         match self {
             Single::PrimaryHost => scenario.decision_timeout * 102 / 100 + second,
-            Single::PrimaryDatabase | Single::HandOver => second,
-            Single::Witness | Single::Daemon => second / 2,
-            Single::Secondary => scenario.sync_timeout + second,
+            Single::PrimaryDatabase | Single::HandOver | Single::PrimaryStops => second,
+            Single::Witness | Single::Daemon | Single::StandbyStops => second / 2,
+            Single::Secondary | Single::DataLink => scenario.sync_timeout + second,
+            Single::PrimaryDisk => scenario.health_timeout + second,
         }
     }
 }

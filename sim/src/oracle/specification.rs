@@ -13,7 +13,7 @@ use yoke_core::member::MemberId;
 use yoke_core::message::{Body, Candidacy, Heartbeat, HeartbeatReply, Message, VoteReply};
 use yoke_core::permission::{Lasts, Permission};
 use yoke_core::record::{Copy, Record, RecordKey, Term};
-use yoke_core::{HardState, Instant};
+use yoke_core::{Duration, HardState, Instant};
 
 const MOST: usize = 8;
 /// So many heartbeats are remembered of a leader.
@@ -49,6 +49,12 @@ pub(crate) struct Said {
     /// Promises of this term and below are over: it has heard a release.
     over: Term,
     silent_until: Instant,
+    /// Its state was lost since its daemon started last.
+    forgot: bool,
+    /// It says that its database has to stop, now: its guard has to be told, and its steward, where that is new.
+    pub(crate) stops: (bool, bool),
+    /// It gave way, and does not stand before.
+    yields_until: Instant,
     /// Requests for its vote: from whom, whether a pre-vote.
     asked: VecDeque<(usize, bool, Candidacy)>,
     /// Heartbeats not answered yet.
@@ -73,6 +79,8 @@ struct Heard {
     at: Instant,
     /// For how long it asks for a promise.
     promise: u64,
+    /// Its term was known to be over.
+    over: bool,
 }
 
 /// A leadership, as the others could see it.
@@ -127,7 +135,19 @@ impl Specification {
 
     /// Its state is lost or went back: what it said before binds it only by what the others tell it (R12).
     pub(crate) fn forgets(&mut self, h: usize) {
-        self.members[h] = Said::default();
+        let Said {
+            given,
+            holds,
+            order,
+            ..
+        } = self.members[h];
+        self.members[h] = Said {
+            given,
+            holds,
+            order,
+            forgot: true,
+            ..Said::default()
+        };
     }
 
     /// Its guard is gone, with all that it held.
@@ -144,13 +164,30 @@ impl Specification {
         }
     }
 
+    /// A node says that its database has to stop.
+    pub(crate) fn stops(&mut self, h: usize, for_another: bool) {
+        self.members[h].stops = (true, for_another);
+    }
+
+    /// A node gives way (R19), or hands over: another has to have led before it stands again, or D/5 to have passed.
+    pub(crate) fn gives_way(&mut self, h: usize, now: Instant, d: u64) {
+        self.members[h].yields_until = Instant(now.0 + d / 5);
+    }
+
     /// A daemon starts: promises of the one before turn into silence (R5).
-    pub(crate) fn starts(&mut self, h: usize, now: Instant, state: Option<&HardState>) {
+    pub(crate) fn starts(&mut self, h: usize, now: Instant, d: u64, state: Option<&HardState>) {
+        let genesis = self.records.is_empty();
         let said = &mut self.members[h];
         said.promise = None;
+        said.over = Term(0);
+        said.given = said.holds;
+        said.yields_until = Instant(0);
         said.asked.clear();
         said.heard.clear();
         let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
+        // What it promised before a loss only its peers can tell: D at least. At genesis nobody has promised anything.
+        let lost = std::mem::take(&mut said.forgot) && !genesis;
+        let silence = silence.or(lost.then_some(Duration(d)));
         said.silent_until = silence.map_or(Instant(0), |silence| now + silence);
     }
 
@@ -166,6 +203,9 @@ impl Specification {
                 said.asked.push_back((from, pre, c.clone()));
             }
             Body::Heartbeat(beat) => {
+                if m.term > said.term {
+                    said.yields_until = Instant(0);
+                }
                 if said.heard.len() == UNANSWERED {
                     said.heard.pop_front();
                 }
@@ -174,6 +214,7 @@ impl Specification {
                     round: beat.round,
                     at: now,
                     promise: beat.promise.0,
+                    over: m.term <= said.over,
                 });
             }
             Body::Release { term, .. } => {
@@ -214,6 +255,14 @@ impl World {
             });
             must!(on_disk, "R1: its words rest on a state that is on no disk");
         }
+        let record = state.and_then(|s| s.record.as_ref());
+        if record.is_some_and(|r| usize::from(r.primary.0) != h) {
+            let server = self.hosts[h].server.as_ref();
+            must!(
+                server.is_none_or(|s| !s.serving || s.killed),
+                "R10: it holds another's record, and its own database serves"
+            );
+        }
         // A promise counts from when the heartbeat was heard: its sender's lease began before.
         let heard = match &m.body {
             Body::HeartbeatReply(r) => self.oracles.specification.members[h].answers(to, r.round),
@@ -246,6 +295,12 @@ impl World {
         let server = self.hosts[h].server.as_ref();
         let serves = server.is_some_and(|s| s.serving && !s.killed);
         must!(!serves, "R10: its own database still serves as primary");
+        let now = self.hosts[h].clock.at(self.now);
+        let given = self.oracles.specification.members[h].given;
+        must!(
+            given.is_none_or(|permission| permission.is_over(now)),
+            "R10: its own database may still be promoted"
+        );
         Ok(())
     }
 
@@ -317,6 +372,12 @@ impl World {
     /// It asks for votes.
     fn stands(&mut self, h: usize, m: &Message, c: &Candidacy, s: &HardState) -> Judged {
         self.is_free(h, h)?;
+        let now = self.hosts[h].clock.at(self.now);
+        let said = &self.oracles.specification.members[h];
+        must!(
+            now >= said.yields_until,
+            "R19: it stands, and has just given way"
+        );
         must!(
             is_named(h, c),
             "R4: it stands with a copy that its record does not name"
@@ -365,6 +426,10 @@ impl World {
         said.term = term;
         if let Some(heard) = heard {
             must!(
+                !heard.over,
+                "R5: a promise in term {term}, which it had heard is over"
+            );
+            must!(
                 s.longest_promise.0 >= heard.promise,
                 "R1: its promise is on no disk"
             );
@@ -406,7 +471,7 @@ impl World {
     /// It leads.
     fn beats(&mut self, h: usize, term: Term, beat: &Heartbeat, s: &HardState) -> Judged {
         let now = self.hosts[h].clock.at(self.now);
-        let majority = self.hosts[h].config.majority();
+        let majority = self.majority();
         let spec = &mut self.oracles.specification;
         let said = &mut spec.members[h];
         must!(
@@ -458,7 +523,7 @@ impl World {
 
     /// It proposes a record for the first time.
     fn proposes(&mut self, h: usize, term: Term, record: &Arc<Record>, s: &HardState) -> Judged {
-        let majority = self.hosts[h].config.majority();
+        let majority = self.majority();
         let key = record.key;
         let held = s.record.as_ref().map(|r| r.key);
         must!(

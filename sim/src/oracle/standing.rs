@@ -80,7 +80,7 @@ impl World {
                 let mut own = copies.filter(|copy| usize::from(copy.member.0) == *h);
                 works(*h) && own.any(|copy| dir.is_some_and(|dir| dir.is(copy.id)))
             };
-            members.len() >= self.hosts[0].config.majority() && linked && members.iter().any(named)
+            members.len() >= self.majority() && linked && members.iter().any(named)
         };
         let promised = (1..1usize << self.hosts.len()).any(keeps);
         let d = self.scenario.decision_timeout;
@@ -89,7 +89,7 @@ impl World {
             let mut others = all.clone().filter(|b| is_up(a) && is_up(*b));
             others.any(|b| a != b && self.passes(a, b) != self.passes(b, a))
         });
-        let lease = self.hosts[0].config.lease().0;
+        let lease = self.lease(0).0;
         let within = d * (1 + u64::from(started)) + SECOND + lease * u64::from(one_way);
         promised.then_some(within)
     }

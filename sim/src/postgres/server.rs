@@ -79,6 +79,8 @@ pub(crate) struct Server {
     pub(crate) read: Read,
     /// The checkpointer's: commits have to wait.
     pub(crate) flag: bool,
+    /// It has read another setting, and has not said so yet.
+    pub(crate) takes: bool,
     pub(crate) walsenders: Vec<Walsender>,
     pub(crate) receiver: Receiver,
     pub(crate) sessions: Vec<(usize, u64)>,
@@ -132,6 +134,7 @@ impl Server {
             serving: false,
             term: Term(0),
             flag: waits(&read.gate),
+            takes: false,
             read,
             walsenders: vec![],
             receiver: Receiver::default(),

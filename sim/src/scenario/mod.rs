@@ -72,6 +72,14 @@ pub enum Single {
     Secondary,
     /// A daemon is killed and comes back.
     Daemon,
+    /// The primary's daemon is told to stop.
+    PrimaryStops,
+    /// The standby's daemon is told to stop.
+    StandbyStops,
+    /// Only the link between the data hosts is cut.
+    DataLink,
+    /// The primary's disk takes no write.
+    PrimaryDisk,
 }
 
 /// One thing that goes wrong.
