@@ -23,7 +23,9 @@ impl World {
         let event = match what {
             ToGuard::Permission(permission) => {
                 self.say(h, || format!("guard: permission {permission}"));
-                self.oracles.specification.takes(h, permission);
+                if self.hosts[h].guard.is_some() {
+                    self.oracles.specification.takes(h, permission);
+                }
                 GuardEvent::Permission(permission)
             }
             ToGuard::Order(order) => GuardEvent::Order(*order),

@@ -132,7 +132,7 @@ impl Node {
     }
 
     /// Another leads, or led, and this member's database may still serve: that has to end first (R10).
-    fn stop_for(&mut self, other: MemberId, term: Term) {
+    pub(super) fn stop_for(&mut self, other: MemberId, term: Term) {
         let stopping = self
             .target
             .as_ref()
@@ -241,6 +241,14 @@ impl Node {
         self.decide_follower_target();
     }
 
+    /// Whether its database was told to stop.
+    fn is_stopping(&self) -> bool {
+        matches!(
+            self.target.as_ref().map(|t| &t.want),
+            Some(Want::Stopped(_))
+        )
+    }
+
     fn decide_follower_target(&mut self) {
         if !self.is_data() {
             return;
@@ -249,7 +257,7 @@ impl Node {
             if self.stopping.is_some() {
                 self.withdraw_permission();
                 self.want(Want::Stopped(self.stop_mode()));
-            } else {
+            } else if self.primary_is_down() || !self.is_stopping() {
                 self.want(Want::Nothing);
             }
             return;
@@ -261,10 +269,7 @@ impl Node {
             if !serves {
                 self.withdraw_permission();
             }
-            let stopping = matches!(
-                self.target.as_ref().map(|t| &t.want),
-                Some(Want::Stopped(_))
-            );
+            let stopping = self.is_stopping();
             if self.stopping.is_some() {
                 self.withdraw_permission();
                 self.want(Want::Stopped(self.stop_mode()));

@@ -2,6 +2,7 @@
 //! in [`super::specification`].
 
 use crate::oracle::specification::{Judged, must};
+use crate::postgres::steps::Exec;
 use crate::world::World;
 use yoke_core::permission::{Lasts, Permission};
 use yoke_core::postgres::{Doors, StopMode};
@@ -114,8 +115,10 @@ impl World {
             "R16: an order of term {term} came before"
         );
         // A stop is its run's, and nobody's once that is gone: then its answer alone is under way.
-        let idle = |step: &Step| matches!(step, Step::Stop(_)) && host.server.is_none();
-        let mut others = host.execs.iter().filter(|e| !idle(&e.order.step));
+        let run = host.server.as_ref().map(|s| s.run);
+        let idle =
+            |e: &&Exec| matches!(e.order.step, Step::Stop(_)) && (run.is_none() || run != e.run);
+        let mut others = host.execs.iter().filter(|e| !idle(e));
         let busy = others.any(|e| !stops || !e.ending);
         must!(!busy, "R16: another order is being carried out");
         // Whose it is can be told as soon as a record names the cluster's database.

@@ -181,6 +181,7 @@ impl Specification {
         said.promise = None;
         said.over = Term(0);
         said.given = said.holds;
+        said.stops = (false, false);
         said.yields_until = Instant(0);
         said.asked.clear();
         said.heard.clear();
@@ -203,7 +204,7 @@ impl Specification {
                 said.asked.push_back((from, pre, c.clone()));
             }
             Body::Heartbeat(beat) => {
-                if m.term > said.term {
+                if m.term > said.lead.term {
                     said.yields_until = Instant(0);
                 }
                 if said.heard.len() == UNANSWERED {
