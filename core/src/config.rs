@@ -5,6 +5,9 @@ use crate::time::Duration;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+/// No cluster has more.
+pub const MOST_MEMBERS: usize = 7;
+
 /// What one member's node, steward and guard are told once, at start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -55,7 +58,7 @@ impl Config {
     /// The first thing that does not hold.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let count = self.members.len();
-        if !(3..=7).contains(&count) {
+        if !(3..=MOST_MEMBERS).contains(&count) {
             return Err(ConfigError::MemberCount(count));
         }
         if !self.members.iter().any(|m| m.kind == MemberKind::Data) {

@@ -41,6 +41,12 @@ impl HardState {
         HardState::of(config.members.iter().map(|m| m.name.clone()).collect())
     }
 
+    /// R13: whether it was written under a configuration of these members. Edited host by host from five members to three,
+    /// a configuration would make two majorities; so a daemon does not start with a state of other members.
+    pub fn is_of(&self, members: &[String]) -> bool {
+        *self.members == *members
+    }
+
     /// Whether a member of this cluster can have written it.
     pub fn is_possible(&self) -> bool {
         let count = self.members.len();

@@ -218,6 +218,8 @@ pub struct Heartbeat {
     pub committed: Option<RecordKey>,
     /// The leader's database runs as primary, and `committed` holds exactly its promotions: it may be followed (R6, R20).
     pub follow: bool,
+    /// The recipient is known to leave: its copy enters no record that is proposed from now on (R8, R11).
+    pub leaving: bool,
     /// By member: what the leader has seen of it, so that all know (R12).
     pub sightings: Vec<Option<Sighting>>,
 }

@@ -105,6 +105,7 @@ mutants! {
     R10ServesOncePromoted = "r10-serves-once-promoted", "A database counts as serving only once its promotion is done.";
     R10NeverWakes = "r10-never-wakes", "The guard looks at its permission only when something comes.";
     R10ResumesLone = "r10-resumes-lone", "A resumed leader takes its lone record for committed.";
+    R10LoneLease = "r10-lone-lease", "A lone primary needs a lease, too.";
     R11DiscardsNamed = "r11-discards-named", "A copy is given up that the record names.";
     R11DiscardsEarly = "r11-discards-early", "A copy is given up before the record that leaves it out is known committed.";
     R11StartsTorn = "r11-starts-torn", "A directory that is marked as being rewritten is started.";
@@ -124,6 +125,7 @@ mutants! {
     R12VotesForShort = "r12-votes-for-short", "A vote goes to a copy that ends below what it is known to have flushed.";
     R12GenesisAgain = "r12-genesis-again", "Stamped data does not keep from a second genesis.";
     R12JoinsUnsilent = "r12-joins-unsilent", "Who joined again votes at once.";
+    R13OtherMembers = "r13-other-members", "A daemon starts with a state of other members than its configuration names.";
     R14AnySystem = "r14-any-system", "A clone of another database counts as one of this cluster's.";
     R14ReplacesAny = "r14-replaces-any", "A database of another system is replaced.";
     R15UnverifiedRewind = "r15-unverified-rewind", "A rewind that says that it worked is taken at its word.";
@@ -148,8 +150,10 @@ mutants! {
     R16AnyGone = "r16-any-gone", "The end of an older run counts for the present one.";
     R17RewindsForced = "r17-rewinds-forced", "What an operator's word left out is rewound in place.";
     R17NextTerm = "r17-next-term", "An adopted copy leads the very next term.";
+    R17ForgetsForced = "r17-forgets-forced", "A record made by an operator's word does not say so.";
     R18DoorsOpen = "r18-doors-open", "A promotion is ordered while the doors are open.";
     R18OpensEarly = "r18-opens-early", "Clients come in before the standbys have flushed the end of recovery.";
+    R18OpensAnyRun = "r18-opens-any-run", "What was to be open in one run of the primary is opened in the next.";
     R18SessionsStay = "r18-sessions-stay", "A standby's sessions stay across its promotion.";
     R18DoorsBeforeGate = "r18-doors-before-gate", "Doors open before the gate.";
     R19NeverGivesWay = "r19-never-gives-way", "A leader whose database is dead or hangs leads on.";
@@ -161,5 +165,7 @@ mutants! {
     R20FollowsUnheld = "r20-follows-unheld", "A standby follows a primary before it holds the record of its promotion.";
     R20AnyDirectory = "r20-any-directory", "Any unstamped directory counts as the cluster's first one.";
     R20LeavesAtOnce = "r20-leaves-at-once", "A standby found running is pointed at nobody before a leader is heard.";
+    PauseIgnored = "pause-ignored", "Others than the record's primary campaign during a pause.";
+    HandsBack = "hands-back", "A leader hands the role back to the configured primary as soon as that can take over.";
     Original2015 = "original-2015", "The decision loop of 2015 in the node's place (sim/src/original).";
 }

@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 pub enum Command {
     /// Hand the primary's role over, away from this node.
     Demote,
+    /// From now on nobody but the record's primary campaigns.
+    Pause,
+    /// That is over. Where nobody leads: this member stands for election in spite of it, and so ends it.
+    Resume,
+    /// Replace this member's copy, which is not the primary's, by a fresh one.
+    Reinit,
     /// This member lost its state: let it join again without the answers of these (R12).
     Vouch {
         /// They are stopped, or without state, and stay so until it has joined.
@@ -56,6 +62,15 @@ pub enum CommandOutcome {
         copy: CopyId,
         /// The term of the record that says so.
         term: Term,
+    },
+    /// The record says so, and is committed.
+    Paused(bool),
+    /// Nobody leads: this member stands for election in spite of the pause.
+    Stands,
+    /// This copy's name is given up, and a clone takes its place.
+    CopiesAnew {
+        /// The copy that was.
+        copy: CopyId,
     },
     /// Nothing was changed: what was found, and what to do.
     Refused(String),

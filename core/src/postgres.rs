@@ -37,11 +37,16 @@ pub struct PgTarget {
     /// The directory with this copy's name ends below what that copy is known to have flushed: it is another copy, and
     /// gets a name of its own before it is used (R15).
     pub disowned: Option<CopyId>,
+    /// An operator asked for a fresh copy in this one's place, once it may be discarded (R11).
+    pub replaced: Option<CopyId>,
     /// Nobody holds a record or a copy, and everybody has said so: the configured primary may make the cluster's first
     /// database (R14).
     pub genesis: bool,
     /// Of a primary: the other members' copies, as far as known, sorted. Each has a slot: its name is one connection's (R7).
     pub slots: Vec<Copy>,
+    /// Of a primary that was seen running: its run. What is to be open was decided for that one: in a later run, which may
+    /// have revealed what nobody else has, it is closed (R7, R18).
+    pub run: Option<RunId>,
     /// What the database should be.
     pub want: Want,
 }
@@ -188,7 +193,7 @@ pub enum PgState {
     Promoting,
     /// A running primary.
     Primary(PrimaryStatus),
-    /// A stop is under way.
+    /// A stop is under way, or has just ended, and what it left is not seen yet.
     Stopping,
     /// The postmaster lives, but has not answered for longer than a query may take.
     Silent {

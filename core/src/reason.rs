@@ -108,6 +108,9 @@ pub enum Reason {
         successor: Option<MemberId>,
     },
     ToldToStop,
+    Pauses {
+        paused: bool,
+    },
 }
 
 /// How a member learnt that its state is not what it wrote last (R12).
@@ -194,7 +197,7 @@ impl fmt::Display for Reason {
             Reason::Proposed { record } => write!(f, "proposes record {record}"),
             Reason::Committed { record } => write!(f, "record {} is committed", record.key),
             Reason::ShrinksLeaving { copy } => {
-                write!(f, "{copy} leaves in_sync: its daemon is about to stop it")
+                write!(f, "{copy} leaves in_sync: its member asks for that, and is about to stop or replace it")
             }
             Reason::ShrinksStopped { copy } => {
                 write!(f, "{copy} leaves in_sync: its database is stopped")
@@ -254,6 +257,10 @@ impl fmt::Display for Reason {
                 f.write_str("releases its term: its database is stopped")
             }
             Reason::ToldToStop => f.write_str("told to stop"),
+            Reason::Pauses { paused: true } => {
+                f.write_str("an operator pauses the cluster: nobody else takes over from now on")
+            }
+            Reason::Pauses { paused: false } => f.write_str("an operator ends the pause"),
         }
     }
 }

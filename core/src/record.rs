@@ -66,6 +66,8 @@ pub struct Record {
     /// An operator made this copy the cluster's database, and no other is in sync since: others may hold acknowledged
     /// writes that it lacks, and what they hold is kept (R17).
     pub forced: bool,
+    /// An operator's word: nobody but the record's primary campaigns.
+    pub paused: bool,
 }
 
 impl Record {
@@ -221,7 +223,11 @@ impl fmt::Display for Record {
         for (i, copy) in self.in_sync.iter().enumerate() {
             write!(f, "{}{copy}", if i > 0 { ", " } else { "" })?;
         }
-        write!(f, "}} promotions {}", self.promotions)
+        write!(f, "}} promotions {}", self.promotions)?;
+        if self.paused {
+            f.write_str(" paused")?;
+        }
+        Ok(())
     }
 }
 

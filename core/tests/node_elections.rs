@@ -254,6 +254,42 @@ fn r4_a_copy_that_is_not_named_does_not_campaign_and_gets_no_vote() {
     cluster.over();
 }
 
+/// data2's directory is replaced by another copy, which ends before what was acknowledged; then data1 is lost.
+fn another_copy_is_left(mut cluster: Cluster) -> Cluster {
+    cluster.power_off(DATA2);
+    let history = cluster.db(DATA2).history.clone();
+    let other = yoke_core::record::CopyId(0xbad);
+    let db = cluster.db_mut(DATA2);
+    db.has_data(other, SYSTEM, history, yoke_core::postgres::Lsn(120));
+    cluster.power_off(DATA1);
+    cluster.start(DATA2);
+    cluster.run_for(secs(30));
+    cluster
+}
+
+#[test]
+fn r4_a_named_members_other_copy_is_not_elected() {
+    let cluster = another_copy_is_left(Cluster::in_sync());
+    assert!(!cluster.campaigned(DATA2));
+    assert!(!cluster.is_served());
+    cluster.over();
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn r4_mutant_a_named_members_other_copy_loses_acknowledged_writes() {
+    let mut cluster = Cluster::in_sync();
+    cluster.config.mutant = Some(yoke_core::mutant::Mutant::R4MembersNotCopies);
+    for m in [MONITOR, DATA1, DATA2] {
+        cluster.restart_daemon(m, ms(1));
+    }
+    cluster.settle();
+    let cluster = another_copy_is_left(cluster);
+    let lost = cluster.watch.violations.iter().any(|v| v.starts_with("S1"));
+    assert!(lost, "{}", cluster.trace());
+}
+
+/// What it proposes then leaves out its own copy, and nobody hears such a record.
 #[cfg(feature = "mutants")]
 #[test]
 fn r4_mutant_a_copy_that_is_not_named_campaigns_and_gets_votes() {
@@ -311,6 +347,49 @@ fn r5_a_promise_forbids_votes_for_d() {
     cluster.run_for(D - ms(300));
     assert_eq!(cluster.refusal(DATA2, MONITOR, 9), promised);
     cluster.run_for(ms(320));
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), None);
+}
+
+/// What a younger heartbeat was promised covers it: its lease began before.
+#[test]
+fn r5_an_old_heartbeat_that_comes_late_renews_no_promise() {
+    let mut cluster = monitor_alone();
+    let promised = Some(RefusedBecause::Promised);
+    cluster.inject(DATA1, MONITOR, 1, heartbeat(7, None));
+    cluster.run_for(D - ms(100));
+    for late in [6, 7] {
+        cluster.inject(DATA1, MONITOR, 1, heartbeat(late, None));
+        cluster.run_for(ms(3));
+        // It is answered like any other.
+        assert!(cluster.sent_by(MONITOR).any(|s| matches!(&s.message.body,
+            Body::HeartbeatReply(r) if r.promised && r.round == late)));
+    }
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), promised);
+    cluster.run_for(ms(100));
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), None);
+    // Nor is one of another term covered.
+    let mut cluster = monitor_alone();
+    cluster.inject(DATA1, MONITOR, 1, heartbeat(7, None));
+    cluster.run_for(D - ms(100));
+    cluster.inject(DATA1, MONITOR, 2, heartbeat(6, None));
+    cluster.run_for(D - ms(100));
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), promised);
+}
+
+/// Its guard may still hold the lease that the longer promise earned.
+#[test]
+fn r5_a_leader_that_comes_back_with_a_shorter_d_shortens_no_promise() {
+    let mut cluster = monitor_alone();
+    cluster.inject(DATA1, MONITOR, 1, heartbeat(7, None));
+    let mut shorter = heartbeat(8, None);
+    if let Body::Heartbeat(heartbeat) = &mut shorter {
+        heartbeat.promise = secs(1);
+    }
+    cluster.inject(DATA1, MONITOR, 1, shorter);
+    cluster.run_for(D - ms(100));
+    let promised = Some(RefusedBecause::Promised);
+    assert_eq!(cluster.refusal(DATA2, MONITOR, 9), promised);
+    cluster.run_for(ms(100));
     assert_eq!(cluster.refusal(DATA2, MONITOR, 9), None);
 }
 

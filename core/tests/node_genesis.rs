@@ -4,6 +4,7 @@
 mod scenario;
 
 use scenario::*;
+use yoke_core::HardState;
 use yoke_core::member::MemberId;
 use yoke_core::message::Body;
 use yoke_core::postgres::Want;
@@ -81,6 +82,38 @@ fn r12_genesis_ends_whatever_host_loses_its_power_whenever() {
             cluster.over();
         }
     }
+}
+
+/// Whoever lost an empty state joins with another, and nothing is left of the loss: it stands in nobody's way.
+#[test]
+fn r12_a_state_torn_before_the_first_record_is_made_good_at_genesis() {
+    let mut cluster = Cluster::fresh();
+    cluster.start(DATA1);
+    cluster.start(DATA2);
+    cluster.cut_off(DATA1);
+    cluster.run_for(ms(300));
+    cluster.heal();
+    cluster.start(MONITOR);
+    cluster.run_until("all have joined", secs(2), |c| {
+        ALL.iter().all(|m| c.host(*m).disk.is_some())
+    });
+    cluster.power_off(MONITOR);
+    let names = cluster.host(MONITOR).disk.as_ref().unwrap().members.clone();
+    cluster.host_mut(MONITOR).disk = Some(HardState::lost(names));
+    cluster.lose(|s| !matches!(s.message.body, Body::Ask { .. } | Body::Answer { .. }));
+    cluster.start(MONITOR);
+    cluster.run_for(secs(2));
+    assert_eq!(cluster.node(MONITOR).view().role, RoleView::Follower);
+    let stamped = cluster
+        .sent_by(MONITOR)
+        .filter_map(|s| match &s.message.body {
+            Body::Answer { stamped, .. } => Some(*stamped),
+            _ => None,
+        });
+    assert_eq!(stamped.last(), Some(false));
+    cluster.lose_nothing();
+    cluster.run_until("in sync", D + secs(5), Cluster::is_in_sync);
+    cluster.over();
 }
 
 #[test]
@@ -224,6 +257,37 @@ fn r20_an_unstamped_directory_is_started_only_until_the_first_stamp_is_noted() {
     cluster.db_mut(DATA1).stamped = false;
     cluster.start(DATA1);
     cluster.run_for(secs(1));
+    let targets = &cluster.host(DATA1).targets;
+    assert!(targets.iter().all(|t| !t.first_stamp));
+}
+
+/// The first leader loses its state before its directory has a stamp: nothing was promoted yet, so that directory is all
+/// that there is.
+#[test]
+fn r20_an_unstamped_directory_is_still_the_first_one_where_nothing_was_promoted() {
+    for accepted in [DATA2, MONITOR] {
+        let mut cluster = Cluster::fresh();
+        for m in ALL {
+            cluster.start(m);
+        }
+        cluster.run_until("the first record", secs(2), |c| {
+            c.record(accepted).is_some()
+        });
+        cluster.power_off(DATA1);
+        assert!(!cluster.db(DATA1).stamped);
+        cluster.host_mut(DATA1).disk = None;
+        cluster.start(DATA1);
+        cluster.run_until("in sync", D + D + secs(5), Cluster::is_in_sync);
+        assert_eq!(cluster.leader(), Some(DATA1));
+        cluster.over();
+    }
+    // Once something was, an unstamped directory is none of ours.
+    let mut cluster = Cluster::in_sync();
+    cluster.power_off(DATA1);
+    cluster.host_mut(DATA1).disk = None;
+    cluster.db_mut(DATA1).stamped = false;
+    cluster.start(DATA1);
+    cluster.run_for(secs(20));
     let targets = &cluster.host(DATA1).targets;
     assert!(targets.iter().all(|t| !t.first_stamp));
 }

@@ -60,6 +60,21 @@ fn the_role_goes_there_and_back() {
     cluster.over();
 }
 
+/// The guard shows the stop's end before the steward says where the shutdown checkpoint is: that is waited for, and then
+/// for the target to show it.
+#[test]
+fn nothing_is_released_before_the_target_shows_the_shutdown_checkpoint() {
+    let mut cluster = Cluster::in_sync();
+    cluster.demote(DATA1);
+    cluster.run_until("stops", secs(1), |c| c.db(DATA1).role() == DbRole::Stopping);
+    cluster.lose(|s| s.from == DATA2 && matches!(s.message.body, Body::HeartbeatReply(_)));
+    cluster.run_until("is down", secs(1), |c| c.db(DATA1).role() == DbRole::Down);
+    cluster.run_until("data1 serves on", secs(4), |c| c.served_by() == Some(DATA1));
+    assert!(!cluster.said(DATA1, "releases its term"));
+    assert_eq!(cluster.replies(DATA1), [CommandOutcome::TakenBack]);
+    cluster.over();
+}
+
 #[test]
 fn the_successor_dies_before_the_stop_and_the_old_primary_serves_on() {
     let mut cluster = Cluster::in_sync();

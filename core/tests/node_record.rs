@@ -290,6 +290,7 @@ fn r11_a_restarted_standbys_daemon_discards_nothing_before_it_has_looked() {
         record: None,
         committed,
         follow: true,
+        leaving: false,
         sightings: Vec::new(),
     });
     cluster.inject(DATA1, DATA2, record.key.term.0, body);

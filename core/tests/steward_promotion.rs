@@ -42,6 +42,29 @@ fn r18_r7_r15_promotion_from_a_stopped_directory() {
     );
 }
 
+/// The node's disk is full: what it wants of the new run has not left yet.
+#[test]
+fn r18_r7_what_was_to_be_open_in_an_earlier_run_is_closed() {
+    let serves = |w: &World| w.primary().is_some_and(|p| p.doors == Doors::Open);
+    let (mut world, record) = lone();
+    world.want(5, Some(&record), primary(Gate::Open(vec![]), Doors::Open));
+    world.until("doors open", serves);
+    world.node_waits = true;
+    world.postmaster_dies();
+    world.until("closed", |w| {
+        w.primary().is_some_and(|p| p.gate == GateStatus::Closed)
+    });
+    world.run_for(Duration::secs(2));
+    let status = world.primary().unwrap();
+    assert_eq!(
+        (status.doors, &status.gate),
+        (Doors::Closed, &GateStatus::Closed)
+    );
+    world.node_waits = false;
+    world.want(5, Some(&record), primary(Gate::Open(vec![]), Doors::Open));
+    world.until("doors open", serves);
+}
+
 #[test]
 fn r18_a_running_standby_closes_its_doors_first() {
     let (mut world, record) = lone();

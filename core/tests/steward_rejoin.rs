@@ -466,3 +466,36 @@ fn r15_an_order_that_was_never_carried_out_is_not_found_in_anothers_history() {
     world.until("streams again", World::streams);
     assert_eq!(world.status.history, record.promotions);
 }
+
+/// An operator asked for a fresh copy: though it fits it is cloned, once the record leaves it out, and not before.
+#[test]
+fn r11_a_fitting_copy_is_replaced_on_an_operators_word() {
+    let (mut world, record) = world();
+    world.dir = Some(stamped(B, 2));
+    world.want(5, Some(&record), of(A, false));
+    world.until("streams", World::streams);
+    world.replace(copy(B, 2).id);
+    world.run_for(Duration::secs(5));
+    assert!(
+        world.streams() && world.count("clone") == 0,
+        "{}",
+        world.trace()
+    );
+    world.want(5, Some(&record), of(A, true));
+    world.until("streams again", |w| w.count("clone") == 1 && w.streams());
+    assert_eq!(world.count("rewind"), 0);
+    assert_ne!(stamp_of(&world).copy, copy(B, 2).id);
+}
+
+/// Also what does not run, and what a rewind would make whole.
+#[test]
+fn r11_a_copy_that_could_be_rewound_is_cloned_on_an_operators_word() {
+    let (mut world, record) = world();
+    let mut dir = stamped(B, 2);
+    dir.end = Lsn(2000);
+    world.dir = Some(dir);
+    world.replace(copy(B, 2).id);
+    world.want(5, Some(&record), of(A, true));
+    world.until("streams", World::streams);
+    assert_eq!((world.count("clone"), world.count("rewind")), (1, 0));
+}

@@ -86,6 +86,24 @@ fn a_clean_stop_says_where_the_shutdown_checkpoint_is() {
     world.until("open", |w| w.is_open(&[]));
 }
 
+/// The guard's view of its end comes first, then its outcome, then a look.
+#[test]
+fn a_clean_stop_is_under_way_until_its_shutdown_checkpoint_is_seen() {
+    let (mut world, record) = serving();
+    world.want(5, Some(&record), Want::Draining);
+    world.until("stops", |w| w.status.state == PgState::Stopping);
+    world.told.clear();
+    world.until("stopped", |w| {
+        matches!(w.status.state, PgState::Stopped { .. })
+    });
+    let (last, before) = world.told.split_last().unwrap();
+    let seen = PgState::Stopped {
+        shutdown_checkpoint: Some(Lsn(world.dir.as_ref().unwrap().end.0 - 10)),
+    };
+    assert_eq!(*last, seen);
+    assert!(before.iter().all(|state| *state == PgState::Stopping));
+}
+
 #[test]
 fn a_stop_at_once_leaves_no_shutdown_checkpoint() {
     let (mut world, record) = serving();

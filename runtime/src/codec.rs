@@ -110,6 +110,7 @@ mod tests {
         };
         Arc::new(Record {
             forced: false,
+            paused: false,
             key: key(),
             primary: MemberId(0),
             in_sync: vec![copy(0, 0xA1), copy(1, 0xB2)],
@@ -167,6 +168,7 @@ mod tests {
             record: None,
             committed: Some(key()),
             follow: true,
+            leaving: false,
             sightings: vec![
                 None,
                 Some(Sighting {

@@ -245,6 +245,18 @@ impl Driver {
                 info!("an operator asks to hand the primary's role over");
                 Some(self.command(Command::Demote, answer))
             }
+            Request::Pause => {
+                info!("an operator asks to pause the cluster");
+                Some(self.command(Command::Pause, answer))
+            }
+            Request::Resume => {
+                info!("an operator asks to end the pause");
+                Some(self.command(Command::Resume, answer))
+            }
+            Request::Reinit => {
+                warn!("an operator asks for a fresh copy in the place of this one");
+                Some(self.command(Command::Reinit, answer))
+            }
             Request::Vouch { members } => match self.ids(&members) {
                 Ok(ids) => {
                     warn!("an operator vouches for {}", members.join(", "));

@@ -19,7 +19,7 @@ const TORN: &str = "yoke.state.torn-";
 const LOCK: &str = "yoke.lock";
 const MAGIC: &[u8; 8] = b"YOKESTAT";
 /// Counts the forms of the file. Another form is refused, not guessed at.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Magic, version, length, checksum.
 const HEADER: usize = 8 + 4 + 4 + 4;
 
@@ -224,7 +224,7 @@ impl StatusDir {
             Err(Flaw::Version(found)) => return Err(StateError::Version { path, found }),
             Err(Flaw::Foreign(found)) => return Err(StateError::Foreign { path, found }),
         };
-        if *state.members != *members {
+        if !state.is_of(members) {
             return Err(StateError::Members {
                 path,
                 written: state.members.to_vec(),

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::message::Body;
-use yoke_core::postgres::{GateStatus, PgState, PgStatus, Want};
+use yoke_core::operator::Command;
+use yoke_core::postgres::{GateStatus, PgState, PgStatus, StopMode, Want};
 use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
 use yoke_core::step::Step;
@@ -92,9 +93,17 @@ impl World {
                 total,
             }),
             Input::Operator(request, command) => {
+                if command == Command::Resume {
+                    let holds = daemon.node.glance().record.map(|record| record.key);
+                    self.oracles.specification.may_stand(h, holds);
+                }
+                self.oracles.specification.word(h, &command);
                 daemon.node_gets(Event::Operator { request, command });
             }
-            Input::Stop => daemon.node_gets(Event::Stop),
+            Input::Stop => {
+                self.oracles.specification.members[h].stops = true;
+                daemon.node_gets(Event::Stop);
+            }
         }
         self.daemon_handles(h);
     }
@@ -215,7 +224,7 @@ impl World {
                 Action::Send { to, message } => self.send(h, usize::from(to.0), message),
                 Action::Postgres(target) => {
                     if matches!(target.want, Want::Stopped(_)) {
-                        self.oracles.specification.members[h].stops.1 = false;
+                        self.oracles.specification.members[h].has_to_stop.1 = false;
                     }
                     self.say(h, || {
                         format!(
@@ -251,7 +260,7 @@ impl World {
                         Reason::Adopts { record } => self.check_adopts(h, record),
                         Reason::StopsForAnother { .. } | Reason::GivesWay { .. } => {
                             let for_another = matches!(reason, Reason::StopsForAnother { .. });
-                            self.oracles.specification.stops(h, for_another);
+                            self.oracles.specification.has_to_stop(h, for_another);
                         }
                         _ => {}
                     }
@@ -281,6 +290,10 @@ impl World {
             let mut moments: &[Trigger] = &[];
             match action {
                 StewardAction::Order(order) => {
+                    if let Step::Stop(mode) = order.step {
+                        let said = &mut self.oracles.specification.members[h];
+                        said.hurries = mode == StopMode::Now;
+                    }
                     moments = match &order.step {
                         Step::Promote => &[Trigger::Promotion, Trigger::Steps(0)],
                         Step::WriteSettings(s) if s.gate.is_some() => {
@@ -293,8 +306,10 @@ impl World {
                     };
                     if order.step.is_guards() {
                         self.tells_guard(h, ToGuard::Order(Box::new(order)));
-                    } else {
-                        self.daemon_step(h, order);
+                    } else if let Some((number, outcome)) = self.daemon_step(h, order) {
+                        self.digest.note((h, number, &outcome));
+                        let outcome = StewardEvent::Outcome { number, outcome };
+                        queue.push_back(Inner::Steward(outcome));
                     }
                 }
                 StewardAction::Status(status) => {
@@ -335,6 +350,7 @@ impl World {
 
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
         self.observe_state(h, &state);
+        self.check_writes(h, &state);
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());
             format!(

@@ -2,7 +2,7 @@
 //!
 //! At each step it takes in the time, the event (by its sort and place: what it holds was an action's, and taken in with
 //! that), every action, and the state of what the event met: of a daemon what it shows and when it is due again, and each
-//! sixteenth time all that it is; of a guard and a database what it holds and does, and where the log ends. What an event
+//! thirty-second time all that it is; of a guard and a database what it holds and does, and where the log ends. What an event
 //! does not meet does not change.
 
 use crate::host::Daemon;
@@ -98,7 +98,7 @@ hashes_words!(Digest, Digest::sum);
 
 /// How often a daemon's whole state is taken in: as seldom as this keeps the digest cheap, and a difference that shows in
 /// nothing else is found a few steps late. [`crate::twin`] compares all of it at each step.
-const WHOLE: u64 = 16;
+const WHOLE: u64 = 32;
 
 impl World {
     /// The state of a daemon after it handled something.

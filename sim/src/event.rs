@@ -1,6 +1,5 @@
 //! What can happen, and what happens then.
 
-use crate::choices::About;
 use crate::host::{Input, ToGuard};
 use crate::postgres::instance::DbEv;
 use crate::postgres::standby::Wire;
@@ -245,15 +244,11 @@ impl World {
                 run,
                 given_up,
             } => {
-                let outcome = self.on_sql(h, &order.step, run, given_up);
-                let back =
-                    self.choices
-                        .skewed(About::ObserveBack, h, 0, (20, 500), 20, (1_000, 20_000));
-                let input = Input::Outcome {
-                    number: order.number,
-                    outcome,
-                };
-                self.after(back, Ev::ToDaemon { h, daemon, input });
+                if let Some((number, outcome)) = self.answers(h, daemon, &order, run, given_up)
+                    && self.hosts[h].daemon_runs == daemon
+                {
+                    self.daemon_gets(h, Input::Outcome { number, outcome });
+                }
             }
             Ev::Dead { h, run } => self.on_dead(h, run),
             Ev::Gone { h, run } => {

@@ -28,6 +28,8 @@ pub(crate) struct Host {
     pub(crate) config: Config,
     /// The `decision_timeout` that its file names now.
     pub(crate) configured: Option<Duration>,
+    /// What its daemon begins with, if somebody has edited that.
+    pub(crate) edited: Option<Config>,
     pub(crate) clock: Clock,
     pub(crate) up: bool,
     pub(crate) paused_until: u64,
@@ -111,6 +113,7 @@ impl Host {
         Host {
             config,
             configured: None,
+            edited: None,
             clock,
             up: false,
             paused_until: 0,
@@ -168,6 +171,12 @@ impl World {
             self.after(50_000, Ev::StartDaemon { h });
             return;
         }
+        if self.refuses_configuration(h) {
+            self.say(h, || {
+                "daemon: does not start, its state is of other members".into()
+            });
+            return;
+        }
         self.look_for_trouble();
         if self.hosts[h].guard.is_none() {
             let nonce = self.choices.bits(About::Nonce, h, 1);
@@ -187,12 +196,11 @@ impl World {
         }
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
-        let d = host.config.decision_timeout.0;
-        let specification = &mut self.oracles.specification;
-        specification.starts(h, now, d, state.as_ref());
+        let config = host.edited.as_ref().unwrap_or(&host.config).clone();
+        self.oracles.specification.starts(h, now, state.as_ref());
         host.daemon = Some(Box::new(Daemon {
-            node: Node::new(host.config.clone(), state, boot.clone()),
-            steward: Steward::new(host.config.clone(), boot),
+            node: Node::new(config.clone(), state, boot.clone()),
+            steward: Steward::new(config, boot),
             #[cfg(feature = "mutants")]
             original: None,
             paused_until: 0,
@@ -240,6 +248,7 @@ impl World {
                 self.quick_step_lands(h, &exec);
             }
         }
+        self.net.forgets_unsent(h);
         let host = &mut self.hosts[h];
         host.up = false;
         host.paused_until = 0;

@@ -36,13 +36,15 @@
 //! | R7, R8, R9 | gates that take effect late, walsender by walsender; late acknowledgements; records that shrink and grow | `gate`, `lost_write` |
 //! | R11, R15 | clones and rewinds that break off, rewinds that lie, equal timeline numbers, directories and snapshots restored, base backups of others | `gate`, `half_written`, `lost_write` |
 //! | R12 | state files lost, torn and restored, on any member, alone and while others are down | `gate`, `liveness` |
+//! | R13 | configurations edited host by host, which would make two majorities | `specification`, `two_primaries` |
 //! | R14 | a secondary that begins with a database of its own | `liveness` |
-//! | R16 | orders that outlive their daemon, and steps that come late | `gate`, `two_primaries` |
+//! | R16 | orders that outlive their daemon, and steps that come late | `specification`, `gate`, `two_primaries` |
+//! | R17 | copies that an operator's word leaves out | `specification`, `vanished` |
 //! | R18 | sessions that stay open across a promotion, writes revealed by a crash recovery | `dirty_read` |
-//! | R19 | databases and disks that die or hang | `liveness` |
-//! | R20 | standbys that restart without a leader | `gate`, `liveness` |
+//! | R19 | databases and disks that die or hang, some until they are started again; networks that stand as they are | `liveness`, `standing` |
+//! | R20 | standbys that restart without a leader | `specification`, `liveness` |
 //!
-//! R13 is the connection's (`runtime/src/peer/handshake.rs`); R17 is not there yet.
+//! A forced promotion while a minority is cut off (R17) is not there: no such order exists yet.
 
 mod choices;
 mod client;
@@ -51,6 +53,7 @@ mod coverage;
 mod daemon;
 mod digest;
 mod disk;
+mod edited;
 mod event;
 pub mod exhaustive;
 mod generate;

@@ -1,7 +1,7 @@
 //! Lost things: a state file, a data directory, a whole disk; gone, or brought back from an older copy.
 //!
 //! Data is taken away only while another copy in sync holds every acknowledged write: what is on no disk any more
-//! nobody can promise.
+//! nobody can promise. It goes back only so far that those who are left have seen it further: nobody can tell else.
 
 use crate::choices::About;
 use crate::event::Ev;
@@ -14,6 +14,7 @@ use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use yoke_core::HardState;
+use yoke_core::message::Reached;
 use yoke_core::postgres::SystemId;
 use yoke_core::view::RoleView;
 
@@ -120,6 +121,14 @@ impl World {
         if what.age().is_some() && image.is_none() {
             return;
         }
+        if let Some(image) = image.as_ref().filter(|_| data)
+            && !self.is_gap_seen(h, image, state)
+        {
+            self.say(h, || {
+                "what it wrote since then nobody has seen, and it is left to it".into()
+            });
+            return;
+        }
         match what {
             What::ForgetState(..) => self.daemon_dies(h),
             _ => self.host_dies(h),
@@ -136,7 +145,8 @@ impl World {
             let torn = was && self.choices.chance(About::StateLands, h, 1, 300);
             let names = self.hosts[h].config.members.iter();
             let names: Arc<[String]> = names.map(|m| m.name.clone()).collect();
-            if let Some(state) = image.as_ref().and_then(|i| i.state.as_ref())
+            let restored = image.as_ref().and_then(|i| i.state.as_ref());
+            if let Some(state) = restored.filter(|s| !s.lost)
                 && self.is_seen_beyond(h, state.writes)
             {
                 self.losses.unnoticed = Some(h);
@@ -178,6 +188,37 @@ impl World {
         }
     }
 
+    /// Whether whoever is left can tell that the data goes back: what is younger than a heartbeat nobody can (R12).
+    fn is_gap_seen(&self, h: usize, image: &Image, state: bool) -> bool {
+        let host = &self.hosts[h];
+        let (Some(old), Some(dir)) = (&image.directory, &host.storage.directory) else {
+            return true;
+        };
+        let name = |dir: &DataDir| dir.stamp.as_ref().map(|s| s.copy);
+        let end = old.wal.end();
+        if end >= dir.wal.end() || name(old) != name(dir) {
+            return true;
+        }
+        let beyond = |r: Reached| Some(r.copy) == name(old) && r.end > end;
+        let noted = host.disk.durable.as_ref().and_then(|s| s.noted);
+        if !state && noted.is_some_and(|n| beyond(n.reached)) {
+            return true;
+        }
+        // That its state went back, which more may have seen, says nothing of its data.
+        let can_tell = |other: usize| {
+            let seen = self.oracles.specification.members[other].memory.seen_of(h);
+            seen.and_then(|s| s.reached).is_some_and(beyond)
+        };
+        let serves = |other: &usize| {
+            self.hosts[*other]
+                .server
+                .as_ref()
+                .is_some_and(|s| s.serving)
+        };
+        let mut others = (0..self.hosts.len()).filter(|other| *other != h && !serves(other));
+        others.all(can_tell)
+    }
+
     /// The host dies in the middle of a write, and finds a torn state file: of that it is known that there was one.
     pub(crate) fn tears(&mut self, h: usize, down: u64) {
         self.host_dies(h);
@@ -188,6 +229,7 @@ impl World {
         self.losses.unnoticed = None;
         self.losses.struck.insert(h, true);
         self.coverage.losses += 1;
+        self.oracles.specification.forgets(h);
         self.forgets(h);
         let names = self.hosts[h].config.members.iter();
         let names: Arc<[String]> = names.map(|m| m.name.clone()).collect();

@@ -2,6 +2,7 @@
 //! situations, as scenarios that [`crate::run`] judges by L's own words.
 
 use crate::scenario::{Fault, Kind, Links, Scenario, Target, Trigger, What};
+use crate::trouble::Trouble;
 use std::fmt;
 
 /// In what situation the network becomes what it is.
@@ -13,17 +14,23 @@ pub enum Situation {
     Lone,
     /// m0 leads, m1 is in sync, and m0's database dies with the network.
     DatabaseDead,
+    /// The same, and m0's database hangs, until somebody starts it again.
+    DatabaseHangs,
     /// Every host that is up has just started.
     Started,
+    /// The same, and m0's database cannot be promoted.
+    Unable,
 }
 
 impl Situation {
     /// All of them.
-    pub const ALL: [Situation; 4] = [
+    pub const ALL: [Situation; 6] = [
         Situation::InSync,
         Situation::Lone,
         Situation::DatabaseDead,
+        Situation::DatabaseHangs,
         Situation::Started,
+        Situation::Unable,
     ];
 }
 
@@ -33,7 +40,9 @@ impl fmt::Display for Situation {
             Situation::InSync => "in-sync",
             Situation::Lone => "lone",
             Situation::DatabaseDead => "database-dead",
+            Situation::DatabaseHangs => "database-hangs",
             Situation::Started => "started",
+            Situation::Unable => "unable",
         })
     }
 }
@@ -42,7 +51,7 @@ impl fmt::Display for Situation {
 pub const NETWORKS: u32 = 512;
 const SECOND: u64 = 1_000_000;
 /// The directed links, in the order of their bits.
-const PAIRS: [(usize, usize); 6] = [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)];
+pub(crate) const PAIRS: [(usize, usize); 6] = [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)];
 
 /// A network: the lowest three bits say which hosts are up, the others which links are whole.
 pub fn scenario(situation: Situation, network: u32) -> Scenario {
@@ -72,8 +81,14 @@ pub fn scenario(situation: Situation, network: u32) -> Scenario {
             What::Isolate(Target::Member(1), Links::Databases, until_then),
         );
     }
-    if situation == Situation::DatabaseDead {
-        add(start, What::Database(Target::Member(0)));
+    match situation {
+        Situation::DatabaseDead => add(start, What::Database(Target::Member(0))),
+        Situation::DatabaseHangs => add(start, What::Wedge(Target::Member(0))),
+        Situation::Unable => add(
+            start,
+            What::Trouble(Target::Member(0), Trouble::SlowPromotion, long),
+        ),
+        Situation::InSync | Situation::Lone | Situation::Started => {}
     }
     for (bit, (from, to)) in PAIRS.into_iter().enumerate() {
         if !is_set(3 + bit) {
@@ -83,7 +98,7 @@ pub fn scenario(situation: Situation, network: u32) -> Scenario {
     }
     for h in 0..3 {
         let down = match is_set(h) {
-            true if situation == Situation::Started => 200_000,
+            true if matches!(situation, Situation::Started | Situation::Unable) => 200_000,
             true => continue,
             false => long,
         };
@@ -93,6 +108,6 @@ pub fn scenario(situation: Situation, network: u32) -> Scenario {
         );
     }
     // What L promises is due by then, and has to last.
-    s.heal_after = start + 2 * s.decision_timeout + 6 * SECOND;
+    s.heal_after = start + 3 * s.decision_timeout + 6 * SECOND;
     s
 }

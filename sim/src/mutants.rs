@@ -22,20 +22,6 @@ const UNSEEN: &[Mutant] = &[
     Mutant::R10OlderPermission,
     Mutant::R11DiscardsEarly,
     Mutant::R11ComparesReplayed,
-    Mutant::R12StatelessAnswers,
-    Mutant::R12OldAnswers,
-    Mutant::R12VotesAgain,
-    Mutant::R12AdoptsNoRecord,
-    Mutant::R12CountsUnheard,
-    Mutant::R12IgnoresStamp,
-    Mutant::R12VotesForShort,
-    Mutant::R15TrustsOldData,
-    Mutant::R15BackupIsOwn,
-    Mutant::R16Presumes,
-    Mutant::R18OpensEarly,
-    Mutant::R19WaitsToSee,
-    Mutant::R19LoneWaits,
-    Mutant::R20LeavesAtOnce,
 ];
 
 /// Which mutants, and how thoroughly.

@@ -7,6 +7,7 @@ use crate::postgres::standby::Wire;
 use crate::scenario::Links;
 use crate::trace::in_words;
 use crate::world::World;
+use std::collections::BTreeSet;
 use yoke_core::Message;
 
 const MOST: usize = 8;
@@ -32,6 +33,8 @@ pub(crate) struct Network {
     /// What is kept to arrive once more: for which fault, from whom, to whom, until when, what.
     echoes: Vec<Echo>,
     waiting: Vec<(usize, usize, u64, Wire)>,
+    /// Connections that lost what their dead host did not send again, by that host.
+    broken: BTreeSet<(usize, u64)>,
 }
 
 /// Messages that are kept to arrive once more.
@@ -58,6 +61,7 @@ impl Network {
             resets: [[0; MOST]; MOST],
             echoes: vec![],
             waiting: vec![],
+            broken: BTreeSet::new(),
         }
     }
 
@@ -84,9 +88,11 @@ impl Network {
     /// Everything passes.
     pub(crate) fn heal(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
+        let broken = std::mem::take(&mut self.broken);
         let (newest, resets) = (self.newest, self.resets);
         *self = Network {
             waiting,
+            broken,
             newest,
             resets,
             ..Network::new()
@@ -108,6 +114,16 @@ impl Network {
     pub(crate) fn daemons_linked_at(&self, a: usize, b: usize) -> u64 {
         let way = |a: usize, b: usize| self.daemons[a][b].max(self.hold[a][b]);
         way(a, b).max(way(b, a))
+    }
+
+    /// A host has lost power: nobody sends again what a cut link has kept back, and nothing after it is delivered.
+    pub(crate) fn forgets_unsent(&mut self, h: usize) {
+        let (gone, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(from, ..)| *from == h);
+        self.waiting = waiting;
+        self.broken
+            .extend(gone.into_iter().map(|(from, _, conn, _)| (from, conn)));
     }
 
     /// Whether both directions between two databases pass.
@@ -194,7 +210,7 @@ impl World {
 
     /// Whether a daemon's message passes now.
     pub(crate) fn passes(&self, from: usize, to: usize) -> bool {
-        self.net.daemons[from][to] <= self.now
+        self.net.daemons[from][to] <= self.now && self.agree_on_members(from, to)
     }
 
     /// Whether somebody is there to take in a message that comes now.
@@ -315,6 +331,9 @@ impl World {
 
     /// It arrives, unless the link is cut; then it comes when the link is whole again.
     pub(crate) fn on_wire_arrives(&mut self, from: usize, to: usize, conn: u64, wire: Wire) {
+        if self.net.broken.contains(&(from, conn)) {
+            return;
+        }
         let until = self.net.databases[from][to];
         if until > self.now
             || self

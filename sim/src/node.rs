@@ -49,7 +49,15 @@ impl crate::world::World {
     pub(crate) fn knows_no_rule_of(&self, oracle: &str) -> bool {
         #[cfg(feature = "mutants")]
         if self.hosts[0].config.mutant == Some(yoke_core::mutant::Mutant::Original2015) {
-            return !["lost_write", "two_primaries", "liveness", "start"].contains(&oracle);
+            let promises = [
+                "lost_write",
+                "history",
+                "two_primaries",
+                "liveness",
+                "standing",
+                "start",
+            ];
+            return !promises.contains(&oracle);
         }
         false
     }

@@ -152,6 +152,13 @@ impl World {
                 }
                 self.after(time, Ev::Resume { h });
             }
+            What::Wedge(target) => {
+                let h = self.meets(target);
+                if let Some(server) = &mut self.hosts[h].server {
+                    (server.hung, server.wedged) = (true, true);
+                }
+                self.look_for_trouble();
+            }
             What::HangDisk(target, time) => {
                 let h = self.meets(target);
                 let host = &mut self.hosts[h];
@@ -222,6 +229,10 @@ impl World {
             What::Loss(share, time) => self.net.loss = (share, now + time),
             What::Tail(share, most, time) => self.net.tail = (share, most, now + time),
             What::Double(share, time) => self.net.double = (share, now + time),
+            What::Edit(target, members, down) => {
+                let h = self.meets(target);
+                self.is_edited(h, members as usize, down);
+            }
             What::Demote(target) => {
                 let h = self.meets(target);
                 self.coverage.orders_to_hand_over += 1;
@@ -230,6 +241,13 @@ impl World {
                     let request = self.fresh_uid();
                     self.daemon_gets(h, Input::Operator(request, Command::Demote));
                 }
+            }
+            What::Pause(target) => self.operator_says(target, Command::Pause),
+            What::Resume(target) => self.operator_says(target, Command::Resume),
+            What::Reinit(target) => self.operator_says(target, Command::Reinit),
+            What::Adopt(target) => {
+                let h = self.meets(target);
+                self.operator_adopts(h);
             }
             What::Operator(target) => {
                 let h = self.meets(target);
@@ -247,6 +265,14 @@ impl World {
                     self.daemon_gets(h, Input::Stop);
                 }
             }
+        }
+    }
+
+    fn operator_says(&mut self, target: Target, command: Command) {
+        let h = self.meets(target);
+        if self.hosts[h].up {
+            let request = self.fresh_uid();
+            self.daemon_gets(h, Input::Operator(request, command));
         }
     }
 
@@ -356,7 +382,7 @@ impl World {
         if let Some(server) = host
             .server
             .as_mut()
-            .filter(|s| s.hung && host.hung_until <= now)
+            .filter(|s| s.hung && !s.wedged && host.hung_until <= now)
         {
             server.hung = false;
             let run = server.run;
@@ -404,6 +430,7 @@ impl World {
         }
         self.trace.say(self.now, None, || "EVERYTHING HEALS".into());
         self.healed = true;
+        self.words.all_may_return();
         self.stirred_at = self.now;
         self.heal_at = Some(self.now);
         self.net.heal();
@@ -423,6 +450,7 @@ impl World {
             host.stalled_until = 0;
             self.troubles_end(h);
             self.takes_foreign_away(h);
+            self.is_edited_back(h);
             let host = &mut self.hosts[h];
             if host.paused_until > now && host.frozen_until <= now {
                 host.paused_until = now;

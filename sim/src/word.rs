@@ -19,6 +19,10 @@ pub(crate) struct Words {
     after_healing: u64,
     /// When the last of those was given.
     pub(crate) last: u64,
+    /// When operators say again that a pause is over.
+    resume_at: u64,
+    /// Hosts that stay without power until the copy that was adopted is the database: its host, and them.
+    adopting: Option<(usize, Vec<usize>)>,
 }
 
 #[derive(Debug)]
@@ -33,6 +37,11 @@ struct Word {
 }
 
 impl Words {
+    /// Everything heals.
+    pub(crate) fn all_may_return(&mut self) {
+        self.adopting = None;
+    }
+
     /// Whether nobody said anything since everything healed.
     pub(crate) fn is_silent(&self) -> bool {
         self.after_healing == 0
@@ -46,10 +55,21 @@ impl World {
     /// Whether an operator keeps this host without power, because that was vouched for.
     pub(crate) fn is_kept_off(&self, h: usize) -> bool {
         let now = self.now;
-        self.words
-            .given
-            .iter()
-            .any(|w| w.off.contains(&h) && now < w.until && self.is_listened_to(w))
+        let vouched = |w: &Word| w.off.contains(&h) && now < w.until && self.is_listened_to(w);
+        let mut adopting = self.words.adopting.iter();
+        self.words.given.iter().any(vouched) || adopting.any(|(_, off)| off.contains(&h))
+    }
+
+    /// A record is committed: is it the one that an operator's word made?
+    pub(crate) fn note_adopted(&mut self) {
+        let committed = self.oracles.newest_record.committed.as_ref();
+        let forced = committed
+            .filter(|record| record.forced)
+            .map(|record| record.primary);
+        let adopting = self.words.adopting.as_ref().map(|(h, _)| *h);
+        if forced.is_some_and(|primary| adopting == Some(usize::from(primary.0))) {
+            self.words.adopting = None;
+        }
     }
 
     /// Whether the daemon to which it was said still runs: the operator sees the connection end with it.
@@ -61,7 +81,11 @@ impl World {
     /// A member answers an operator.
     pub(crate) fn on_reply(&mut self, h: usize, request: u64, outcome: &CommandOutcome) {
         self.say(h, || format!("operator {request}: {outcome:?}"));
+        self.observe_reply(outcome);
         self.words.given.retain(|w| w.request != request);
+        if matches!(outcome, CommandOutcome::Refused(_)) {
+            self.words.adopting.take_if(|(host, _)| *host == h);
+        }
         match outcome {
             CommandOutcome::Joined { .. } => {
                 self.coverage.vouched += 1;
@@ -69,8 +93,10 @@ impl World {
             }
             CommandOutcome::Adopted { .. } => {
                 self.coverage.adopted += 1;
+                self.leaves_out(h);
                 self.word_has_effect();
             }
+            CommandOutcome::Stands => self.word_has_effect(),
             CommandOutcome::Refused(why) if self.healed => self.stops_what_is_in_the_way(h, why),
             _ => {}
         }
@@ -173,11 +199,60 @@ impl World {
         // Nobody to vouch for: a copy is made the cluster's database, one that holds everything.
         let whole: Vec<usize> = all.filter(|h| self.is_whole(*h)).collect();
         let told = |h: &usize| self.is_told(*h, "yokeadm adopt").is_some();
-        let told: Vec<usize> = whole.iter().copied().filter(told).collect();
-        for h in &told {
-            self.give_word(*h, vec![], Command::Adopt { step: LEAST_STEP });
+        // Of several the one that goes furthest: the others would refuse.
+        let reached = |h: &usize| {
+            let daemon = self.hosts[*h].daemon.as_ref();
+            daemon.map(|d| {
+                let pg = d.node.glance().postgres;
+                (pg.history.newest(), pg.end)
+            })
+        };
+        let furthest = whole.iter().copied().filter(told).max_by_key(reached);
+        if let Some(h) = furthest {
+            self.give_word(h, vec![], Command::Adopt { step: LEAST_STEP });
         }
-        (!whole.is_empty()).then_some(!told.is_empty())
+        (!whole.is_empty()).then_some(furthest.is_some())
+    }
+
+    /// An operator makes a copy the cluster's database where nothing is lost by that: it holds everything, and no database
+    /// serves, nor is about to, that it may not hear of (R17).
+    pub(crate) fn operator_adopts(&mut self, h: usize) {
+        let serves = |host: &crate::host::Host| host.server.as_ref().is_some_and(|s| s.serving);
+        let now = self.now;
+        let runs = |o: usize| {
+            let daemon = self.hosts[o].daemon.as_ref();
+            !self.hosts[o].paused(now) && daemon.is_some_and(|d| d.paused_until <= now)
+        };
+        // Whoever has power answers: what it knows the word is judged by.
+        let asked = |o: usize| o == h || (self.passes(h, o) && self.passes(o, h));
+        let mut on = (0..self.hosts.len()).filter(|o| self.hosts[*o].up);
+        let all = on.all(|o| runs(o) && asked(o));
+        let idle = !self.hosts.iter().any(serves) && !self.is_led();
+        if self.words.adopting.is_some() || !(all && idle && self.is_whole(h)) {
+            return;
+        }
+        let off = (0..self.hosts.len()).filter(|o| !self.hosts[*o].up);
+        self.words.adopting = Some((h, off.collect()));
+        self.give_word(h, vec![], Command::Adopt { step: LEAST_STEP });
+    }
+
+    /// After everything healed operators end a pause, wherever that can be done. Whether it lasts still.
+    pub(crate) fn operators_resume(&mut self) -> bool {
+        let known = self.hosts.iter().filter_map(|host| {
+            let daemon = host.daemon.as_ref()?;
+            daemon.node.glance().record
+        });
+        if !known.max_by_key(|r| r.key).is_some_and(|r| r.paused) {
+            return false;
+        }
+        if self.now >= self.words.resume_at {
+            self.words.resume_at = self.now + 1_000_000;
+            for h in 0..self.hosts.len() {
+                let request = self.fresh_uid();
+                self.daemon_gets(h, Input::Operator(request, Command::Resume));
+            }
+        }
+        true
     }
 
     /// Its copy holds everything that was acknowledged.

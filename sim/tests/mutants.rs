@@ -1,7 +1,9 @@
 //! A canary: a deliberate bug has to be found, else the oracles sleep.
 #![cfg(feature = "mutants")]
 
-use sim::{How, run_many};
+use sim::matrix::{Situation, scenario};
+use sim::scenario::{Fault, Target, Trigger, What};
+use sim::{How, Scenario, run_many};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use yoke_core::mutant::Mutant;
@@ -42,6 +44,37 @@ fn the_loop_of_2015_loses_writes_and_has_two_primaries() {
     let found = found_by(Mutant::Original2015, 0..100);
     assert!(found.contains("lost_write"), "{found:?}");
     assert!(found.contains("two_primaries"), "{found:?}");
+}
+
+/// Oracles that others mostly come before: each is the first to see its own promise broken.
+#[test]
+fn each_of_these_oracles_is_the_first_to_see_its_promise_broken() {
+    let first = |scenario: &Scenario, mutant: Mutant| {
+        assert_eq!(sim::run(scenario, How::default()).violation, None);
+        let how = How {
+            trace: false,
+            mutant: Mutant::ALL.iter().position(|m| *m == mutant),
+        };
+        sim::run(scenario, how).violation.map(|v| v.oracle)
+    };
+    // A lone primary that hears nobody stops serving.
+    let cut_off = 0b110_000_111;
+    let alone = scenario(Situation::Lone, cut_off);
+    assert_eq!(first(&alone, Mutant::R10LoneLease), Some("standing"));
+    // The role goes back to where it was, once that host is there again.
+    let mut lost = Scenario::calm(7);
+    lost.faults.push(Fault {
+        at: 1_000_000,
+        early: false,
+        what: What::Host(Target::Primary, Trigger::Actions(0), 8_000_000),
+    });
+    lost.heal_after = 30_000_000;
+    assert_eq!(first(&lost, Mutant::HandsBack), Some("few_moves"));
+    // What an operator's word left out is rewound in place.
+    let left_out = include_str!("../scenarios/left-out-by-an-operators-word.scenario");
+    let left_out = left_out.parse().expect("it is a scenario");
+    let found = first(&left_out, Mutant::R17ForgetsForced);
+    assert_eq!(found, Some("vanished"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod hang;
 mod hooks;
 mod lost;
 mod network;
+mod pausing;
 mod picture;
 mod rejoin;
 mod storm;

@@ -49,7 +49,8 @@ impl Node {
             in_sync: vec![copy],
             promotions: self.pg.history.clone(),
             system_id,
-            forced: true,
+            forced: !mutant!(self.config, R17ForgetsForced),
+            paused: false,
         });
         self.explain(Reason::Adopts {
             record: record.clone(),

@@ -7,7 +7,7 @@ use crate::member::MemberId;
 use crate::message::{Body, Presence, Reached, Sighting};
 use crate::mutant;
 use crate::reason::{Forgot, Reason};
-use crate::record::Term;
+use crate::record::{Record, Term};
 use crate::time::Duration;
 
 /// What a member knows of its own memory.
@@ -176,6 +176,7 @@ impl Node {
         self.campaign = None;
         self.heard = None;
         self.retry_at = self.now;
+        self.ask_at = self.now;
         self.asking = Asking::new(self.config.members.len());
     }
 
@@ -244,6 +245,7 @@ impl Node {
             state.adopted = state.term;
         }
         state.record = record.filter(|_| !mutant!(self.config, R12AdoptsNoRecord));
+        state.stamped = step > 0 || !self.nothing_was_promoted(state.record.as_deref());
         let term = state.term;
         self.explain(Reason::Rejoined {
             term,
@@ -251,6 +253,14 @@ impl Node {
         });
         self.begin_with(state);
         self.word_is_kept(term);
+    }
+
+    /// R20: the cluster's first directory may still be without its stamp, and holds all that there is: this member's word
+    /// began the cluster, and nobody knows of a promotion, before which no gate opens (R6).
+    fn nothing_was_promoted(&self, record: Option<&Record>) -> bool {
+        record.is_some_and(|r| {
+            r.primary == self.config.me && r.promotions.promotions().is_empty() && !r.forced
+        })
     }
 
     /// A state to go on with, whose count lies above all that was ever seen. What was promised before the loss is
@@ -266,7 +276,7 @@ impl Node {
         }
         HardState {
             longest_promise: promise,
-            // R20: whatever directory is here, it is not the cluster's first one.
+            // R20: whatever directory is here, it is not the cluster's first one, as far as can be told.
             stamped: true,
             writes: self.memory.told.max(left.map_or(0, |s| s.writes)) + step + 1,
             ..HardState::empty(&self.config)

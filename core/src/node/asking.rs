@@ -121,9 +121,12 @@ impl Node {
             self.rejoin();
         } else if self.may_join_at_genesis() {
             let mut state = HardState::empty(&self.config);
-            state.term = self.answers().map(|a| a.term).max().unwrap_or_default();
+            // What was lost held no record that anybody has: what it voted in is all that counts of it.
+            let left = self.memory_left();
+            let (term, writes) = left.map_or((Term(0), 0), |left| (left.term, left.writes));
+            state.term = self.answers().map(|a| a.term).fold(term, Term::max);
             state.adopted = state.term;
-            state.writes = self.told_writes() + 1;
+            state.writes = self.told_writes().max(writes) + 1;
             self.explain(Reason::Genesis);
             self.begin_with(state);
         }

@@ -45,6 +45,7 @@ impl Node {
         let mut all: Vec<&mut RunId> = vec![&mut self.pg.run];
         all.extend(self.guard.run.as_mut());
         all.extend(self.checked.as_mut().map(|(run, _)| run));
+        all.extend(self.target.as_mut().and_then(|t| t.run.as_mut()));
         if let Some(leader) = self.leader.as_deref_mut() {
             all.push(&mut leader.run);
             all.extend(leader.ran.as_mut());
@@ -105,9 +106,11 @@ impl Node {
         self.silent_until = ANCIENT;
         self.yields_until = ANCIENT;
         self.retry_at = ANCIENT;
+        self.ask_at = ANCIENT;
         let mut all = vec![&mut self.started];
         all.extend(self.heard.as_mut().map(|h| &mut h.until));
         all.extend(self.stopping.as_mut());
+        all.extend(self.reinit.as_mut().map(|reinit| &mut reinit.until));
         all.extend(self.asking.instants());
         if let Some(campaign) = &mut self.campaign {
             all.extend(campaign.instants());

@@ -95,6 +95,9 @@ impl Node {
         if self.record().is_none() && !self.all_have_joined() {
             return None;
         }
+        if self.is_kept_by_pause() {
+            return None;
+        }
         let me = self.config.me;
         let mut at = self.silent_until.max(self.yields_until);
         if let Some(promise) = self.promise.as_ref().filter(|p| p.to != me)
@@ -181,9 +184,13 @@ impl Node {
         }
     }
 
-    /// When a campaign under way has something to do.
-    pub(super) fn campaign_due(&self) -> Option<Instant> {
-        self.campaign.as_ref().map(|c| c.repeat_at.min(c.until))
+    /// When a campaign under way has something to do; or when, as things are, the next one begins, or others are asked.
+    pub(super) fn campaign_due(&self) -> Instant {
+        if let Some(campaign) = &self.campaign {
+            return campaign.repeat_at.min(campaign.until);
+        }
+        let next = self.campaigns_at().filter(|_| self.state.is_some());
+        next.map_or(self.ask_at, |at| at.max(self.retry_at).min(self.ask_at))
     }
 
     pub(super) fn on_vote_reply(&mut self, from: MemberId, term: Term, reply: VoteReply) {
@@ -351,13 +358,13 @@ impl Node {
             state.longest_promise = length;
             self.dirty = true;
         }
-        // One that named a longer D stands: only a release ends a promise early.
-        let earlier = self.promise.as_ref().filter(|p| p.to == to);
-        let earlier = earlier.map_or(self.now, |p| p.until);
+        // A leader that comes back with a shorter D shortens nothing: its guard may still hold the longer lease.
+        let before = self.promise.as_ref().filter(|p| p.to == to);
+        let before = before.map_or(self.now, |p| p.until);
         self.promise = Some(Promise {
             to,
             term,
-            until: earlier.max(self.now + length),
+            until: before.max(self.now + length),
         });
     }
 
@@ -378,6 +385,7 @@ impl Node {
             heard.until = self.now;
         }
         self.retry_at = self.now;
+        self.ask_at = self.now;
         if successor.is_some_and(|s| s != self.config.me) {
             // Another is to be elected without waiting; we come after it.
             self.yields_until = self

@@ -16,12 +16,14 @@ use std::sync::Arc;
 pub(super) struct Heard {
     pub(super) leader: MemberId,
     pub(super) term: Term,
-    /// The newest heartbeat; an older one that comes late changes nothing.
+    /// The newest heartbeat; an older one that comes late changes nothing, and renews no promise.
     round: u64,
     /// Counts as heard until then.
     pub(super) until: Instant,
     /// Its database may be followed.
     follow: bool,
+    /// It knows that this member's copy leaves.
+    leaving: bool,
 }
 
 impl Heard {
@@ -59,12 +61,20 @@ impl Node {
             return;
         }
         let accepted = self.accept(term, heartbeat.record);
+        // R5: what a younger heartbeat was promised covers an older one that comes late: its lease began before.
+        let covered = self
+            .heard
+            .as_ref()
+            .is_some_and(|h| h.term == term && round <= h.round);
         let length = match mutant!(self.config, R5OwnLength) {
             true => self.config.decision_timeout,
             false => heartbeat.promise,
         };
-        self.promise(from, term, length);
-        self.hear(from, term, &heartbeat.committed, round, heartbeat.follow);
+        if !covered {
+            self.promise(from, term, length);
+        }
+        let says = (heartbeat.follow, heartbeat.leaving);
+        self.hear(from, term, &heartbeat.committed, round, says);
         self.reply_heartbeat(from, round, true, accepted);
     }
 
@@ -153,7 +163,7 @@ impl Node {
         term: Term,
         committed: &Option<RecordKey>,
         round: u64,
-        follow: bool,
+        (follow, leaving): (bool, bool),
     ) {
         let until = self.promise.as_ref().map_or(self.now, |p| p.until);
         let new = self.heard.as_ref().is_none_or(|h| h.term != term);
@@ -170,6 +180,7 @@ impl Node {
                 if round > heard.round {
                     heard.round = round;
                     heard.follow = follow;
+                    heard.leaving = leaving;
                 }
             }
             _ => {
@@ -179,6 +190,7 @@ impl Node {
                     round,
                     until,
                     follow,
+                    leaving,
                 });
             }
         }
@@ -222,7 +234,9 @@ impl Node {
             promotion: self.pg.history.newest(),
             drained,
             silent: self.now < self.silent_until,
-            leaving: self.stopping.is_some() || self.hangs_since().is_some(),
+            leaving: self.stopping.is_some()
+                || self.hangs_since().is_some()
+                || self.is_leaving_for_reinit(),
         }
     }
 
@@ -233,8 +247,9 @@ impl Node {
         if self.leader.is_some() {
             return;
         }
-        if !self.hears_leader() && self.campaign.is_none() && self.now >= self.retry_at {
-            self.retry_at = self.now + self.config.retry();
+        if !self.hears_leader() && self.campaign.is_none() && self.now >= self.ask_at {
+            // As often as a leader would be heard.
+            self.ask_at = self.now + self.config.heartbeat();
             self.ask();
         }
         self.decide_leaving();
@@ -350,6 +365,11 @@ impl Node {
         self.committed.is_some_and(|c| {
             (c.term == record.key.term || mutant!(self.config, R11AnyLaterTerm)) && c >= record.key
         })
+    }
+
+    /// Whether the leader heard knows that this member's copy leaves: no record of it will name that copy again.
+    pub(super) fn is_known_to_leave(&self) -> bool {
+        self.hears_leader() && self.heard.as_ref().is_some_and(|heard| heard.leaving)
     }
 
     /// Whether the leader heard leaves this member's copy out for good, or its database may be followed. Who is about

@@ -59,15 +59,15 @@ impl Node {
             .iter()
             .flat_map(|r| r.others().collect::<Vec<_>>())
             .collect();
+        let alone = leader.is_alone();
         // An outstanding shrink may have been accepted: then the other is not eligible any more.
         let seen_running =
-            leader.proposed.is_none() && others.iter().any(|c| self.may_take_over(*c));
-        let lone = others.is_empty();
+            leader.proposed.is_none() && !alone && others.iter().any(|c| self.may_take_over(*c));
         // Nobody else is there: a database that is slow to answer at all gets more time with each try.
-        if lone && hangs && !dead && stuck_for <= self.hang_patience() {
+        if alone && hangs && !dead && stuck_for <= self.hang_patience() {
             return;
         }
-        let blind = hangs && !lone && !mutant!(self.config, R19WaitsToSee);
+        let blind = hangs && !alone && !mutant!(self.config, R19WaitsToSee);
         if (seen_running || blind) && leader.giving_way.is_none() {
             self.explain(Reason::GivesWay { dead, stuck_for });
             self.withdraw_permission();
@@ -85,7 +85,7 @@ impl Node {
                 // A dead one is started by the steward; a hanging one has to be stopped first.
                 leader.restarting = !dead;
                 leader.ran = None;
-                if lone {
+                if alone {
                     leader.begins_anew(now);
                 }
                 // Else what has been waited counts: a database that dies at each start hangs in the end (F3), and the
@@ -138,8 +138,9 @@ impl Node {
         if let Some(wrote_at) = wrote_at {
             leader.progress_at = leader.progress_at.max(wrote_at.min(now));
         }
+        let alone = leader.is_alone();
         let committed = leader.committed.as_ref();
-        if recovers && committed.is_some_and(|r| r.is_lone()) {
+        if recovers && alone {
             leader.progress_at = now;
         }
         // Only what was not reached before: a database that dies again and again comes no further.

@@ -58,6 +58,12 @@ impl Node {
             Some(l) if l.hand_over.is_some() || l.giving_way.is_some() || l.wish.is_some() => {
                 Err(CommandOutcome::Busy)
             }
+            Some(l) if l.newest().is_some_and(|record| record.paused) => {
+                Err(CommandOutcome::Refused(
+                    "the cluster is paused, so nobody would take over: `yokeadm resume` first"
+                        .to_owned(),
+                ))
+            }
             Some(l) => {
                 l.wish = Some(Wish {
                     request: Some(request),
@@ -79,6 +85,8 @@ impl Node {
             since,
         });
         let Some(wish) = leader.wish.clone().or(stop) else {
+            #[cfg(feature = "mutants")]
+            self.hands_back();
             return;
         };
         if leader.giving_way.is_some() {
@@ -88,11 +96,13 @@ impl Node {
         // An operator may have seen a copy run that this leader has not heard of again; one that is gone soon leaves the
         // record, and then the answer is given.
         let asked = wish.request.is_some();
+        let paused = leader.newest().is_some_and(|record| record.paused);
         let soon = leader.proposed.is_some()
-            || leader.newest().is_some_and(|record| {
-                let mut others = record.others();
-                others.any(|copy| asked || self.seems_to_run(copy))
-            });
+            || !paused
+                && leader.newest().is_some_and(|record| {
+                    let mut others = record.others();
+                    others.any(|copy| asked || self.seems_to_run(copy))
+                });
         let waited = self.now.since(wish.since);
         if successor.is_none() && soon && waited <= self.config.decision_timeout {
             return;
@@ -103,6 +113,17 @@ impl Node {
         match (successor, wish.request) {
             (None, Some(request)) => self.reply(request, CommandOutcome::NoSuccessor),
             (successor, request) => self.begin_hand_over(successor, request),
+        }
+    }
+
+    /// What nobody wants: the role goes back to where it was once.
+    #[cfg(feature = "mutants")]
+    fn hands_back(&mut self) {
+        let home = self.config.configured_primary;
+        if crate::mutant!(self.config, HandsBack)
+            && let Some(copy) = self.successor().filter(|copy| copy.member == home)
+        {
+            self.begin_hand_over(Some(copy), None);
         }
     }
 
@@ -127,7 +148,7 @@ impl Node {
     fn successor(&self) -> Option<Copy> {
         let leader = self.leader.as_deref()?;
         let primary = self.running_primary()?;
-        if leader.proposed.is_some() {
+        if leader.proposed.is_some() || leader.is_alone() {
             return None;
         }
         let copies: Vec<Copy> = leader.committed.as_ref()?.others().collect();

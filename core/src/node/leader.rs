@@ -3,6 +3,7 @@
 use super::Node;
 use super::hand_over::{HandOver, Wish};
 use super::keeping_up::Track;
+use super::pausing::Wanted;
 use crate::config::Config;
 use crate::hard_state::HardState;
 use crate::member::{MemberId, MemberSet};
@@ -73,6 +74,8 @@ pub(super) struct Leader {
     pub(super) giving_way: Option<Instant>,
     /// A hand-over that was asked for; it begins once somebody can take over.
     pub(super) wish: Option<Wish>,
+    /// A pause, or its end, that was asked for.
+    pub(super) pausing: Option<Wanted>,
     pub(super) hand_over: Option<HandOver>,
 }
 
@@ -191,6 +194,7 @@ impl Node {
             restarting: false,
             giving_way: None,
             wish: None,
+            pausing: None,
             hand_over: None,
         }));
     }
@@ -201,12 +205,17 @@ impl Node {
             return;
         };
         self.explain(reason);
+        if let Some(request) = leader.pause_request() {
+            let why = "this member stopped leading before that was certain: see `yokeadm list`";
+            self.reply(request, CommandOutcome::Refused(why.to_owned()));
+        }
         let wished = leader.wish.and_then(|w| w.request);
         let request = leader.hand_over.and_then(|h| h.request).or(wished);
         if let Some(request) = request {
             self.reply(request, CommandOutcome::NotLeader { leader: None });
         }
         self.retry_at = self.now;
+        self.ask_at = self.now;
     }
 
     pub(super) fn decide_leader(&mut self) {
@@ -232,6 +241,7 @@ impl Node {
         if self.leader.is_none() {
             return;
         }
+        self.decide_pausing();
         self.decide_record();
         self.decide_permission();
         self.decide_serving();

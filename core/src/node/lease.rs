@@ -1,9 +1,9 @@
 //! Heartbeats, the lease that they earn, and the permission that the guard gets of it (R5, R10).
 
 use super::Node;
-use super::leader::Leader;
+use super::leader::{Leader, Peer};
 use crate::action::Action;
-use crate::config::Config;
+use crate::config::{Config, MOST_MEMBERS};
 use crate::member::MemberId;
 use crate::message::{Body, Heartbeat, HeartbeatReply};
 use crate::mutant;
@@ -53,6 +53,8 @@ impl Node {
         let committed = leader.committed.as_ref().map(|r| r.key);
         let newest = leader.newest().cloned();
         let accepted: Vec<_> = leader.peers.iter().map(|p| p.accepted).collect();
+        let leaves = |p: &Peer| p.report.as_ref().is_some_and(|(report, _)| report.leaving);
+        let leaving: Vec<bool> = leader.peers.iter().map(leaves).collect();
         // A promises the same at each sending.
         if !mutant!(self.config, R5LeaderOwesNothing) {
             self.promise(self.config.me, term, promise);
@@ -69,6 +71,7 @@ impl Node {
                     record,
                     committed,
                     follow,
+                    leaving: leaving[usize::from(peer.0)],
                     sightings: sightings.clone(),
                 }),
             );
@@ -188,9 +191,11 @@ impl Leader {
         if mutant!(config, R10NoneWhenProposed) {
             return self.newest().is_some_and(|r| r.is_lone()) && self.growing.is_empty();
         }
-        self.committed
-            .as_ref()
-            .map_or(self.resumed_lone, |r| r.is_lone())
+        !mutant!(config, R10LoneLease)
+            && self
+                .committed
+                .as_ref()
+                .map_or(self.resumed_lone, |r| r.is_lone())
             && self.proposed.as_ref().is_none_or(|r| r.is_lone())
             && self.growing.is_empty()
     }
@@ -201,10 +206,15 @@ impl Leader {
             true => self.sent.back().map(|(_, at)| *at),
             false => self.peers[usize::from(m.0)].acked,
         };
-        let by = |at: Instant| config.ids().filter(move |m| acked(*m) >= Some(at)).count();
-        let all = config.ids().filter_map(acked);
+        // Of those heard latest, as many as a majority, the one heard longest ago.
+        let mut all = [None; MOST_MEMBERS];
+        let all = &mut all[..config.members.len()];
+        for (at, member) in all.iter_mut().zip(config.ids()) {
+            *at = acked(member);
+        }
+        all.sort_unstable();
         let needed = config.majority() - usize::from(mutant!(config, R10OneLess));
-        all.filter(|at| by(*at) >= needed).max()
+        all[config.members.len() - needed]
     }
 
     /// The end of the lease: L after that heartbeat was *sent* (R10).

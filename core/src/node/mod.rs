@@ -17,7 +17,9 @@ mod keeping_up;
 mod leader;
 mod lease;
 mod noted;
+mod pausing;
 mod register;
+mod reinit;
 mod release;
 mod serving;
 mod shown;
@@ -45,6 +47,7 @@ use election::{Campaign, Promise};
 use following::Heard;
 use hanging::Hanging;
 use leader::Leader;
+use reinit::Reinit;
 use release::Leaving;
 use std::sync::Arc;
 use vouching::Vouching;
@@ -102,14 +105,19 @@ pub struct Node {
     silent_until: Instant,
     /// Does not campaign before this: it gave way (R19), or another is to be elected first.
     yields_until: Instant,
-    /// When to campaign or ask next.
+    /// When to campaign next, and when to ask.
     retry_at: Instant,
+    ask_at: Instant,
     campaign: Option<Campaign>,
     /// Counts campaigns and questions.
     rounds: u64,
     asking: Asking,
     /// An operator's word for members that cannot answer (R12).
     vouching: Option<Vouching>,
+    /// An operator's word that this member may campaign although this record is paused: a newer one voids it.
+    despite_pause: Option<RecordKey>,
+    /// An operator's word that this copy is to be replaced.
+    reinit: Option<Reinit>,
     /// A message of another member came in this run.
     heard_anybody: bool,
     /// Leads its term.
@@ -162,10 +170,13 @@ impl Node {
             silent_until: boot.now + silence,
             yields_until: boot.now,
             retry_at: boot.now,
+            ask_at: boot.now,
             campaign: None,
             rounds: 0,
             asking: Asking::new(config.members.len()),
             vouching: None,
+            despite_pause: None,
+            reinit: None,
             heard_anybody: false,
             leader: None,
             leaving: None,
@@ -211,8 +222,9 @@ impl Node {
         if self.exited {
             return None;
         }
-        // Nothing waits longer than a heartbeat, so that a forgotten deadline costs little.
-        let latest = self.now + self.config.heartbeat();
+        // Nothing waits longer than two heartbeats, so that a forgotten deadline costs little; who hears one in time is
+        // not woken for nothing.
+        let latest = self.now + self.config.heartbeat().times(2);
         let due = match &self.leader {
             Some(leader) => leader
                 .next_heartbeat
@@ -221,7 +233,7 @@ impl Node {
             None if self.hears_leader() => {
                 self.heard.as_ref().map_or(latest, |h| h.until.min(latest))
             }
-            None => self.campaign_due().unwrap_or(self.retry_at).min(latest),
+            None => self.campaign_due().min(latest),
         };
         Some(due.max(Instant(self.now.0 + 1)))
     }
@@ -324,6 +336,9 @@ impl Node {
                 Ok(()) => {}
                 Err(outcome) => self.reply(request, outcome),
             },
+            Command::Pause => self.wish_pause(request, true),
+            Command::Resume => self.wish_pause(request, false),
+            Command::Reinit => self.wish_reinit(request),
             Command::Vouch { members, step } => self.vouch(request, members, *step),
             Command::Adopt { step } => self.adopt(request, *step),
         }
@@ -336,6 +351,7 @@ impl Node {
         }
         self.decide_state();
         self.decide_hanging();
+        self.decide_reinit();
         if self.leader.is_some() {
             self.decide_leader();
         }
@@ -385,13 +401,13 @@ impl Node {
         match self.guard.run {
             Some(run) if run == self.pg.run => &self.pg.state,
             Some(_) => &STARTING,
-            // Seen gone by the guard, whatever the steward still believes.
+            // Seen gone by the guard, whatever the steward still believes. What was being stopped left a shutdown
+            // checkpoint, maybe, and the steward is about to say so.
             None => match &self.pg.state {
                 PgState::Standby { .. }
                 | PgState::Primary(_)
                 | PgState::Promoting
                 | PgState::Starting
-                | PgState::Stopping
                 | PgState::Silent { .. } => &GONE,
                 settled => settled,
             },
@@ -499,8 +515,10 @@ impl Node {
             record,
             first_stamp,
             disowned: self.disowned,
+            replaced: self.to_be_replaced(),
             genesis: self.is_genesis(),
             slots: self.slots(&want),
+            run: self.running_primary().map(|_| self.pg.run),
             want,
         };
         if let Some(last) = &self.target
@@ -508,8 +526,10 @@ impl Node {
             && last.want == target.want
             && last.first_stamp == target.first_stamp
             && last.disowned == target.disowned
+            && last.replaced == target.replaced
             && last.genesis == target.genesis
             && last.slots == target.slots
+            && last.run == target.run
             && last.record == target.record
         {
             return;

@@ -23,6 +23,8 @@ impl Node {
                     (true, Some(copy)) => vec![copy],
                     _ => old.in_sync.clone(),
                 },
+                // An operator's word ends the pause with the election that it allowed.
+                paused: old.paused && self.despite_pause != Some(old.key),
                 ..Record::clone(old)
             },
             // Genesis: the first record names the leader's copy and its database (R12, R14).
@@ -36,6 +38,7 @@ impl Node {
                 promotions: History::default(),
                 system_id,
                 forced: false,
+                paused: false,
             },
             // The database went away between vote and election: `decide_leader` tries again.
             _ => return,

@@ -150,7 +150,7 @@ impl Node {
         // may be elected there is nothing to stay for.
         let others = self
             .record()
-            .is_some_and(|r| r.in_sync.iter().any(|c| c.member != self.config.me));
+            .is_some_and(|r| !r.paused && r.in_sync.iter().any(|c| c.member != self.config.me));
         if self.leaving.is_some() && others {
             return;
         }

@@ -2,7 +2,8 @@
 
 use super::facts::{Discard, Holding};
 use super::{Steward, StewardReason};
-use crate::postgres::{Doors, Fault, StopMode, Upstream, Want};
+use crate::mutant;
+use crate::postgres::{Doors, Fault, Gate, StopMode, Upstream, Want};
 use crate::record::{Copy, Record};
 use crate::step::{DataDirectory, Server, Stamp, Step};
 use crate::time::{Duration, Instant};
@@ -95,7 +96,10 @@ impl Steward {
                 Some(discard) if self.is_discard_valid(discard, copy) => {
                     self.plan_rejoin(discard.why.clone())
                 }
-                _ => self.plan_start(data, stamp, to_be_promoted),
+                _ => match self.is_to_be_replaced(copy) {
+                    Some(why) => self.plan_rejoin(why),
+                    None => self.plan_start(data, stamp, to_be_promoted),
+                },
             },
         }
     }
@@ -191,7 +195,8 @@ impl Steward {
             }
             Want::Primary { gate, doors } => {
                 if !server.in_recovery {
-                    self.plan_primary(now, server, gate, *doors)
+                    let (gate, doors) = self.of_this_run(gate, *doors);
+                    self.plan_primary(now, server, gate, doors)
                 } else if self.guard.serving.is_some() && !self.facts.run.promote_again {
                     // Promoting: it happens some time after the order.
                     Plan::look(Pace::Fast)
@@ -200,6 +205,23 @@ impl Steward {
                 }
             }
         }
+    }
+
+    /// R7, R18: what was to be open in an earlier run is closed in this one, until the node has seen it.
+    fn of_this_run<'a>(&self, gate: &'a Gate, doors: Doors) -> (&'a Gate, Doors) {
+        let run = self.target.as_ref().and_then(|t| t.run);
+        if run == self.guard.run || mutant!(self.config, R18OpensAnyRun) {
+            return (gate, doors);
+        }
+        let gate = match gate {
+            Gate::Open(_) => &Gate::Closed,
+            as_wanted => as_wanted,
+        };
+        let doors = match doors {
+            Doors::Open => Doors::Closed,
+            as_wanted => as_wanted,
+        };
+        (gate, doors)
     }
 
     /// The first half of a hand-over: a checkpoint while it still serves makes the stop short.
@@ -237,7 +259,11 @@ impl Steward {
                     ..stamp.clone()
                 }));
             }
-            Holding::Own { .. } => {}
+            Holding::Own { copy, .. } => {
+                if let Some(why) = self.is_to_be_replaced(copy) {
+                    return self.give_up(why);
+                }
+            }
             _ if of == Upstream::AsFound => return keep,
             Holding::Untouchable(why) | Holding::Undecided(why) | Holding::Replaceable(why) => {
                 return Plan::stop(StopMode::Clean, &why);

@@ -115,6 +115,9 @@ impl Steward {
     /// A server that is not ready yet. What a rewind or a clone left may lack WAL without which it is no whole copy, and
     /// a standby of nobody waits for that for ever (research/postgres.md 2).
     pub(super) fn give_up_unready(&self, now: Instant) -> Option<Plan> {
+        if !self.is_rewritten() {
+            return None;
+        }
         let (replays, since) = &self.facts.run.replays;
         let (progress, patience) = match replays {
             Some(segment) => (
@@ -123,7 +126,7 @@ impl Steward {
             ),
             None => (format!("has not begun for {NO_BEGIN}"), NO_BEGIN),
         };
-        if !self.is_rewritten() || now.since(*since) <= patience {
+        if now.since(*since) <= patience {
             return None;
         }
         Some(self.give_up(format!(
@@ -132,7 +135,7 @@ impl Steward {
     }
 
     /// This copy does not fit: a rewind or a clone, where it may be discarded (R11); else it stays as it is.
-    fn give_up(&self, why: String) -> Plan {
+    pub(super) fn give_up(&self, why: String) -> Plan {
         let Holding::Own { copy, .. } = self.holding() else {
             return Plan::look(Pace::Slow);
         };
@@ -195,6 +198,13 @@ impl Steward {
     /// Whether the directory with this copy's name is known not to be that copy (R15).
     pub(super) fn is_disowned(&self, copy: CopyId) -> bool {
         self.target.as_ref().and_then(|t| t.disowned) == Some(copy)
+    }
+
+    /// An operator asked for a fresh copy in this one's place: why it is given up, where it may be (R11).
+    pub(super) fn is_to_be_replaced(&self, copy: CopyId) -> Option<String> {
+        let asked = self.target.as_ref().and_then(|t| t.replaced) == Some(copy);
+        (asked && self.clone_source().is_some())
+            .then(|| "an operator asked for a fresh copy".to_owned())
     }
 
     /// A directory that went back in time is another copy than its stamp says: it gets a name of its own, durable

@@ -82,6 +82,9 @@ impl Steward {
     }
 
     fn rewindable(&self, data: &DataDirectory) -> Result<(), String> {
+        if self.target.as_ref().is_some_and(|t| t.replaced.is_some()) {
+            return Err("an operator asked for a fresh copy".to_owned());
+        }
         // R17: what an operator's word left out is kept whole, until a second word gives it up.
         if self.record().is_some_and(|record| record.forced)
             && !mutant!(self.config, R17RewindsForced)

@@ -6,7 +6,7 @@ use super::order::FAILED;
 use crate::mutant;
 use crate::postgres::{
     Doors, Fault, Gate, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, Rewrite, StampAge,
-    StandbyStatus, Want,
+    StandbyStatus, StopMode, Want,
 };
 use crate::record::Term;
 use crate::step::{ClusterState, Server, Stamp, Step};
@@ -82,14 +82,21 @@ impl Steward {
                 let (done, total) = self.facts.progress;
                 PgState::Rewriting { how, done, total }
             }
-            // Where its shutdown checkpoint is, is being read.
-            _ if self.facts.look && self.facts.stopped_cleanly => PgState::Stopping,
+            // Its end is seen, its outcome is not; or where its shutdown checkpoint is, is being read.
+            _ if self.stops_cleanly() || (self.facts.look && self.facts.stopped_cleanly) => {
+                PgState::Stopping
+            }
             Holding::Own { data, .. } => PgState::Stopped {
                 shutdown_checkpoint: (data.cluster == ClusterState::ShutDown && !self.facts.look)
                     .then_some(data.checkpoint),
             },
             _ => PgState::NoData,
         }
+    }
+
+    fn stops_cleanly(&self) -> bool {
+        let step = self.flight.as_ref().map(|o| &o.step);
+        matches!(step, Some(Step::Stop(StopMode::Clean)))
     }
 
     fn state_up(&self, now: Instant) -> PgState {

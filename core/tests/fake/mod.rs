@@ -122,6 +122,8 @@ pub struct World {
     pub now: Instant,
     pub config: Config,
     pub steward: Steward,
+    /// The node's next target waits for a disk (R1).
+    pub node_waits: bool,
     pub guard: Guard,
     pub restarts: u64,
     pub dir: Option<Dir>,
@@ -130,6 +132,8 @@ pub struct World {
     /// The other members' copies, as the node knows them.
     pub copies: Vec<Copy>,
     pub slots: Vec<Slot>,
+    /// What an operator wants a fresh copy in the place of.
+    replaced: Option<CopyId>,
     pub aside: Vec<Dir>,
     pub pg: Option<Pg>,
     /// The primaries elsewhere.
@@ -156,6 +160,8 @@ pub struct World {
     pub rewinding: Rewinding,
     pub target: Option<PgTarget>,
     pub status: PgStatus,
+    /// Every state that it told.
+    pub told: Vec<PgState>,
     pub log: Vec<String>,
     /// Every step ordered.
     pub steps: Vec<Step>,
@@ -283,7 +289,9 @@ impl World {
             target: None,
             copies: Vec::new(),
             slots: Vec::new(),
+            replaced: None,
             status: PgStatus::unknown(),
+            told: Vec::new(),
             log: Vec::new(),
             steps: Vec::new(),
             pending: VecDeque::new(),
@@ -296,6 +304,7 @@ impl World {
             by_hand: false,
             seq: 0,
             serial: 0,
+            node_waits: false,
         }
     }
 
@@ -309,12 +318,39 @@ impl World {
             term: Term(term),
             record: record.cloned().map(Arc::new),
             disowned: None,
+            replaced: self.replaced,
             genesis: self.genesis,
             slots: self.copies.clone(),
+            run: self.guard.view().run,
             first_stamp: self.config.me == A && self.dir.as_ref().is_none_or(|d| d.stamp.is_none()),
             want,
         });
         self.send_target();
+    }
+
+    /// From the next target on an operator wants a fresh copy in this one's place.
+    pub fn replace(&mut self, copy: CopyId) {
+        self.replaced = Some(copy);
+        if let Some(target) = &mut self.target {
+            self.seq += 1;
+            (target.seq, target.replaced) = (self.seq, Some(copy));
+        }
+        self.send_target();
+    }
+
+    /// As a node does: what is wanted of a primary is wanted of the run that it sees.
+    fn follow_run(&mut self, run: Option<RunId>) {
+        if self.node_waits {
+            return;
+        }
+        let primary = |t: &&mut PgTarget| matches!(t.want, Want::Primary { .. });
+        if let Some(target) = self.target.as_mut().filter(primary)
+            && target.run != run
+        {
+            self.seq += 1;
+            (target.seq, target.run) = (self.seq, run);
+            self.send_target();
+        }
     }
 
     fn send_target(&mut self) {
@@ -460,7 +496,10 @@ impl World {
     pub fn drain_steward(&mut self) {
         while let Some(action) = self.steward.poll_action() {
             match action {
-                StewardAction::Status(status) => self.status = *status,
+                StewardAction::Status(status) => {
+                    self.told.push(status.state.clone());
+                    self.status = *status;
+                }
                 StewardAction::Explain(reason) => self.log.push(format!("   # {reason}")),
                 StewardAction::Order(order) => {
                     self.ordered += 1;
@@ -526,6 +565,7 @@ impl World {
                 GuardAction::View(view) => {
                     self.steward.handle(self.now, StewardEvent::Guard(view));
                     self.drain_steward();
+                    self.follow_run(view.run);
                 }
                 GuardAction::Explain(reason) => self.log.push(format!("   guard: {reason}")),
             }
@@ -855,6 +895,7 @@ pub fn record(
 ) -> Record {
     Record {
         forced: false,
+        paused: false,
         key: RecordKey {
             term: Term(term),
             version: term,

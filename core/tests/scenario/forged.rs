@@ -24,6 +24,7 @@ pub(crate) fn heartbeat(round: u64, record: Option<Arc<Record>>) -> Body {
         record,
         committed: None,
         follow: false,
+        leaving: false,
         sightings: Vec::new(),
     })
 }

@@ -117,6 +117,7 @@ impl Cluster {
             promotions: history.clone(),
             system_id: SYSTEM,
             forced: false,
+            paused: false,
         });
         for m in self.config.ids() {
             self.hosts[index(m)].disk = Some(HardState {

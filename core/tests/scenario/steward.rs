@@ -100,7 +100,8 @@ impl Database {
 
     fn pursue_standby(&mut self, target: &PgTarget, of: Upstream, may_discard: bool, now: Instant) {
         let source = target.record.as_ref().map(|r| r.promotions.clone());
-        let fits = source.is_some_and(|s| self.history.fits(self.end, &s));
+        let replaced = self.copy.is_some() && target.replaced == self.copy && may_discard;
+        let fits = !replaced && source.is_some_and(|s| self.history.fits(self.end, &s));
         let usable = self.copy.is_some() && (self.stamped || target.first_stamp);
         let discards = may_discard && matches!(of, Upstream::Member(_)) && !(fits && usable);
         match &mut self.process {

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod desk;
 pub mod operate;
+pub mod pausing;
 pub mod protocol;
 pub mod server;
 pub mod word;

@@ -196,7 +196,11 @@ pub fn demote(to: &Where) -> Result<String, OperateError> {
                     "{from} handed over to {successor} in {seconds:.2} s\n"
                 ))
             }
-            Response::Outcome(outcome) => Err(OperateError::Outcome(why_not(&before, &outcome))),
+            Response::Outcome(outcome) => Err(OperateError::Outcome(why_not(
+                &before,
+                before.view.me,
+                &outcome,
+            ))),
             Response::Failed(why) => Err(OperateError::Outcome(format!("{from} says: {why}"))),
             Response::Report(_) | Response::Lost(_) => Err(OperateError::Outcome(format!(
                 "{from} gave an answer to another question"
@@ -262,14 +266,15 @@ async fn until_it_serves(report: &Report, successor: MemberId) -> bool {
     false
 }
 
-fn why_not(report: &Report, outcome: &CommandOutcome) -> String {
-    let me = name(report, report.view.me);
+/// Why the member asked did not do it.
+pub(super) fn why_not(report: &Report, asked: MemberId, outcome: &CommandOutcome) -> String {
+    let me = name(report, asked);
     match outcome {
         CommandOutcome::HandedOver { to } => format!("{me} handed over to {}", name(report, *to)),
         CommandOutcome::NotLeader { leader: None } => {
             format!(
                 "{me} {}, and hears of no primary: see `yokeadm list`",
-                what_else(report)
+                what_else(report, asked)
             )
         }
         CommandOutcome::NotLeader {
@@ -281,7 +286,7 @@ fn why_not(report: &Report, outcome: &CommandOutcome) -> String {
             });
             format!(
                 "{me} {}, {} is the primary{there}",
-                what_else(report),
+                what_else(report, asked),
                 name(report, *leader)
             )
         }
@@ -297,15 +302,19 @@ fn why_not(report: &Report, outcome: &CommandOutcome) -> String {
             format!("the other host did not take over: {me} serves on, nothing is lost")
         }
         CommandOutcome::Refused(why) => why.clone(),
-        CommandOutcome::Joined { .. } | CommandOutcome::Adopted { .. } => {
+        CommandOutcome::Joined { .. }
+        | CommandOutcome::Adopted { .. }
+        | CommandOutcome::Paused(_)
+        | CommandOutcome::Stands
+        | CommandOutcome::CopiesAnew { .. } => {
             format!("{me} gave an answer to another question")
         }
     }
 }
 
 /// What a member is that is not the primary.
-fn what_else(report: &Report) -> &'static str {
-    match report.members.get(usize::from(report.view.me.0)) {
+fn what_else(report: &Report, asked: MemberId) -> &'static str {
+    match report.members.get(usize::from(asked.0)) {
         Some(entry) if entry.kind == MemberKind::Witness => "only votes, and is never the primary",
         _ => "is not the primary",
     }

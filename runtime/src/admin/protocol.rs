@@ -17,6 +17,12 @@ pub enum Request {
     List,
     /// Hand the primary's role over, away from this member.
     Demote,
+    /// Nobody but the present primary takes over from now on.
+    Pause,
+    /// That is over.
+    Resume,
+    /// Replace this member's copy by a fresh one.
+    Reinit,
     /// What has left this host's data directory and is kept?
     Lost,
     /// Join again without the answers of these members.

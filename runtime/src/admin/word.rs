@@ -1,7 +1,7 @@
-//! An operator's word where nobody else can decide: `vouch` and `adopt`. What it risks is said before it is given.
+//! An operator's word that gives something up: `vouch`, `adopt`, `reinit`. What it risks is said before it is given.
 
 use super::client;
-use super::operate::{FIRST, OperateError, Where, block_on, name};
+use super::operate::{FIRST, OperateError, Where, block_on, name, why_not};
 use super::protocol::{Report, Request, Response};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -15,7 +15,8 @@ const WORD: Duration = Duration::from_secs(60);
 #[derive(Serialize)]
 struct Said<'a> {
     member: &'a str,
-    term: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    term: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     copy: Option<String>,
 }
@@ -61,6 +62,20 @@ pub fn adopt(to: &Where, yes: bool) -> Result<String, OperateError> {
     })
 }
 
+/// `reinit`: the copy at the daemon asked is replaced by a fresh one.
+///
+/// # Errors
+/// It was not confirmed, or is refused: why.
+pub fn reinit(to: &Where, yes: bool) -> Result<String, OperateError> {
+    give(to, &Request::Reinit, yes, |report| {
+        let me = name(report, report.view.me);
+        format!(
+            "The copy at {me} is given up, and the primary's is copied in its place. Until that is in sync nobody can take over \
+             but other copies in sync. The old directory is kept until the new one streams: there has to be room for both.\n"
+        )
+    })
+}
+
 fn give(
     to: &Where,
     request: &Request,
@@ -78,7 +93,7 @@ fn give(
                 ),
                 Said {
                     member: me,
-                    term: term.0,
+                    term: Some(term.0),
                     copy: None,
                 },
             ),
@@ -89,15 +104,26 @@ fn give(
                 ),
                 Said {
                     member: me,
-                    term: term.0,
+                    term: Some(term.0),
                     copy: Some(copy.to_string()),
                 },
             ),
-            Response::Outcome(CommandOutcome::Refused(why)) => {
+            Response::Outcome(CommandOutcome::CopiesAnew { copy }) => (
+                format!(
+                    "{me}'s copy {copy} is given up, and the primary's is copied in its place: `yokeadm list` shows how far that is\n"
+                ),
+                Said {
+                    member: me,
+                    term: None,
+                    copy: Some(copy.to_string()),
+                },
+            ),
+            Response::Failed(why) => return Err(OperateError::Outcome(why)),
+            Response::Outcome(outcome) => {
+                let why = why_not(&before, before.view.me, &outcome);
                 return Err(OperateError::Outcome(why));
             }
-            Response::Failed(why) => return Err(OperateError::Outcome(why)),
-            Response::Outcome(_) | Response::Report(_) | Response::Lost(_) => {
+            Response::Report(_) | Response::Lost(_) => {
                 return Err(OperateError::Outcome(format!(
                     "{me} gave an answer to another question"
                 )));

@@ -4,7 +4,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::process::ExitCode;
 use yoke::admin::operate::{self, Health, OperateError, Where};
-use yoke::admin::word;
+use yoke::admin::{pausing, word};
 use yoke::show::print;
 
 /// Asks a yoke daemon, and through it its cluster.
@@ -40,6 +40,16 @@ enum Command {
     List(List),
     /// Hand the primary's role over, away from the daemon that is asked
     Demote,
+    /// From now on nobody takes over from the present primary: for work on the hosts
+    Pause,
+    /// Ends a pause; said to a host whose copy is in sync while nobody leads, lets that one take over
+    Resume,
+    /// Replace the copy at the daemon that is asked, which is not the primary's, by a fresh one
+    Reinit {
+        /// What this gives up is accepted: do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// What rewinds dropped and clones set aside, and where it lies
     Lost,
     /// Let the daemon that is asked, which lost its state, join again without the answers of these members
@@ -101,6 +111,9 @@ fn main() -> ExitCode {
         Command::Demote | Command::Member(Member::Demote) => {
             operate::demote(&to).map(|text| (text, ExitCode::SUCCESS))
         }
+        Command::Pause => pausing::pause(&to, true).map(|text| (text, ExitCode::SUCCESS)),
+        Command::Resume => pausing::pause(&to, false).map(|text| (text, ExitCode::SUCCESS)),
+        Command::Reinit { yes } => word::reinit(&to, yes).map(|text| (text, ExitCode::SUCCESS)),
         Command::Lost => operate::lost(&to).map(|text| (text, ExitCode::SUCCESS)),
         Command::Vouch { members, yes } => {
             word::vouch(&to, &members, yes).map(|text| (text, ExitCode::SUCCESS))

@@ -29,6 +29,8 @@ pub struct Cluster {
     pub serves: bool,
     /// Whether the primary's place could be taken now without a loss.
     pub failover_possible: bool,
+    /// Whether an operator paused the cluster: then nobody takes over.
+    pub paused: bool,
     /// What a failover would lose now, or why none is possible.
     pub summary: String,
     /// Every member, in order.
@@ -108,6 +110,7 @@ pub fn merge(answers: &Answers<'_>) -> Cluster {
                 p.doors == Doors::Open && matches!(p.gate, GateStatus::Open { .. })
             })
         }),
+        paused: record.is_some_and(|r| r.paused),
         failover_possible,
         summary,
         members: (0..answers.first.members.len())

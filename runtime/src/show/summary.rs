@@ -9,6 +9,20 @@ use yoke_core::view::RoleView;
 
 /// Whether the primary's place could be taken now without a loss, and a sentence about it.
 pub(super) fn summary(answers: &Answers<'_>) -> (bool, String) {
+    let (possible, sentence) = without_pause(answers);
+    if !answers.record().is_some_and(|record| record.paused) {
+        return (possible, sentence);
+    }
+    let paused = "Paused by an operator: nobody takes over until `yokeadm resume`";
+    let sentence = match possible {
+        true => format!("{paused}; a failover would lose nothing then."),
+        false => format!("{paused}. {sentence}"),
+    };
+    (false, sentence)
+}
+
+/// The same as if nobody had paused the cluster.
+fn without_pause(answers: &Answers<'_>) -> (bool, String) {
     let Some(leader) = answers.leader() else {
         return (false, without_leader(answers));
     };

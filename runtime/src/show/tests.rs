@@ -35,6 +35,7 @@ fn history() -> History {
 fn record(in_sync: Vec<Copy>) -> Arc<Record> {
     Arc::new(Record {
         forced: false,
+        paused: false,
         key: RecordKey {
             term: Term(3),
             version: 7,

@@ -110,10 +110,12 @@ impl Host {
         if let Some(server) = self.database.as_mut().and_then(|d| d.server.as_mut()) {
             server.run = rank(server.run);
         }
-        if let Some(target) = &mut self.target
-            && target.seq != 1
-        {
-            Arc::make_mut(target).seq = 1;
+        if let Some(target) = &mut self.target {
+            let run = target.run.map(rank);
+            if (target.seq, target.run) != (1, run) {
+                let target = Arc::make_mut(target);
+                (target.seq, target.run) = (1, run);
+            }
         }
         self.told_guard = self.guard;
         self.now = NOW;

@@ -92,6 +92,7 @@ impl World {
             promotions: first_history(),
             system_id: SystemId(1),
             forced: false,
+            paused: false,
         });
         let hosts = (0..3u8)
             .map(|m| {

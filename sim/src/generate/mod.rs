@@ -1,16 +1,25 @@
 //! Makes a scenario of a seed: first the cluster and the conditions of the run, then what goes wrong.
 
+mod adopted;
 pub(crate) mod bits;
 mod configured;
 mod databases;
+mod edited;
+mod forgetful;
+mod half_grown;
+mod hangs;
 mod losses;
+mod new_copies;
 mod one;
+mod outlived;
 mod plot;
 mod profile;
+mod revealed;
 mod single;
 mod standing;
 mod swarm;
 mod undecided;
+mod went_back;
 
 use crate::scenario::{Kind, Scenario};
 use bits::Bits;
@@ -60,6 +69,10 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
     let written = matches!(profile, Profile::Mix) && bits.one_in(2);
     if written && s.members.len() <= 5 && s.members[1] {
         plot(&mut bits, &mut s);
+        if s.kind == Kind::Network {
+            // It is all that there is.
+            return s;
+        }
     } else {
         swarm(&mut bits, &mut s, profile.classes());
     }

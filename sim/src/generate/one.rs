@@ -1,5 +1,6 @@
 //! A fault of a class, with what belongs to it.
 
+use super::SECOND;
 use super::bits::Bits;
 use crate::scenario::{Blow, Fault, Kind, Links, Scenario, Target, Trigger, What};
 
@@ -31,11 +32,14 @@ pub(crate) enum Class {
     StopDaemons,
     Loss,
     Vouching,
+    Pausing,
+    Replacing,
+    Adopting,
 }
 
 impl Class {
     /// All of them.
-    pub(crate) const ALL: [Class; 25] = [
+    pub(crate) const ALL: [Class; 28] = [
         Class::Daemon,
         Class::Guard,
         Class::Database,
@@ -61,6 +65,9 @@ impl Class {
         Class::StopDaemons,
         Class::Loss,
         Class::Vouching,
+        Class::Pausing,
+        Class::Replacing,
+        Class::Adopting,
     ];
 }
 
@@ -233,6 +240,37 @@ pub(crate) fn come(bits: &mut Bits, s: &mut Scenario, class: Class, at: u64) {
             4 => What::BaseBackup(who, long),
             _ => What::LoseAll(who, long),
         },
+        Class::Pausing => {
+            // Something that would move the role comes while it lasts.
+            if bits.one_in(2) {
+                let lost = match bits.within(0, 3) {
+                    0 => What::Database(Target::Primary),
+                    1 => What::StopDaemon(Target::Primary, long),
+                    2 => What::Isolate(Target::Primary, links(bits), long),
+                    _ => What::Host(Target::Primary, trigger(bits), long),
+                };
+                and.push((bits.time(1_000, d), lost));
+            }
+            for _ in 0..bits.within(0, 2) {
+                let whom = bits.pick(&[Target::Primary, Target::Standby, who]);
+                and.push((bits.time(1_000, 4 * d), What::Resume(whom)));
+            }
+            What::Pause(Target::Primary)
+        }
+        Class::Replacing => {
+            if bits.one_in(2) {
+                let aim = What::Aim(Target::Standby, moment(bits), blow(bits), short);
+                and.push((bits.time(1_000, SECOND), aim));
+            }
+            What::Reinit(bits.pick(&[Target::Standby, Target::Standby, who]))
+        }
+        Class::Adopting => {
+            for _ in 0..bits.within(1, 3) {
+                let later = d + bits.within(0, 3 * d);
+                and.push((later, What::Adopt(bits.pick(&[Target::Standby, who]))));
+            }
+            What::Host(Target::Primary, trigger(bits), bits.within(2 * d, 6 * d))
+        }
         Class::Vouching => {
             if bits.one_in(2) {
                 let off = What::Host(other, Trigger::Actions(0), bits.within(d, 5 * d));

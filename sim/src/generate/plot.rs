@@ -1,12 +1,21 @@
 //! Histories that chance alone would seldom write.
 
 use super::SECOND;
+use super::adopted::adopted;
 use super::bits::Bits;
 use super::configured::{shortened, wrong_disk};
+use super::edited::edited;
+use super::forgetful::forgetful;
+use super::half_grown::half_grown;
+use super::hangs::hangs;
 use super::losses::losses;
+use super::new_copies::new_copies;
 use super::one::{Class, come, trigger};
-use super::standing::{any_network, half_grown};
+use super::outlived::{forgets_its_deposition, outlived};
+use super::revealed::revealed;
+use super::standing::standing;
 use super::undecided::{half_shrunk, late_steps};
+use super::went_back::went_back;
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
 
 /// The members' places in a calm cluster.
@@ -27,9 +36,18 @@ const HISTORIES: &[(u64, History)] = &[
     (1, shortened),
     (1, wrong_disk),
     (1, late_steps),
-    (1, any_network),
     (1, half_grown),
     (1, half_shrunk),
+    (3, standing),
+    (1, hangs),
+    (1, edited),
+    (1, revealed),
+    (1, outlived),
+    (1, forgets_its_deposition),
+    (1, adopted),
+    (1, forgetful),
+    (2, went_back),
+    (1, new_copies),
 ];
 
 /// One of the histories, with some noise around it.

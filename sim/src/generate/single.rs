@@ -18,6 +18,7 @@ pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
         Single::StandbyStops,
         Single::DataLink,
         Single::PrimaryDisk,
+        Single::Unheard,
     ]);
     s.kind = Kind::Single(kind);
     s.delay = bits.pick(&[(100, 800), (100, 2_000)]);
@@ -43,6 +44,20 @@ pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
             What::Part(one, other, Links::All, down)
         }
         Single::PrimaryDisk => What::HangDisk(Target::Primary, down),
+        Single::Unheard => {
+            // Not for D: then the others know nothing better than to go on without it.
+            let unheard = bits.within(s.sync_timeout, s.decision_timeout * 8 / 10);
+            s.faults.push(Fault {
+                at,
+                early: false,
+                what: What::Isolate(Target::Standby, Links::Daemons, unheard),
+            });
+            What::Daemon(
+                Target::Standby,
+                Trigger::Actions(0),
+                bits.within(20_000, 200_000),
+            )
+        }
     };
     s.faults.push(Fault {
         at,

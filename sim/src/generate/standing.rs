@@ -1,37 +1,29 @@
-//! Histories after which a network stands as it is, for longer than L needs: a dead end that healing would cure shows only
-//! there.
+//! Networks that stand as they are, until all heals: what L promises of them is judged while they stand.
 
-use super::SECOND;
 use super::bits::Bits;
-use super::plot::{PRIMARY, STANDBY, add};
-use crate::matrix::{NETWORKS, Situation, scenario};
-use crate::scenario::{Kind, Links, Scenario, Trigger, What};
+use crate::matrix::{self, PAIRS, Situation};
+use crate::scenario::Scenario;
 
-/// One network of the liveness matrix, in one of its situations; mostly with every host up, where links decide.
-pub(crate) fn any_network(bits: &mut Bits, s: &mut Scenario, _: u64) {
-    let network = bits.within(0, u64::from(NETWORKS) - 1) as u32;
-    let up = if bits.one_in(3) { 0 } else { 7 };
-    *s = Scenario {
-        choices: s.choices,
-        bare: s.bare,
-        ..scenario(bits.pick(&Situation::ALL), network | up)
+/// One of the liveness matrix: any network, in any situation; most of them have one link cut, or one host cut off.
+pub(crate) fn standing(bits: &mut Bits, s: &mut Scenario, _: u64) {
+    let situation = bits.pick(&Situation::ALL);
+    let whole = matrix::NETWORKS - 1;
+    let without = |cut: &dyn Fn(usize, usize) -> bool| {
+        let links = PAIRS.iter().enumerate().filter(|(_, (a, b))| cut(*a, *b));
+        links.fold(whole, |network, (bit, _)| network & !(1 << (3 + bit)))
     };
-}
-
-/// The standby was away and has caught up: just as the record that names it again is on its way it hears the primary no
-/// more, and then the primary is gone. Whoever has that record has to spread it (R3).
-pub(crate) fn half_grown(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    let d = s.decision_timeout;
-    s.kind = Kind::Network;
-    s.rates.fill(1000);
-    (s.network, s.delay, s.failures) = ((0, 0, 0), (100, 800), 0);
-    let away = s.sync_timeout + bits.within(d / 5, d);
-    add(s, start, What::Isolate(STANDBY, Links::Databases, away));
-    // Steady for D/10, then gate, proof and position.
-    let grows = start + away + d / 10 + bits.within(0, SECOND);
-    let long = 60 * SECOND;
-    add(s, grows, What::Cut(PRIMARY, STANDBY, Links::Daemons, long));
-    let lost = grows + bits.within(10_000, d / 4);
-    add(s, lost, What::Host(PRIMARY, Trigger::Actions(0), long));
-    s.heal_after = lost + 2 * d + 6 * SECOND;
+    // Most often the one who leads is concerned.
+    let (one, other) = match bits.one_in(3) {
+        true => bits.pick(&PAIRS),
+        false => bits.pick(&[(0, 1), (0, 2)]),
+    };
+    let network = match bits.within(0, 9) {
+        0..=3 => without(&|a, b| (a, b) == (one, other) || (b, a) == (one, other)),
+        4 => without(&|a, b| (a, b) == (one, other)),
+        5..=7 => without(&|a, b| a == one || b == one),
+        _ => bits.within(0, u64::from(whole)) as u32,
+    };
+    let choices = s.choices;
+    *s = matrix::scenario(situation, network);
+    s.choices = choices;
 }

@@ -5,6 +5,7 @@
 use crate::scenario::Kind;
 use crate::world::World;
 use std::fmt;
+use yoke_core::record::Term;
 use yoke_core::view::RoleView;
 
 /// What can keep a primary from serving.
@@ -57,25 +58,38 @@ impl fmt::Display for Cause {
 /// By cause: until when it lasts, as far as can be said.
 type Troubles = [u64; Cause::TROUBLES.len()];
 
+/// What came of a host's promotions in one term.
+#[derive(Clone, Copy, Debug, Default)]
+struct Promotions {
+    term: Term,
+    /// When the first was ordered of those that came to nothing, or else the last. What ails the host then may well make
+    /// it a long one; and what ended it leaves the next one less time, for its leader waits only so long for all of them.
+    ordered: u64,
+    /// A write was acknowledged since.
+    served: bool,
+}
+
 /// The last trouble of each host as a primary.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FewMoves {
     /// Who was promoted last, and when that was ordered.
     primary: Option<(usize, u64)>,
-    /// By host: when its last promotion was ordered. What ails it then may well make it a long one.
-    ordered: Vec<u64>,
+    /// By host: its last promotions.
+    promotions: Vec<Promotions>,
     /// When that one ceased to serve, and what had ailed it by then.
     ended: Option<(u64, Troubles)>,
     /// By host, at the last look.
     troubled_until: Vec<Troubles>,
     /// When an operator's word (R12, R15) last had its effect.
     word: Option<u64>,
+    /// Whose record was paused, since no committed record was otherwise.
+    pub(crate) paused: Option<usize>,
 }
 
 impl FewMoves {
     pub(crate) fn new(members: usize) -> Self {
         FewMoves {
-            ordered: vec![0; members],
+            promotions: vec![Promotions::default(); members],
             troubled_until: vec![Troubles::default(); members],
             ..FewMoves::default()
         }
@@ -105,12 +119,34 @@ impl World {
     /// A promotion is ordered.
     pub(crate) fn promotion_begins(&mut self, h: usize) {
         self.look_for_trouble();
-        self.oracles.few_moves.ordered[h] = self.now;
+        let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
+        let last = &mut self.oracles.few_moves.promotions[h];
+        if last.served || last.term != term {
+            *last = Promotions {
+                term,
+                ordered: self.now,
+                served: false,
+            };
+        }
+    }
+
+    /// A host's database acknowledges a write.
+    pub(crate) fn serves(&mut self, h: usize) {
+        self.oracles.few_moves.promotions[h].served = true;
     }
 
     /// An operator's word has changed who may serve.
     pub(crate) fn word_has_effect(&mut self) {
         self.oracles.few_moves.word = Some(self.now);
+    }
+
+    /// A record is committed.
+    pub(crate) fn note_pause(&mut self) {
+        let committed = self.oracles.newest_record.committed.as_ref();
+        let paused = committed.filter(|record| record.paused);
+        let primary = paused.map(|record| usize::from(record.primary.0));
+        let known = &mut self.oracles.few_moves.paused;
+        *known = known.filter(|_| primary.is_some()).or(primary);
     }
 
     /// After every event: does the primary serve still?
@@ -142,7 +178,11 @@ impl World {
             Cause::Host => host.paused_until.max(gone(!host.up)),
             Cause::Daemon => daemon.unwrap_or(self.now + 1),
             Cause::Guard => host.guard_paused_until.max(and_most((0, late, late_until))),
-            Cause::Database => host.hung_until.max(self.troubled_database(h)),
+            Cause::Database => {
+                let wedged = host.server.as_ref().is_some_and(|s| s.wedged);
+                let hung = host.hung_until.max(gone(wedged));
+                hung.max(self.troubled_database(h))
+            }
             Cause::Disk => {
                 let disk = &host.disk;
                 let slow = disk.slow_until.max(disk.full_until);
@@ -197,14 +237,24 @@ impl World {
         let now = self.now;
         let few_moves = &mut self.oracles.few_moves;
         let ended = few_moves.ended.take();
-        let Some((old, since)) = few_moves.primary.replace((h, few_moves.ordered[h])) else {
+        let Some((old, since)) = few_moves
+            .primary
+            .replace((h, few_moves.promotions[h].ordered))
+        else {
             return;
         };
         let (ended, troubles) = ended.unwrap_or((now, few_moves.troubled_until[old]));
         let word = few_moves.word;
         self.check_stays(h, old);
         if old == h {
+            self.observe_return(h, now - ended);
             return;
+        }
+        if self.oracles.few_moves.paused == Some(old) {
+            self.violated(
+                "few_moves",
+                format!("the role moves from m{old} to m{h} during a pause"),
+            );
         }
         // What is over by then no more than this has had its effect just now.
         let just_now = ended.saturating_sub(self.scenario.decision_timeout + 1_000_000);
@@ -238,8 +288,11 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::{Cause, Troubles};
+    use crate::postgres::server::Server;
     use crate::scenario::{Blow, Links};
     use crate::world::World;
+    use yoke_core::postgres::RunId;
+    use yoke_core::record::Term;
 
     /// m0, then, at 20 s, m1 was promoted; every daemon counts as stopped in a still world, so trouble is set by hand.
     fn moved(trouble: impl Fn(&mut World)) -> bool {
@@ -272,6 +325,28 @@ mod tests {
         let by_hand = |world: &mut World| world.oracles.handing_over_until = 23_000_000;
         assert!(!moved(by_hand));
         assert!(!moved(World::word_has_effect));
+    }
+
+    #[test]
+    fn what_came_to_nothing_in_a_term_counts_for_its_next_promotion() {
+        let since = |served: bool, term: u64| {
+            let mut world = World::still();
+            for (now, term) in [(10, 2), (20, term)] {
+                let mut server = Server::new(RunId(now), None, 0);
+                server.term = Term(term);
+                world.hosts[1].server = Some(server);
+                world.now = now;
+                world.promotion_begins(1);
+                if served {
+                    world.serves(1);
+                }
+            }
+            world.oracles.few_moves.promotions[1].ordered
+        };
+        assert_eq!(
+            (since(false, 2), since(true, 2), since(false, 3)),
+            (10, 20, 20)
+        );
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl World {
             });
         if let Some((of, newest)) = lost {
             self.violated(
-                "lost_write",
+                "history",
                 format!(
                     "m{h} {does} in term {term} without w{}, acknowledged by m{} in term {of}",
                     newest.write, newest.by
@@ -85,5 +85,31 @@ mod tests {
         assert_eq!(world.violation, None);
         world.check_branches(1, Term(4), "opens its gate");
         assert!(world.violation.is_some());
+    }
+
+    /// Of a deposed primary no other oracle asks: what it acknowledges is judged by those that hold it.
+    #[test]
+    fn a_deposed_primary_that_opens_its_gate_is_judged_by_the_terms_before_its_own() {
+        let mut world = World::still();
+        let dir = |write| {
+            let mut dir = DataDir::fresh(7, SystemId(7));
+            dir.wal.append(Kind::Write(write), 48);
+            dir
+        };
+        world.hosts[0].storage.directory = Some(dir(1));
+        world.hosts[1].storage.directory = Some(dir(2));
+        let newest = Newest {
+            by: 2,
+            write: 1,
+            index: 1,
+        };
+        world.oracles.branches.0.insert((Term(1), RunId(5)), newest);
+        // Term 3 is served by a database that holds all; then the one of term 2 opens its gate.
+        world.check_holds_all(0, Term(3), "is promoted");
+        world.check_branches(0, Term(3), "opens its gate");
+        world.check_holds_all(1, Term(2), "opens its gate");
+        assert_eq!(world.violation, None);
+        world.check_branches(1, Term(2), "opens its gate");
+        assert!(world.violation.is_some_and(|v| v.oracle == "history"));
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Liveness {
     pub(crate) gap: (u64, u64),
     /// The first acknowledgement after healing.
     served: Option<u64>,
+    /// Until when the cluster was paused after healing.
+    paused_until: u64,
     /// Since when everything is as it should be after healing.
     well_since: Option<u64>,
 }
@@ -85,7 +87,12 @@ impl World {
         // A voter may have just started, a clock be slow, a database have to recover.
         let patience = 2 * d * 11 / 10 + 5_000_000;
         // Only an operator can decide (R12, R15), and then it is as if everything had healed after the last word.
-        let since = heal_at.max(self.words.last);
+        let mut since = heal_at.max(self.words.last);
+        // Nothing is promised while a pause lasts, and operators end it at once.
+        if now < since + 2 * patience && self.operators_resume() {
+            self.oracles.liveness.paused_until = now;
+        }
+        since = since.max(self.oracles.liveness.paused_until);
         let writable_by = since + patience;
         let well = self.oracles.liveness.well_since.is_some();
         let served = self.oracles.liveness.last.is_some_and(|last| last >= since);
@@ -166,6 +173,7 @@ impl World {
             Single::Witness
             | Single::Secondary
             | Single::Daemon
+            | Single::Unheard
             | Single::StandbyStops
             | Single::DataLink => 0,
         };
@@ -192,8 +200,12 @@ impl Single {
         let second = 1_000_000;
         match self {
             Single::PrimaryHost => scenario.decision_timeout * 102 / 100 + second,
-            Single::PrimaryDatabase | Single::HandOver | Single::PrimaryStops => second,
-            Single::Witness | Single::Daemon | Single::StandbyStops => second / 2,
+            Single::PrimaryDatabase => second,
+            // Of which the clean stop alone may take half a second.
+            Single::HandOver | Single::PrimaryStops => second * 12 / 10,
+            Single::Witness | Single::StandbyStops => second / 2,
+            // Nobody notices: a daemon that is away for a moment is not needed (R6, R20).
+            Single::Daemon | Single::Unheard => second * 3 / 10,
             Single::Secondary | Single::DataLink => scenario.sync_timeout + second,
             Single::PrimaryDisk => scenario.health_timeout + second,
         }

@@ -67,6 +67,7 @@ impl World {
         }
         self.note_branch(h, term, write, index);
         self.check_gate(h, write, index);
+        self.serves(h);
         self.acknowledged_for_liveness();
     }
 
@@ -126,5 +127,6 @@ impl World {
             self.check_holds_all(h, term, "is the last primary");
         }
         self.check_vanished();
+        self.check_left_out();
     }
 }

@@ -1,14 +1,17 @@
 //! What is promised, judged from outside after every event: one file a promise. They see everything: directories, true
 //! identities of histories, and the views of all nodes.
 
+pub(crate) mod directories;
 pub(crate) mod dirty_read;
 pub(crate) mod eligible;
 pub(crate) mod few_moves;
 pub(crate) mod gate;
 pub(crate) mod half_written;
+pub(crate) mod hand_over;
 pub(crate) mod history;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;
+pub(crate) mod memory;
 pub(crate) mod new_names;
 pub(crate) mod newest_record;
 pub(crate) mod one_leader;
@@ -38,6 +41,7 @@ pub(crate) struct Oracles {
     pub(crate) names: new_names::Names,
     /// By host: since when its database serves without a permission.
     pub(crate) unpermitted: Vec<Option<u64>>,
+    pub(crate) left_out: vanished::LeftOut,
     /// An operator's hand-over may be under way until then.
     pub(crate) handing_over_until: u64,
 }
@@ -56,6 +60,7 @@ impl Oracles {
             standing: standing::Standing::default(),
             names: new_names::Names::default(),
             unpermitted: vec![None; members],
+            left_out: vanished::LeftOut::default(),
             handing_over_until: 0,
         }
     }
@@ -96,6 +101,8 @@ impl World {
         if view.role == RoleView::Leader && self.check_newest_record(view) {
             self.stirred_at = self.now;
             self.check_in_sync();
+            self.note_pause();
+            self.note_adopted();
             self.note_ready();
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use std::sync::Arc;
-use yoke_core::record::Record;
+use yoke_core::record::{Record, RecordKey};
 use yoke_core::view::Glance;
 
 /// The newest record that a leader took for committed.
@@ -33,17 +33,19 @@ impl World {
                 );
             }
         }
-        match (view.record, view.committed) {
-            (Some(record), Some(key))
-                if record.key == key && known.as_ref().is_none_or(|k| k.key < key) =>
-            {
-                self.trace.say(self.now, Some(usize::from(view.me.0)), || {
-                    format!("committed {record}")
-                });
-                self.oracles.newest_record.committed = Some(Arc::clone(record));
-                true
-            }
-            _ => false,
-        }
+        let newer = |key: &RecordKey| known.as_ref().is_none_or(|known| known.key < *key);
+        let Some(key) = view.committed.filter(newer) else {
+            return false;
+        };
+        // It may have proposed the next one in the same breath: then what it has just sent out tells.
+        let own = view.record.filter(|record| record.key == key);
+        let Some(record) = own.or_else(|| self.oracles.specification.records.get(&key)) else {
+            return false;
+        };
+        self.trace.say(self.now, Some(usize::from(view.me.0)), || {
+            format!("committed {record}")
+        });
+        self.oracles.newest_record.committed = Some(Arc::clone(record));
+        true
     }
 }

@@ -2,7 +2,6 @@
 //! in [`super::specification`].
 
 use crate::oracle::specification::{Judged, must};
-use crate::postgres::steps::Exec;
 use crate::world::World;
 use yoke_core::permission::{Lasts, Permission};
 use yoke_core::postgres::{Doors, StopMode};
@@ -55,7 +54,7 @@ impl World {
     /// A node has said all that it has to say for now. What stops a database waits for no disk (R1).
     pub(crate) fn check_stopped(&mut self, h: usize) {
         let said = &mut self.oracles.specification.members[h];
-        let (guard, steward) = std::mem::take(&mut said.stops);
+        let (guard, steward) = std::mem::take(&mut said.has_to_stop);
         let given = said.given.is_some_and(|p| p.lasts != Lasts::Ended);
         if steward || (guard && given) {
             let whom = if steward { "steward" } else { "guard" };
@@ -104,7 +103,7 @@ impl World {
         }
     }
 
-    fn judge_order(&self, h: usize, order: &Order) -> Judged {
+    fn judge_order(&mut self, h: usize, order: &Order) -> Judged {
         let (term, number) = self.oracles.specification.members[h].order;
         let host = &self.hosts[h];
         let storage = &host.storage;
@@ -114,12 +113,7 @@ impl World {
             stops || order.term >= term,
             "R16: an order of term {term} came before"
         );
-        // A stop is its run's, and nobody's once that is gone: then its answer alone is under way.
-        let run = host.server.as_ref().map(|s| s.run);
-        let idle =
-            |e: &&Exec| matches!(e.order.step, Step::Stop(_)) && (run.is_none() || run != e.run);
-        let mut others = host.execs.iter().filter(|e| !idle(e));
-        let busy = others.any(|e| !stops || !e.ending);
+        let busy = host.execs.iter().any(|e| !stops || !e.ending);
         must!(!busy, "R16: another order is being carried out");
         // Whose it is can be told as soon as a record names the cluster's database.
         let touches = matches!(
@@ -135,8 +129,15 @@ impl World {
             "R14: its database is somebody else's"
         );
         match &order.step {
-            Step::Promote => self.judge_promotion(h, order.term),
-            Step::WriteSettings(settings) => self.judge_settings(h, order.term, settings),
+            Step::Promote => {
+                self.judge_own(h)?;
+                self.judge_promotion(h, order.term)
+            }
+            Step::WriteStamp(stamp) => self.judge_stamp(h, stamp),
+            Step::WriteSettings(settings) => {
+                self.judge_follows(h, settings)?;
+                self.judge_settings(h, order.term, settings)
+            }
             Step::MarkRewriting | Step::SetAside(_) | Step::Clone { .. } => self.judge_discard(h),
             Step::Rewind { .. } => {
                 // What an operator's word left out is kept whole.
@@ -156,7 +157,7 @@ impl World {
                     "R20: its directory has no stamp"
                 );
                 must!(!storage.rewriting, "R11: its directory is being rewritten");
-                Ok(())
+                self.judge_own(h)
             }
             _ => Ok(()),
         }
@@ -242,6 +243,7 @@ impl World {
         let Some(dir) = storage.directory.as_ref().filter(|_| !storage.rewriting) else {
             return Ok(());
         };
+        self.judge_foreign(dir)?;
         let own = host.disk.durable.as_ref().and_then(|s| s.record.as_ref());
         let committed = self.oracles.newest_record.committed.as_ref();
         for record in own.into_iter().chain(committed) {

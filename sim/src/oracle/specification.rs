@@ -5,23 +5,26 @@
 //! A message counts from when it leaves, never from when it arrives: what a leader cannot know yet it may still be
 //! entitled to, so nothing right is called wrong.
 
+use crate::oracle::directories::Names;
 use crate::oracle::lost_write::first_missing;
+use crate::oracle::memory::{Flaw, Joined, Memory};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use yoke_core::member::MemberId;
 use yoke_core::message::{Body, Candidacy, Heartbeat, HeartbeatReply, Message, VoteReply};
+use yoke_core::operator::Command;
 use yoke_core::permission::{Lasts, Permission};
 use yoke_core::record::{Copy, Record, RecordKey, Term};
-use yoke_core::{Duration, HardState, Instant};
+use yoke_core::{HardState, Instant};
 
 const MOST: usize = 8;
 /// So many heartbeats are remembered of a leader.
 const REMEMBERED: usize = 64;
 /// So many wait for their answer at most: a full disk or a pause holds back those of many seconds.
 const UNANSWERED: usize = 4096;
-/// So many requests for votes are remembered by who was asked.
-const ASKED: usize = 16;
+/// So many requests for votes are remembered by who was asked: whoever does not run for a while finds hundreds.
+const ASKED: usize = 1024;
 
 /// What was said so far.
 #[derive(Clone, Debug, Default)]
@@ -30,9 +33,11 @@ pub(crate) struct Specification {
     /// By term and candidate: who voted, as bits.
     granted: BTreeMap<Term, [u8; MOST]>,
     /// Terms whose leader has released everybody.
-    released: BTreeSet<Term>,
+    pub(crate) released: BTreeSet<Term>,
     /// What each key stands for.
     pub(crate) records: BTreeMap<RecordKey, Arc<Record>>,
+    /// What each name of a copy stands for.
+    pub(super) names: Names,
 }
 
 /// What one member said and heard.
@@ -42,6 +47,12 @@ pub(crate) struct Said {
     term: Term,
     /// Its newest vote.
     vote: Option<(Term, usize)>,
+    /// The newest term in which it voted for another, or promised something to it; and who that was.
+    owed: Option<(Term, usize)>,
+    /// The same, and its vote, from before its state was lost.
+    before: (Option<(Term, usize)>, Option<(Term, usize)>),
+    /// In this term and below it may have voted before its state was lost (R12).
+    adopted: Term,
     /// The newest record that it said it holds.
     told: Option<RecordKey>,
     /// Whom it owes a promise: of which term, and until when on its clock.
@@ -49,18 +60,24 @@ pub(crate) struct Said {
     /// Promises of this term and below are over: it has heard a release.
     over: Term,
     silent_until: Instant,
-    /// Its state was lost since its daemon started last.
-    forgot: bool,
     /// It says that its database has to stop, now: its guard has to be told, and its steward, where that is new.
-    pub(crate) stops: (bool, bool),
+    pub(crate) has_to_stop: (bool, bool),
     /// It gave way, and does not stand before.
     yields_until: Instant,
-    /// Requests for its vote: from whom, whether a pre-vote.
-    asked: VecDeque<(usize, bool, Candidacy)>,
+    /// Its daemon was told to stop.
+    pub(crate) stops: bool,
+    /// Its steward stops the database at once, last: what that leaves is not waited for.
+    pub(crate) hurries: bool,
+    /// Requests for its vote: from whom, whether a pre-vote, what was wrong with it.
+    asked: VecDeque<(usize, bool, Candidacy, Flaw)>,
     /// Heartbeats not answered yet.
     heard: VecDeque<Heard>,
+    /// The newest one that it acknowledged: of which term, and its round.
+    acknowledged: (Term, u64),
     /// With which record it asked for votes last.
     stood_with: Option<Arc<Record>>,
+    /// An operator let it stand although this record is paused.
+    may_stand: Option<RecordKey>,
     pub(crate) lead: Lead,
     /// It is done for good with leading this term and all below.
     released: Term,
@@ -69,6 +86,8 @@ pub(crate) struct Said {
     pub(crate) holds: Option<Permission>,
     /// The newest order that its guard carried out.
     pub(crate) order: (Term, u64),
+    /// What it and others know of its state, and it of theirs (R12).
+    pub(crate) memory: Memory,
 }
 
 /// A heartbeat that a member has heard. Each is answered once, in their order.
@@ -133,21 +152,37 @@ impl Specification {
         }
     }
 
-    /// Its state is lost or went back: what it said before binds it only by what the others tell it (R12).
+    /// Its state is lost or went back: what it said before binds it once the others have told it (R12).
     pub(crate) fn forgets(&mut self, h: usize) {
-        let Said {
-            given,
-            holds,
-            order,
-            ..
-        } = self.members[h];
-        self.members[h] = Said {
-            given,
-            holds,
-            order,
-            forgot: true,
+        for said in &mut self.members {
+            // Who lost its state, too, can tell nobody.
+            said.owed.take_if(|(_, whom)| *whom == h);
+            said.before.0.take_if(|(_, whom)| *whom == h);
+            said.before.1.take_if(|(_, whom)| *whom == h);
+        }
+        let said = &mut self.members[h];
+        // A vote for itself ended with its candidacy.
+        let before = (said.owed.or(said.before.0), said.vote.or(said.before.1));
+        // What its guard holds outlives that.
+        *said = Said {
+            given: said.given,
+            holds: said.holds,
+            order: said.order,
+            before: (before.0, before.1.filter(|(_, whom)| *whom != h)),
             ..Said::default()
         };
+    }
+
+    /// It has its state again: what it owed to those that answered binds it as before (R12).
+    pub(super) fn joins(&mut self, h: usize, joined: &Joined) {
+        let said = &mut self.members[h];
+        let answered = |(_, whom): &(Term, usize)| joined.answered >> whom & 1 == 1;
+        let (owed, vote) = std::mem::take(&mut said.before);
+        said.owed = owed.filter(answered);
+        said.vote = vote.filter(answered);
+        said.term = said.owed.map_or(Term(0), |(term, _)| term);
+        said.adopted = joined.adopted;
+        said.silent_until = joined.silent_until;
     }
 
     /// Its guard is gone, with all that it held.
@@ -165,8 +200,8 @@ impl Specification {
     }
 
     /// A node says that its database has to stop.
-    pub(crate) fn stops(&mut self, h: usize, for_another: bool) {
-        self.members[h].stops = (true, for_another);
+    pub(crate) fn has_to_stop(&mut self, h: usize, for_another: bool) {
+        self.members[h].has_to_stop = (true, for_another);
     }
 
     /// A node gives way (R19), or hands over: another has to have led before it stands again, or D/5 to have passed.
@@ -175,33 +210,49 @@ impl Specification {
     }
 
     /// A daemon starts: promises of the one before turn into silence (R5).
-    pub(crate) fn starts(&mut self, h: usize, now: Instant, d: u64, state: Option<&HardState>) {
-        let genesis = self.records.is_empty();
+    pub(crate) fn starts(&mut self, h: usize, now: Instant, state: Option<&HardState>) {
         let said = &mut self.members[h];
         said.promise = None;
         said.over = Term(0);
         said.given = said.holds;
-        said.stops = (false, false);
+        said.has_to_stop = (false, false);
         said.yields_until = Instant(0);
+        said.may_stand = None;
+        said.acknowledged = Default::default();
+        said.stops = false;
         said.asked.clear();
         said.heard.clear();
         let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
-        // What it promised before a loss only its peers can tell: D at least. At genesis nobody has promised anything.
-        let lost = std::mem::take(&mut said.forgot) && !genesis;
-        let silence = silence.or(lost.then_some(Duration(d)));
         said.silent_until = silence.map_or(Instant(0), |silence| now + silence);
+        said.memory.starts(now, state);
+    }
+
+    /// An operator says something to a member.
+    pub(crate) fn word(&mut self, h: usize, command: &Command) {
+        self.members[h].memory.word(command);
+    }
+
+    /// An operator says to a member that a pause is over.
+    pub(crate) fn may_stand(&mut self, h: usize, holds: Option<RecordKey>) {
+        self.members[h].may_stand = holds;
     }
 
     /// A message has come to a member that takes it in now.
     pub(crate) fn hears(&mut self, h: usize, from: usize, m: &Message, now: Instant) {
         let said = &mut self.members[h];
+        let flaw = said.memory.hears(h, from, m);
         match &m.body {
             Body::PreVote(c) | Body::Vote(c) => {
+                let pre = matches!(m.body, Body::PreVote(_));
+                // Asked again it is the same request: it may have been answered as it came first, and that waits.
+                let mut asked = said.asked.iter();
+                if asked.any(|(f, p, a, _)| (*f, *p, a.round) == (from, pre, c.round)) {
+                    return;
+                }
                 if said.asked.len() == ASKED {
                     said.asked.pop_front();
                 }
-                let pre = matches!(m.body, Body::PreVote(_));
-                said.asked.push_back((from, pre, c.clone()));
+                said.asked.push_back((from, pre, c.clone(), flaw));
             }
             Body::Heartbeat(beat) => {
                 if m.term > said.lead.term {
@@ -247,6 +298,7 @@ impl World {
     }
 
     fn judge_message(&mut self, h: usize, to: usize, m: &Message) -> Judged {
+        self.judge_memory(h, to, m)?;
         let disk = self.hosts[h].disk.durable.clone();
         let state = disk.as_deref().filter(|s| !s.lost);
         let held = state.and_then(|s| s.record.as_ref()).map(|r| r.key);
@@ -269,6 +321,10 @@ impl World {
             Body::HeartbeatReply(r) => self.oracles.specification.members[h].answers(to, r.round),
             _ => None,
         };
+        self.judge_copy_named(h, m)?;
+        if let Some(state) = state.filter(|_| takes_part(&m.body)) {
+            self.is_newer_than_stamp(h, state)?;
+        }
         match (&m.body, state) {
             (Body::VoteReply(r), Some(s)) if r.refusal.is_none() => self.grants(h, to, m, r, s)?,
             (Body::HeartbeatReply(r), Some(s)) if r.promised => {
@@ -283,7 +339,10 @@ impl World {
             (Body::PreVote(_) | Body::Vote(_) | Body::Heartbeat(_), None) => {
                 return Err("R12: it campaigns or leads without state".into());
             }
-            (Body::Release { term, .. }, _) => self.releases(h, *term)?,
+            (Body::Release { term, successor }, _) => {
+                self.hands_over(h, *term, *successor)?;
+                self.releases(h, *term)?;
+            }
             _ => {}
         }
         let said = &mut self.oracles.specification.members[h];
@@ -339,8 +398,16 @@ impl World {
                 "R2: a vote for m{candidate} in term {term}, after one for m{whom} in {of}"
             );
         }
+        must!(
+            term > said.adopted,
+            "R12: a vote in term {term}, after a loss, and it was told of term {}",
+            said.adopted
+        );
         said.term = term;
         said.vote = Some((term, candidate));
+        if candidate != h {
+            said.owed = Some((term, candidate));
+        }
         spec.granted.entry(term).or_default()[candidate] |= 1 << h;
         Ok(())
     }
@@ -351,8 +418,10 @@ impl World {
         self.is_free(h, to)?;
         let said = &self.oracles.specification.members[h];
         let mut asked = said.asked.iter().rev();
-        let request = asked.find(|(from, pre, c)| (*from, *pre, c.round) == (to, r.pre, r.round));
-        if let Some((.., c)) = request {
+        let request =
+            asked.find(|(from, pre, c, _)| (*from, *pre, c.round) == (to, r.pre, r.round));
+        if let Some((.., c, flaw)) = request {
+            flaw.judge()?;
             let key = c.record.as_ref().map(|r| r.key);
             let known = said.told.max(m.holds);
             must!(
@@ -388,6 +457,14 @@ impl World {
             key == holds,
             "R3: it stands with record {key:?}, holding {holds:?}"
         );
+        let paused = c
+            .record
+            .as_ref()
+            .filter(|r| r.paused && usize::from(r.primary.0) != h);
+        must!(
+            paused.is_none() || key == self.oracles.specification.members[h].may_stand,
+            "it stands for election during a pause"
+        );
         let storage = &self.hosts[h].storage;
         let stamp = storage
             .directory
@@ -398,6 +475,7 @@ impl World {
             has,
             "R4: it stands with a copy that it has not got, or discards"
         );
+        self.judge_as_noted(h)?;
         self.oracles.specification.members[h].stood_with = c.record.clone();
         if matches!(m.body, Body::Vote(_)) {
             self.votes(h, h, m.term, s)?;
@@ -425,6 +503,7 @@ impl World {
             said.term
         );
         said.term = term;
+        said.owed = Some((term, to));
         if let Some(heard) = heard {
             must!(
                 !heard.over,
@@ -439,7 +518,10 @@ impl World {
                 Some((whom, _, older)) if whom == to => older.max(until),
                 _ => until,
             };
-            if term > said.over {
+            // An older one that comes late is covered by what a younger one was promised.
+            let newer = (term, heard.round) > said.acknowledged;
+            said.acknowledged = said.acknowledged.max((term, heard.round));
+            if newer && term > said.over {
                 said.promise = Some((to, term, until));
             }
         }
@@ -629,6 +711,16 @@ impl World {
             "R5: it releases term {term} while its guard may let it serve"
         );
         Ok(())
+    }
+}
+
+/// Whether only a member with state may say this.
+fn takes_part(body: &Body) -> bool {
+    match body {
+        Body::VoteReply(r) => r.refusal.is_none(),
+        Body::HeartbeatReply(r) => r.promised,
+        Body::PreVote(_) | Body::Vote(_) | Body::Heartbeat(_) => true,
+        _ => false,
     }
 }
 

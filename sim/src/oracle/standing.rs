@@ -2,6 +2,7 @@
 //! writes go on within its bound; where it does not the role stays. A lone primary that runs serves on in any case.
 
 use crate::scenario::{Kind, Scenario, What};
+use crate::trouble::Trouble;
 use crate::world::World;
 use yoke_core::record::Record;
 
@@ -48,15 +49,20 @@ impl World {
         let all = 0..self.hosts.len();
         let restarts = |h: usize| downtime(&self.scenario, h).is_some_and(|down| down <= RESTART);
         let is_up = |h: usize| self.hosts[h].up || restarts(h);
+        // What cannot serve, and does not say so: its leader has D for it.
+        let unable = |h: usize| {
+            let wedged = self.hosts[h].server.as_ref().is_some_and(|s| s.wedged);
+            is_up(h) && (wedged || self.is_troubled(h, Trouble::SlowPromotion))
+        };
         let works = |h: usize| {
-            let host = &self.hosts[h];
-            is_up(h) && (restarts(h) || host.server.as_ref().is_some_and(|s| !s.killed))
+            let runs = self.hosts[h].server.as_ref().is_some_and(|s| !s.killed);
+            is_up(h) && (restarts(h) || runs) && !unable(h)
         };
         // A running lone primary goes on serving even when it can reach nobody.
         let lone = self.oracles.newest_record.committed.as_ref();
         if let Some(record) = lone.filter(|record| record.is_lone()) {
             let server = self.hosts[usize::from(record.primary.0)].server.as_ref();
-            if server.is_some_and(|s| s.serving && s.writable()) {
+            if server.is_some_and(|s| s.serving && s.writable() && !s.hung) {
                 return Some(SECOND);
             }
         }
@@ -85,12 +91,14 @@ impl World {
         let promised = (1..1usize << self.hosts.len()).any(keeps);
         let d = self.scenario.decision_timeout;
         let started = all.clone().any(restarts);
+        let unable = all.clone().any(unable);
         let one_way = all.clone().any(|a| {
             let mut others = all.clone().filter(|b| is_up(a) && is_up(*b));
             others.any(|b| a != b && self.passes(a, b) != self.passes(b, a))
         });
         let lease = self.lease(0).0;
-        let within = d * (1 + u64::from(started)) + SECOND + lease * u64::from(one_way);
+        let within =
+            d * (1 + u64::from(started) + u64::from(unable)) + SECOND + lease * u64::from(one_way);
         promised.then_some(within)
     }
 
@@ -109,7 +117,7 @@ impl World {
         if now > by && gap > patience {
             let (gap, late) = (gap / 1000, (now - by) / 1000);
             self.violated(
-                "liveness",
+                "standing",
                 format!(
                     "L promises writes on this network: none for {gap} ms, and {late} ms after they were due"
                 ),
@@ -122,7 +130,7 @@ impl World {
         let standing = &self.oracles.standing;
         if standing.stands && standing.by.is_none() && !self.healed && old != h {
             self.violated(
-                "liveness",
+                "standing",
                 format!(
                     "L promises nothing on this network, and the role moves from m{old} to m{h}"
                 ),

@@ -1,11 +1,54 @@
 //! Nothing acknowledged vanishes: at any time each acknowledged write is in some host's data directory that is whole. What
 //! was renamed out of the way, or is being rewritten, does not count. Faults of disks leave one that holds everything
-//! ([`crate::loss`]), so nothing excuses this but an operator who adopts a copy that lacks something, and says so.
+//! ([`crate::loss`]), so nothing excuses this but an operator who adopts a copy that lacks something, and says so. What
+//! that word leaves out is kept, if only out of the way, until a second word gives it up (R17); nobody here gives one.
 
 use crate::oracle::lost_write::first_missing;
+use crate::postgres::wal::Kind;
 use crate::world::World;
 
+/// What an operator's word left out: where each write is in the log of whoever holds it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeftOut(Vec<(u64, usize)>);
+
 impl World {
+    /// A copy becomes the database by an operator's word: what others hold beyond it is left out.
+    pub(crate) fn leaves_out(&mut self, adopted: usize) {
+        let Some(dir) = &self.hosts[adopted].storage.directory else {
+            return;
+        };
+        let mut left_out = vec![];
+        for host in &self.hosts {
+            let other = host.storage.directory.as_ref().filter(|dir| !dir.torn);
+            let entries = other.map_or(&[][..], |dir| &dir.wal.entries);
+            for (index, entry) in entries.iter().enumerate() {
+                if let Kind::Write(write) = entry.kind
+                    && !dir.wal.holds(write, index)
+                {
+                    left_out.push((write, index));
+                }
+            }
+        }
+        self.oracles.left_out.0.extend(left_out);
+    }
+
+    /// A directory was rewritten, or the run ends.
+    pub(crate) fn check_left_out(&mut self) {
+        let gone = self.oracles.left_out.0.iter().find(|(write, index)| {
+            !self.hosts.iter().any(|host| {
+                let storage = &host.storage;
+                let mut dirs = storage.directory.iter().chain(&storage.set_aside);
+                dirs.any(|dir| !dir.torn && dir.wal.holds(*write, *index))
+            })
+        });
+        if let Some((write, _)) = gone.copied() {
+            self.violated(
+                "vanished",
+                format!("w{write}, which an operator's word left out, is kept nowhere (R17)"),
+            );
+        }
+    }
+
     /// A directory has lost something, or is about to be rewritten: logs only grow otherwise.
     pub(crate) fn check_vanished(&mut self) {
         if self.coverage.adopted > 0 || self.losses.beyond {
@@ -78,5 +121,25 @@ mod tests {
         world.hosts[1].storage.directory = None;
         world.check_vanished();
         assert!(world.violation.is_some());
+    }
+
+    #[test]
+    fn what_an_operators_word_left_out_is_kept_whole_if_only_out_of_the_way() {
+        let mut world = World::still();
+        let mut dir = DataDir::fresh(7, SystemId(7));
+        dir.wal.append(Kind::Write(1), 48);
+        world.hosts[0].storage.directory = Some(DataDir::fresh(8, SystemId(7)));
+        world.hosts[1].storage.directory = Some(dir.clone());
+        world.leaves_out(0);
+        world.check_left_out();
+        let host = &mut world.hosts[1].storage;
+        host.directory = None;
+        host.set_aside.push(dir);
+        world.check_left_out();
+        assert_eq!(world.violation, None);
+        // Of what a rewind drops WAL alone is left.
+        world.hosts[1].storage.set_aside[0].torn = true;
+        world.check_left_out();
+        assert!(world.violation.is_some_and(|v| v.oracle == "vanished"));
     }
 }

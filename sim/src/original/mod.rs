@@ -31,7 +31,7 @@ pub(crate) struct Original {
     next_poll: Instant,
     /// Counts targets and states, far above those of the node that made the cluster.
     count: u64,
-    target: Option<(Want, Arc<Record>, Vec<Copy>)>,
+    target: Option<PgTarget>,
     actions: VecDeque<Action>,
 }
 
@@ -216,20 +216,25 @@ impl Original {
             let id = self.copies[usize::from(member.0)]?;
             Some(Copy { member, id })
         });
-        let new = (want, record, slots.collect());
+        let new = PgTarget {
+            seq: 0,
+            term: record.key.term,
+            record: Some(record),
+            first_stamp: false,
+            disowned: None,
+            replaced: None,
+            genesis: false,
+            slots: slots.collect(),
+            run: self.guard.run,
+            want,
+        };
         if self.target.as_ref() == Some(&new) {
             return;
         }
         self.count += 1;
         self.actions.push_back(Action::Postgres(Box::new(PgTarget {
             seq: self.count,
-            term: new.1.key.term,
-            record: Some(Arc::clone(&new.1)),
-            first_stamp: false,
-            disowned: None,
-            genesis: false,
-            slots: new.2.clone(),
-            want: new.0.clone(),
+            ..new.clone()
         })));
         self.target = Some(new);
     }

@@ -53,7 +53,8 @@ impl DbEv {
     fn needs_disk(&self) -> bool {
         matches!(
             self,
-            DbEv::Commit { .. }
+            DbEv::Started
+                | DbEv::Commit { .. }
                 | DbEv::CanaryFlushed(_)
                 | DbEv::Flushed { .. }
                 | DbEv::PromotionFile

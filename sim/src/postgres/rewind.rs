@@ -69,7 +69,7 @@ impl World {
         true
     }
 
-    /// What it drops is kept, the stamp goes first; from then on nothing of it is whole.
+    /// What it drops is kept, not whole; the stamp goes first; from then on nothing of it is whole.
     fn rewind_touches(&mut self, h: usize, at: usize) {
         let lies = self
             .choices
@@ -78,7 +78,11 @@ impl World {
         let Some(dir) = &mut host.storage.directory else {
             return;
         };
-        host.storage.set_aside.push(dir.clone());
+        let kept = DataDir {
+            torn: true,
+            ..dir.clone()
+        };
+        host.storage.set_aside.push(kept);
         dir.stamp = None;
         dir.torn = !lies;
         host.execs[at].fate = if lies { Fate::Lies } else { Fate::Works };

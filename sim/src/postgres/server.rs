@@ -64,6 +64,8 @@ pub(crate) struct Server {
     pub(crate) phase: Phase,
     /// Does not run for now; what would happen meanwhile waits here.
     pub(crate) hung: bool,
+    /// It never will again.
+    pub(crate) wedged: bool,
     /// Its disk takes no write for now.
     pub(crate) stalled: bool,
     pub(crate) backlog: Vec<DbEv>,
@@ -126,6 +128,7 @@ impl Server {
             run,
             phase: Phase::Starting,
             hung: false,
+            wedged: false,
             stalled: false,
             backlog: vec![],
             wire_backlog: vec![],

@@ -2,6 +2,7 @@
 
 use crate::choices::About;
 use crate::event::Ev;
+use crate::host::Input;
 use crate::postgres::directory::DataDir;
 use crate::postgres::instance::DbEv;
 use crate::postgres::server::{Phase, Server, Waiter};
@@ -20,8 +21,9 @@ use yoke_core::step::{
 const EDITS: u64 = 2;
 
 impl World {
-    /// A step of the daemon's own connection.
-    pub(crate) fn daemon_step(&mut self, h: usize, order: Order) {
+    /// A step of the daemon's own connection. What comes of it at once: most looks take no time worth an event, and some
+    /// so long that what is seen is no longer what was there when they were ordered.
+    pub(crate) fn daemon_step(&mut self, h: usize, order: Order) -> Option<(u64, Outcome)> {
         self.digest.note((h, &order));
         if !matches!(order.step, Step::Observe | Step::Nudge) {
             self.say(h, || {
@@ -69,12 +71,19 @@ impl World {
                 self.choices
                     .skewed(About::ObserveTime, h, 5, (500, 6_000), 30, (6_000, 40_000))
             }
+            Step::Observe => {
+                self.choices
+                    .skewed(About::ObserveTime, h, 0, (0, 0), 150, (500, 40_000))
+            }
             _ => self
                 .choices
                 .skewed(About::ObserveTime, h, 0, (500, 6_000), 30, (6_000, 40_000)),
         };
         let daemon = self.hosts[h].daemon_runs;
         let given_up = dead || hung;
+        if time == 0 {
+            return self.answers(h, daemon, &order, run, given_up);
+        }
         self.after(
             time,
             Ev::Sql {
@@ -85,6 +94,30 @@ impl World {
                 given_up,
             },
         );
+        None
+    }
+
+    /// The daemon's connection has carried out a step. The outcome, if the daemon knows at once; now and then it hears so
+    /// late that it is no longer so.
+    pub(crate) fn answers(
+        &mut self,
+        h: usize,
+        daemon: u64,
+        order: &Order,
+        run: Option<RunId>,
+        given_up: bool,
+    ) -> Option<(u64, Outcome)> {
+        let outcome = self.on_sql(h, &order.step, run, given_up);
+        let back = self
+            .choices
+            .skewed(About::ObserveBack, h, 0, (0, 0), 100, (100, 20_000));
+        let number = order.number;
+        if back == 0 {
+            return Some((number, outcome));
+        }
+        let input = Input::Outcome { number, outcome };
+        self.after(back, Ev::ToDaemon { h, daemon, input });
+        None
     }
 
     /// What the daemon's connection does, now; it happens whether or not the daemon still lives.

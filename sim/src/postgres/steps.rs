@@ -158,7 +158,7 @@ impl World {
         self.guard_handles(h, GuardEvent::Outcome { number, outcome });
         if let Some(run) = run {
             // Nothing of the run that was to begin is there.
-            self.guard_handles(h, GuardEvent::Gone { run });
+            self.run_is_gone(h, run);
         }
     }
 
@@ -244,11 +244,10 @@ impl World {
                 let begins_with = dir.wal.entries.len();
                 dir.cluster = ClusterState::Other;
                 self.check_whole(h);
-                self.hosts[h].server = Some(Server::new(
-                    run,
-                    self.hosts[h].storage.settings.as_ref(),
-                    begins_with,
-                ));
+                let settings = self.hosts[h].storage.settings.as_ref();
+                let mut server = Server::new(run, settings, begins_with);
+                server.stalled = self.hosts[h].stalled_until > now;
+                self.hosts[h].server = Some(server);
                 if self.hosts[h]
                     .storage
                     .directory
@@ -396,6 +395,11 @@ impl World {
             format!("postgres: gone{}", if clean { ", cleanly" } else { "" })
         });
         self.digest.note(("gone", h, run));
+        self.run_is_gone(h, run);
+    }
+
+    /// Nothing of a run is left: what was to stop it has come to its end, too.
+    fn run_is_gone(&mut self, h: usize, run: RunId) {
         self.guard_handles(h, GuardEvent::Gone { run });
         let stops: Vec<u64> = self.hosts[h]
             .execs

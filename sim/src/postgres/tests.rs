@@ -194,6 +194,7 @@ fn three() -> Bench {
         in_sync: (0..3).map(copy).collect(),
         promotions: History::default(),
         forced: false,
+        paused: false,
         system_id: SystemId(1),
     }));
     let third = bench.world.hosts[2].storage.directory.as_mut();

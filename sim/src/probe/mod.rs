@@ -147,6 +147,9 @@ probes! {
         StoppedWithoutSuccessor = "a primary was told to stop, and nobody could take over",
         PowerLostPromoting = "all power was lost during a promotion",
         MovedThreeTimes = "the role moved three times before anything healed",
+        PausedPrimaryDown = "a primary was down for long during a pause, and nobody took over",
+        PauseEndedByElection = "an operator's word in spite of a pause made a member the leader",
+        CopyReplaced = "a copy that fitted was replaced on an operator's word",
         ElectedWhileRewriting = "a leader was elected while another's copy was being rewritten",
     }
 }

@@ -4,6 +4,7 @@ use super::Probe;
 use super::observer::Handles;
 use crate::postgres::server::Phase;
 use crate::world::World;
+use yoke_core::operator::CommandOutcome;
 use yoke_core::reason::{Forgot, Reason};
 use yoke_core::record::{RecordKey, Term};
 use yoke_core::view::{Glance, RoleView};
@@ -94,12 +95,29 @@ impl World {
         }
     }
 
+    /// A primary serves again, so long after it ceased to.
+    pub(crate) fn observe_return(&mut self, h: usize, down: u64) {
+        let paused = self.oracles.few_moves.paused == Some(h);
+        let long = down > 2 * self.scenario.decision_timeout;
+        self.observer
+            .note_if(paused && long, Probe::PausedPrimaryDown);
+    }
+
+    /// A daemon answers an operator.
+    pub(crate) fn observe_reply(&mut self, outcome: &CommandOutcome) {
+        let replaced = matches!(outcome, CommandOutcome::CopiesAnew { .. });
+        self.observer.note_if(replaced, Probe::CopyReplaced);
+    }
+
     fn observe_elected(&mut self, h: usize, term: Term) {
         let serves = |s: &crate::postgres::server::Server| s.serving && !s.killed;
         let serving = self.hosts[h].server.as_ref().is_some_and(serves);
         let rewritten = (0..self.hosts.len())
             .any(|other| other != h && self.hosts[other].storage.rewriting && self.hosts[other].up);
+        let committed = self.oracles.newest_record.committed.as_ref();
+        let paused = committed.is_some_and(|r| r.paused && usize::from(r.primary.0) != h);
         let observer = &mut self.observer;
+        observer.note_if(paused, Probe::PauseEndedByElection);
         let without_state = observer.members.iter().any(|facts| facts.without_state);
         let (record, committed) = (observer.members[h].record, observer.committed);
         observer.note_if(serving, Probe::ElectedWhilePrimary);

@@ -99,6 +99,7 @@ words!(Single {
     Single::Witness = "witness", Single::Secondary = "secondary", Single::Daemon = "daemon",
     Single::PrimaryStops = "primary-stops", Single::StandbyStops = "standby-stops", Single::DataLink = "data-link",
     Single::PrimaryDisk = "primary-disk",
+    Single::Unheard = "unheard",
 });
 words!(Blow {
     Blow::Daemon = "daemon", Blow::Host = "host", Blow::Tear = "tear", Blow::Guard = "guard", Blow::Database = "database",
@@ -193,6 +194,8 @@ faults! {
     Rate(who: Target, rate: u64) = "rate";
     /// The database's processes do not run for a while.
     HangDatabase(who: Target, time: u64) = "hang-database";
+    /// The database's processes do nothing any more, for good: only a new start helps.
+    Wedge(who: Target) = "wedge";
     /// The database's disk takes no write for a while.
     HangDisk(who: Target, time: u64) = "hang-disk";
     /// The state file's disk is slow for a while.
@@ -227,12 +230,23 @@ faults! {
     Double(share: u64, time: u64) = "double";
     /// Its database has a trouble for a while.
     Trouble(who: Target, trouble: Trouble, time: u64) = "trouble";
+    /// The daemon dies, and is started again after its configuration was edited to the first so many members (R13).
+    Edit(who: Target, members: u64, down: u64) = "edit";
     /// An operator hands over.
     Demote(who: Target) = "demote";
     /// An operator comes to a member that stays out, and vouches for those that cannot answer, if that is true (R12).
     Operator(who: Target) = "operator";
     /// Another `decision_timeout` is configured: the daemon takes it at its next start.
     Timeout(who: Target, length: u64) = "timeout";
+    /// An operator pauses the cluster.
+    Pause(who: Target) = "pause";
+    /// An operator ends a pause.
+    Resume(who: Target) = "resume";
+    /// An operator asks for a fresh copy.
+    Reinit(who: Target) = "reinit";
+    /// An operator makes the copy at this host the cluster's database (R17), if it holds all that was acknowledged, and no
+    /// database serves.
+    Adopt(who: Target) = "adopt";
     /// The daemon is told to stop, and comes back some time after it ended.
     StopDaemon(who: Target, down: u64) = "stop-daemon";
 }

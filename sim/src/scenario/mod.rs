@@ -72,6 +72,8 @@ pub enum Single {
     Secondary,
     /// A daemon is killed and comes back.
     Daemon,
+    /// The same with the secondary's, and it hears nobody for a while.
+    Unheard,
     /// The primary's daemon is told to stop.
     PrimaryStops,
     /// The standby's daemon is told to stop.

@@ -1,0 +1,119 @@
+//! Histories of members that lose what they said, while what they said is still on its way (R12).
+
+use super::SECOND;
+use super::bits::Bits;
+use super::plot::{PRIMARY, STANDBY, THIRD, add};
+use crate::scenario::{Blow, Links, Scenario, Target, Trigger, What};
+
+/// One of them.
+pub(crate) fn forgetful(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    match bits.within(0, 3) {
+        0 => votes_and_forgets(bits, s, start),
+        1 => joins_during_an_election(bits, s, start),
+        2 => forgets_twice(bits, s, start),
+        _ => several_forget(bits, s, start),
+    }
+}
+
+/// A voter loses its state at the election, between its vote and what comes of it.
+fn votes_and_forgets(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let off = bits.within(d + SECOND / 2, 4 * d);
+    add(s, start, What::Host(PRIMARY, Trigger::Actions(0), off));
+    let elected = start + d - d / 8 + bits.within(0, d / 4);
+    let voter = bits.pick(&[THIRD, THIRD, STANDBY]);
+    let actions = bits.within(1, 12);
+    let moment = bits.pick(&[Trigger::Persisted, Trigger::Sent, Trigger::Actions(actions)]);
+    let down = bits.time(20_000, d / 2);
+    add(s, elected, What::Aim(voter, moment, Blow::Tear, down));
+    // Whom it voted for does not get far, or is not heard by all.
+    let then = elected + bits.time(1_000, d);
+    let lost = match bits.within(0, 3) {
+        0 => What::Host(STANDBY, Trigger::Persisted, bits.within(d / 2, 2 * d)),
+        1 => What::Daemon(STANDBY, Trigger::Actions(0), bits.time(20_000, d)),
+        2 => What::Isolate(STANDBY, Links::Daemons, bits.within(d / 2, 2 * d)),
+        _ => What::Hold(STANDBY, voter, Links::Daemons, bits.within(d / 2, 2 * d)),
+    };
+    add(s, then, lost);
+    s.heal_after = start + off + bits.time(SECOND, 3 * d);
+}
+
+/// A member without state waits for one answer for so long that it is silent no more; that comes from a candidate.
+fn joins_during_an_election(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let down = bits.time(20_000, d / 2);
+    let heals = start + down + d * 5 / 4 + bits.within(0, d / 2);
+    let cut = What::Part(THIRD, STANDBY, Links::Daemons, heals - start);
+    add(s, start, cut);
+    add(s, start + 1, What::LoseState(THIRD, down));
+    let begins = (heals + bits.within(0, 20_000)).saturating_sub(bits.within(0, 100_000));
+    add(s, begins, What::Demote(PRIMARY));
+    // The votes of the others come late, or not at all: it asks for a while.
+    let asks = begins + bits.time(5_000, d / 2);
+    for other in (0..s.members.len()).filter(|m| ![1, 2].contains(m)) {
+        let other = Target::Member(other);
+        let late = match bits.one_in(2) {
+            true => What::Hold(other, STANDBY, Links::Daemons, bits.within(50_000, d)),
+            false => What::Cut(other, STANDBY, Links::Daemons, bits.within(50_000, d)),
+        };
+        add(s, asks, late);
+    }
+    s.heal_after = asks + 2 * d + bits.time(SECOND, 2 * d);
+}
+
+/// A member loses its state, asks, and loses it again; what was answered to the first question comes after that, from one
+/// that is off by then.
+fn forgets_twice(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let who = bits.pick(&[0, 1, 2]);
+    let of = (who + bits.within(1, 2) as usize) % 3;
+    let (forgets, answers) = (Target::Member(who), Target::Member(of));
+    let down = bits.time(20_000, d / 4);
+    let again = start + down + bits.within(50_000, d);
+    let late = again + bits.within(20_000, d);
+    add(s, start, What::LoseState(forgets, down));
+    if bits.one_in(2) {
+        let held = What::Hold(answers, forgets, Links::Daemons, late - start);
+        add(s, start + 1, held);
+    } else {
+        let age = late - (start + down).min(late) + bits.within(0, 20_000);
+        add(s, late, What::Echo(answers, forgets, age));
+    }
+    let down = bits.time(20_000, d / 4);
+    let second = bits.pick(&[
+        What::LoseState(forgets, down),
+        What::RestoreState(forgets, again - start + SECOND, down),
+    ]);
+    add(s, again, second);
+    let off = bits.within(d, 4 * d);
+    let dies = again
+        .saturating_sub(bits.within(0, d / 4))
+        .max(start + down);
+    add(s, dies, What::Host(answers, Trigger::Actions(0), off));
+    s.heal_after = dies + off + bits.time(SECOND, 2 * d);
+}
+
+/// Several lose their state, at once or one in the other's absence, around an election.
+fn several_forget(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let mut at = start;
+    for _ in 0..bits.within(2, 4) {
+        let who = bits.pick(&[PRIMARY, STANDBY, THIRD, Target::Primary]);
+        let down = bits.time(20_000, 2 * d);
+        let lost = match bits.one_in(3) {
+            true => What::Aim(who, Trigger::Persisted, Blow::Tear, down),
+            false => What::LoseState(who, down),
+        };
+        add(s, at, lost);
+        at += bits.time(10_000, 2 * d);
+    }
+    if bits.one_in(2) {
+        let dies = start + bits.within(0, at - start);
+        add(
+            s,
+            dies,
+            What::Host(Target::Primary, Trigger::Actions(0), bits.within(d, 3 * d)),
+        );
+    }
+    s.heal_after = at + 2 * d + bits.time(SECOND, 2 * d);
+}

@@ -1,0 +1,89 @@
+//! Histories of a disk that goes back by a moment, while whoever could tell it is not heard (R12, R15).
+
+use super::SECOND;
+use super::bits::Bits;
+use super::plot::{PRIMARY, STANDBY, THIRD, add};
+use crate::scenario::{Links, Scenario, Target, Trigger, What};
+
+/// One of them.
+pub(crate) fn went_back(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    match bits.within(0, 7) {
+        0..=2 => too_short_to_be_elected(bits, s, start),
+        3..=5 => overtakes_what_was_seen(bits, s, start),
+        6 => before_its_promotion(bits, s, start),
+        _ => before_it_was_alone(bits, s, start),
+    }
+}
+
+fn all_but(s: &Scenario, who: usize) -> impl Iterator<Item = Target> + use<> {
+    let count = s.members.len();
+    (0..count).filter(move |m| *m != who).map(Target::Member)
+}
+
+/// The standby's copy ends a little earlier than the others have seen; it asks for their votes, and hears no answer that
+/// would tell it.
+fn too_short_to_be_elected(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    // Less than what it notes itself, and what its count of writes tells.
+    let age = bits.within(SECOND / 5, SECOND * 6 / 5);
+    let (at, down) = (start + age + SECOND, bits.time(20_000, d / 2));
+    let back = match bits.one_in(3) {
+        true => What::RestoreHost(STANDBY, age, down),
+        false => What::RestoreData(STANDBY, age, down),
+    };
+    add(s, at, back);
+    let deaf = down + d * 9 / 4 + bits.within(0, d);
+    for other in all_but(s, 1) {
+        add(s, at, What::Cut(other, STANDBY, Links::Daemons, deaf));
+    }
+    let off = deaf + bits.within(0, 2 * d);
+    add(s, at, What::Host(PRIMARY, Trigger::Actions(0), off));
+    s.heal_after = at + off + bits.time(SECOND, 2 * d);
+}
+
+/// A member comes back as it was a moment ago, and is started again and again before anybody hears it: what it writes
+/// meanwhile is nothing that the others have seen.
+fn overtakes_what_was_seen(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let age = bits.within(SECOND * 3 / 5, SECOND * 8 / 5);
+    let (at, down) = (start + age + SECOND, bits.time(20_000, d / 2));
+    let who = bits.pick(&[STANDBY, STANDBY, PRIMARY]);
+    add(s, at, What::RestoreUnheard(who, age, down));
+    for _ in 0..bits.within(0, 3) {
+        let dies = at + down + bits.within(SECOND / 2, 3 * d);
+        let lost = What::Daemon(who, Trigger::Actions(0), bits.time(20_000, d / 4));
+        add(s, dies, lost);
+    }
+    s.heal_after = at + down + 5 * d;
+}
+
+/// A failover; then the new primary's state file is what it was before that, and nobody is heard who knows.
+fn before_its_promotion(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let at = start + d * 11 / 10 + bits.within(SECOND, d + SECOND);
+    let age = at - start + bits.within(0, SECOND);
+    let down = bits.time(20_000, d / 2);
+    let alone = down + d * 9 / 4 + bits.within(0, 2 * d);
+    let off = at - start + alone + bits.within(0, d);
+    add(s, start, What::Host(PRIMARY, Trigger::Actions(0), off));
+    let unheard = What::Isolate(STANDBY, Links::Daemons, alone);
+    add(s, at, unheard);
+    add(s, at, What::RestoreState(STANDBY, age, down));
+    s.heal_after = start + off + bits.time(SECOND, 2 * d);
+}
+
+/// The primary goes on alone, by the vote of another, and forgets that; the other is off when the standby returns. (A state
+/// file that is what it was before that nobody could tell then.)
+fn before_it_was_alone(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let alone = s.sync_timeout + bits.within(SECOND, d);
+    let at = start + alone;
+    let down = bits.time(20_000, d);
+    add(s, start, What::Isolate(STANDBY, Links::All, alone));
+    let (who, other) = bits.pick(&[(PRIMARY, THIRD), (PRIMARY, THIRD), (THIRD, PRIMARY)]);
+    add(s, at, What::LoseState(who, down));
+    let off = bits.within(2 * d, 5 * d);
+    let dies = at + bits.within(0, down);
+    add(s, dies, What::Host(other, Trigger::Actions(0), off));
+    s.heal_after = dies + off + bits.time(SECOND, 2 * d);
+}
