@@ -85,7 +85,6 @@ mutants! {
     R9NotFlushed = "r9-not-flushed", "A copy enters the record whatever it has flushed.";
     R9NotNamed = "r9-not-named", "A copy enters the record before the gate names it.";
     R9OpensUnseen = "r9-opens-unseen", "The gate counts as open once the settings are read.";
-    R9OrderUnderWay = "r9-order-under-way", "A copy enters the record while a gate order is under way.";
     R9ProofOutlivesGate = "r9-proof-outlives-gate", "The gate's proof outlives a change of its names.";
     R9OpensFromOpen = "r9-opens-from-open", "An open gate is given other names without being closed between.";
     R10LeaseFromArrival = "r10-lease-from-arrival", "The lease counts from the acknowledgement's arrival.";
@@ -94,6 +93,7 @@ mutants! {
     R10GrowsUnconfirmed = "r10-grows-unconfirmed", "A growth is proposed before the guard has confirmed a lease.";
     R10LeadsOn = "r10-leads-on", "A leader without its lease goes on sending heartbeats.";
     R10GuardPromotes = "r10-guard-promotes", "The guard promotes without a permission.";
+    R10GuardOpens = "r10-guard-opens", "The guard opens gate or doors without a permission.";
     R10OlderPermission = "r10-older-permission", "An older permission that comes late replaces a newer one.";
     R10AnyRound = "r10-any-round", "The answer to any heartbeat extends the lease as one to the newest.";
     R10LeaseIsPromise = "r10-lease-is-promise", "The lease lasts as long as the promise.";

@@ -54,16 +54,11 @@ pub(crate) enum About {
 const KINDS: usize = About::CheckpointerTakes as usize + 1;
 const PLACES: usize = 8;
 
-/// By so many groups can choices be made anew.
-pub(crate) const GROUPS: usize = 1 << 10;
-
 /// The one source of choices of a run: a hash of the seed and the choice's name.
 #[derive(Clone, Debug)]
 pub(crate) struct Choices {
     seed: u64,
     counts: Vec<u64>,
-    /// By group: 0, or with what its choices are made anew. Empty: none is.
-    anew: Vec<u8>,
     /// Whether rare long times happen.
     pub(crate) tails: bool,
 }
@@ -82,32 +77,15 @@ impl Choices {
         Choices {
             seed: mix(seed, 0x594F_4B45),
             counts: vec![0; KINDS * PLACES * PLACES],
-            anew: vec![],
             tails: true,
         }
-    }
-
-    /// The choices of a seed, but for those of some groups: a fuzzer changes few at a time, and leaves the rest as it was.
-    pub(crate) fn with_anew(seed: u64, groups: &[(usize, u8)]) -> Self {
-        let mut choices = Choices::from_seed(seed);
-        if !groups.is_empty() {
-            choices.anew = vec![0; GROUPS];
-        }
-        for (group, value) in groups {
-            choices.anew[group % GROUPS] = *value;
-        }
-        choices
     }
 
     /// The next 64 bits of this choice.
     pub(crate) fn bits(&mut self, about: About, a: usize, b: usize) -> u64 {
         let name = (about as usize * PLACES + a % PLACES) * PLACES + b % PLACES;
         self.counts[name] += 1;
-        let bits = mix(mix(self.seed, name as u64), self.counts[name]);
-        match self.anew.get((bits >> 54) as usize) {
-            None | Some(0) => bits,
-            Some(value) => mix(bits, u64::from(*value)),
-        }
+        mix(mix(self.seed, name as u64), self.counts[name])
     }
 
     /// One of `low..=high`.

@@ -3,6 +3,7 @@
 use crate::choices::About;
 use crate::event::Ev;
 use crate::host::{Daemon, Input, ToGuard};
+use crate::oracle::decides::told;
 use crate::queue::Alarm;
 use crate::scenario::{Blow, Trigger};
 use crate::world::World;
@@ -49,6 +50,7 @@ impl World {
             daemon.backlog.push_back(input);
             return;
         }
+        let mut heard = None;
         match input {
             Input::Timer => {
                 // Each machine whose time has come, as the runtime does it.
@@ -64,6 +66,7 @@ impl World {
             Input::Received(from, message) => {
                 let now = host.clock.at(now);
                 self.oracles.specification.hears(h, from, &message, now);
+                heard = told(from, &message);
                 let from = MemberId(from as u8);
                 daemon.node_gets(Event::Received { from, message });
             }
@@ -105,7 +108,11 @@ impl World {
                 daemon.node_gets(Event::Stop);
             }
         }
+        let run = host.daemon_runs;
         self.daemon_handles(h);
+        if let Some(told) = heard.filter(|_| self.hosts[h].daemon_runs == run) {
+            self.check_told(h, &told);
+        }
     }
 
     /// One input after the other, each machine drained before its next.
@@ -118,12 +125,16 @@ impl World {
         self.goes_back_to_2015(h, &mut daemon);
         // Actions may be left from a pause, or from its birth.
         let mut queue = std::mem::take(&mut daemon.due);
+        self.hosts[h].left_over = true;
         let mut alive = self.node_drains(h, &mut daemon, &mut queue)
             && self.steward_drains(h, &mut daemon, &mut queue);
+        self.hosts[h].left_over = false;
+        let mut decided = false;
         while alive && let Some(inner) = queue.pop_front() {
             self.core_steps += 1;
             alive = match inner {
                 Inner::Node(event) => {
+                    decided = true;
                     daemon.handle(now, event);
                     self.node_drains(h, &mut daemon, &mut queue)
                 }
@@ -144,7 +155,12 @@ impl World {
         self.note_daemon(&daemon, &view, due);
         self.observe_view(h, &view);
         match alive {
-            true => self.on_view(h, &view),
+            true => {
+                self.on_view(h, &view);
+                if decided {
+                    self.check_leads(h, &view);
+                }
+            }
             false => self.on_committed(&view),
         }
         // What it was about, should it live on after a blow.
@@ -351,6 +367,7 @@ impl World {
     pub(crate) fn persist(&mut self, h: usize, seq: u64, state: Arc<HardState>) {
         self.observe_state(h, &state);
         self.check_writes(h, &state);
+        self.check_decides(h, &state);
         self.say(h, || {
             let record = state.record.as_ref().map_or("-".into(), |r| r.to_string());
             format!(
@@ -363,6 +380,7 @@ impl World {
             disk.next = Some((seq, state));
         } else {
             disk.under_way = Some((seq, state));
+            disk.busy_since = self.now;
             self.sync_begins(h);
         }
     }

@@ -12,6 +12,8 @@ pub(crate) struct Disk {
     pub(crate) under_way: Option<(u64, Arc<HardState>)>,
     /// To be written after that; a later one replaces it.
     pub(crate) next: Option<(u64, Arc<HardState>)>,
+    /// When it last had nothing to do: whatever waits for it was said since.
+    pub(crate) busy_since: u64,
     /// Tells syncs apart.
     pub(crate) token: u64,
     /// Until when each sync takes long.

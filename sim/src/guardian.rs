@@ -23,9 +23,6 @@ impl World {
         let event = match what {
             ToGuard::Permission(permission) => {
                 self.say(h, || format!("guard: permission {permission}"));
-                if self.hosts[h].guard.is_some() {
-                    self.oracles.specification.takes(h, permission);
-                }
                 GuardEvent::Permission(permission)
             }
             ToGuard::Order(order) => GuardEvent::Order(*order),
@@ -52,9 +49,13 @@ impl World {
         }
         let now = self.hosts[h].clock.at(self.now);
         if let Some(guard) = &mut self.hosts[h].guard {
+            if let GuardEvent::Permission(permission) = &event {
+                self.oracles.specification.takes(h, *permission);
+            }
             guard.handle(now, event);
             self.core_steps += 1;
             self.guard_drains(h);
+            self.check_holds(h);
         }
     }
 

@@ -61,6 +61,8 @@ pub(crate) struct Host {
     pub(crate) late_steps: (u64, u64),
     /// Its clock does not count the pause that ends then.
     pub(crate) frozen_until: u64,
+    /// What its daemon does now was left from before a pause, or from its birth.
+    pub(crate) left_over: bool,
     /// How many actions its daemons have carried out.
     pub(crate) actions: u64,
     /// After which of them what strikes, and for how long.
@@ -136,6 +138,7 @@ impl Host {
             armed: None,
             late_steps: (0, 0),
             frozen_until: 0,
+            left_over: false,
             actions: 0,
             counted: None,
             socket: [0, 0],

@@ -78,10 +78,7 @@ pub struct Session {
 impl Session {
     /// Before the first step.
     pub fn begin(scenario: &Scenario, how: How) -> Session {
-        Session::with(scenario, Choices::from_seed(scenario.choices), how)
-    }
-
-    pub(crate) fn with(scenario: &Scenario, choices: Choices, how: How) -> Session {
+        let choices = Choices::from_seed(scenario.choices);
         let mutate = |config: &mut Config| {
             #[cfg(feature = "mutants")]
             {

@@ -16,7 +16,8 @@
 //! | timeline numbers as PostgreSQL chooses them, fits judged by numbers | `postgres/directory.rs`, `postgres/wal.rs` |
 //! | a rewind that does nothing and says that it worked; that lacks WAL | `postgres/rewind.rs`; `short-rewind` |
 //! | another system id | `own-database`; `foreign-clone` |
-//! | settings that a reload refuses | `postgres/commits.rs`; `refused-settings` |
+//! | settings that a reload refuses, or that some processes miss | `postgres/commits.rs`; `refused-settings`, `missed-reload` |
+//! | a standby that has flushed more than it replayed | `postgres/standby.rs`; `stuck-replay` |
 //! | slow start, long recovery, a start that fails | `postgres/steps.rs`; `long-recovery`, `failed-start` |
 //! | a hang in each of these | `hang-database`, `hang-disk` at any phase; the slow ones, until the end of their time |
 
@@ -47,19 +48,25 @@ pub enum Trouble {
     ForeignClone,
     /// A clone or a rewind comes to no end.
     StuckCopy,
+    /// Of its processes some cannot read the files at that moment, and keep what they had until they are told again.
+    MissedReload,
+    /// A standby's replay waits, as for a long query on it: what it flushes is replayed only later.
+    StuckReplay,
     /// A standby connects again while its old connection stays at the primary, and says nothing new.
     Twin,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 11] = [
+    pub const ALL: [Trouble; 13] = [
         Trouble::LongRecovery,
         Trouble::FailedStart,
         Trouble::SlowPromotion,
         Trouble::FailedPromotion,
         Trouble::RefusedSettings,
         Trouble::LateGate,
+        Trouble::MissedReload,
+        Trouble::StuckReplay,
         Trouble::ShortRewind,
         Trouble::OldClone,
         Trouble::ForeignClone,
@@ -75,6 +82,8 @@ impl Trouble {
             Trouble::FailedPromotion => "failed-promotion",
             Trouble::RefusedSettings => "refused-settings",
             Trouble::LateGate => "late-gate",
+            Trouble::MissedReload => "missed-reload",
+            Trouble::StuckReplay => "stuck-replay",
             Trouble::ShortRewind => "short-rewind",
             Trouble::OldClone => "old-clone",
             Trouble::ForeignClone => "foreign-clone",
@@ -123,8 +132,17 @@ impl World {
         self.hosts[h].troubles.0[trouble as usize] > self.now
     }
 
+    /// How long it still has it.
+    pub(crate) fn trouble_left(&self, h: usize, trouble: Trouble) -> u64 {
+        self.hosts[h].troubles.0[trouble as usize].saturating_sub(self.now)
+    }
+
     /// All troubles of a host's database are over.
     pub(crate) fn troubles_end(&mut self, h: usize) {
+        let waits = self.is_troubled(h, Trouble::StuckReplay);
+        if let Some(server) = self.hosts[h].server.as_mut().filter(|_| waits) {
+            server.replay_due = server.replay_due.min(self.now);
+        }
         self.hosts[h].troubles = Troubles::default();
     }
 }

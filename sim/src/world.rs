@@ -33,6 +33,15 @@ pub struct Violation {
     pub at: u64,
 }
 
+impl Violation {
+    /// Whether an oracle saw it: an assertion of the core, a panic of the simulator and a run that differs from its twin
+    /// are no finds.
+    pub fn is_an_oracles(&self) -> bool {
+        let others = ["core assertion", "simulator", "start", "determinism"];
+        !others.contains(&self.oracle)
+    }
+}
+
 /// In one line.
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

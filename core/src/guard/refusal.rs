@@ -64,6 +64,7 @@ impl Guard {
             permission: self.view.permission,
         });
         let serves = self.view.serving.is_some();
+        let may_open = permitted || mutant!(self.config, R10GuardOpens);
         match &order.step {
             Step::Promote if !permitted && !mutant!(self.config, R10GuardPromotes) => no_permission,
             Step::Promote if self.view.fencing || run.is_none() => Some(Refusal::NotRunning),
@@ -74,11 +75,11 @@ impl Guard {
                 Some(Refusal::GateOpen)
             }
             Step::WriteSettings(settings)
-                if serves && Opens::of(settings) != Opens::default() && !permitted =>
+                if serves && Opens::of(settings) != Opens::default() && !may_open =>
             {
                 no_permission
             }
-            Step::Reload if serves && self.may_open != Opens::default() && !permitted => {
+            Step::Reload if serves && self.may_open != Opens::default() && !may_open => {
                 no_permission
             }
             Step::Reload if run.is_none() => Some(Refusal::NotRunning),

@@ -4,7 +4,7 @@ use super::Node;
 use super::keeping_up::Track;
 use super::leader::Flaps;
 use crate::mutant;
-use crate::postgres::{Gate, GateStatus, PrimaryStatus, Want};
+use crate::postgres::{GateStatus, PrimaryStatus};
 use crate::reason::Reason;
 use crate::record::{Copy, Record, RecordKey};
 use crate::time::{Duration, Instant};
@@ -86,8 +86,10 @@ impl Node {
         let leader = self.leader.as_deref()?;
         let config = &self.config;
         let track = leader.tracks.iter().find(|t| t.copy == copy);
-        // What the stream was last good for; R8 asks for a majority that answered since.
-        let quiet_since = track.map_or(leader.silent_since, |t| t.fresh_at);
+        // When the stream fell silent; R8 asks for a majority that answered since. Not what it was last good for: of that
+        // moment even a leader that hears nobody any more may have had an answer.
+        let silent_since = track.map_or(leader.silent_since, |t| t.heard.1);
+        let fresh_at = track.map_or(leader.silent_since, |t| t.fresh_at);
         let report = leader.report_of(copy.member);
         let streams = primary
             .standbys
@@ -116,22 +118,23 @@ impl Node {
             && !mutant!(config, R8WaitsForReturn)
         {
             Reason::ShrinksNotStreaming { copy }
-        } else if leader.status_at.since(quiet_since) > config.sync_timeout
+        } else if leader.status_at.since(fresh_at) > config.sync_timeout
             && track.is_some()
             && !mutant!(config, R8LagIgnored)
         {
             Reason::ShrinksLagging {
                 copy,
-                lag: leader.status_at.since(quiet_since),
+                lag: leader.status_at.since(fresh_at),
             }
         } else {
             return None;
         };
         let heard = leader.majority_heard_at(config).is_some_and(|at| {
-            // Who is leaving streams on: there a majority has to be there, no more (on a slow network each position
-            // that it confirms is younger than every answer).
-            at >= quiet_since
-                || (leaving && self.now.since(at) < config.decision_timeout.part(1, 5))
+            // Who is leaving, or lags and comes further, streams on: there a majority has to be there, no more (on a slow
+            // network each position that it confirms is younger than every answer).
+            let streams_on = leaving || track.is_some_and(|t| t.heard.1 == leader.status_at);
+            at >= silent_since
+                || (streams_on && self.now.since(at) < config.decision_timeout.part(1, 5))
         });
         (heard || mutant!(config, R8ShrinksUnheard)).then_some(why)
     }
@@ -189,26 +192,19 @@ impl Node {
     }
 
     /// A copy that may enter the record: the proven gate names it, and it has flushed a position taken after the proof,
-    /// in one unbroken run; no gate order is under way; a majority was just heard; the guard holds a lease (R9, R10).
+    /// in one unbroken run; a majority was just heard; the guard holds a lease (R9, R10). No gate order is under way that
+    /// would leave it out: what is proven open is closed before other names are written, and from that order's end on it
+    /// counts as proven no more.
     fn grown(&self) -> Option<Copy> {
         let leader = self.leader.as_deref().filter(|l| !l.growing.is_empty())?;
         if mutant!(self.config, R9NotNamed) {
             return leader.growing.first().copied();
         }
-        let target = self.target.as_ref()?;
         let primary = self.running_primary()?;
-        let Want::Primary { gate, .. } = &target.want else {
-            return None;
-        };
         let GateStatus::Open { names, since } = &primary.gate else {
             return None;
         };
-        let settled = self.pg.target == target.seq
-            && *gate == Gate::Open(names.clone())
-            && *gate == leader.gate(&self.config);
-        let settled = settled || mutant!(self.config, R9OrderUnderWay);
-        let confirmed = self.lease_is_confirmed() || mutant!(self.config, R10GrowsUnconfirmed);
-        if !settled || !confirmed {
+        if !self.lease_is_confirmed() && !mutant!(self.config, R10GrowsUnconfirmed) {
             return None;
         }
         let unflushed = mutant!(self.config, R9NotFlushed);

@@ -16,6 +16,9 @@ pub(super) struct Track {
     pub(super) mark: (Lsn, Instant),
     /// It had flushed all that the primary held at this time.
     pub(super) fresh_at: Instant,
+    /// How far it was seen, and when it was last seen to have come further, or to have all: its stream fell silent no
+    /// earlier.
+    pub(super) heard: (Lsn, Instant),
     /// It streams without a break since then.
     pub(super) steady_since: Option<Instant>,
     /// What it has certainly flushed.
@@ -53,6 +56,7 @@ impl Node {
                         copy: standby.copy,
                         mark: (end, now),
                         fresh_at: leader.primary_since,
+                        heard: (Lsn(0), now),
                         steady_since: None,
                         confirmed: Confirmed {
                             newest: (Lsn(0), now),
@@ -65,6 +69,9 @@ impl Node {
             };
             if !standby.streaming {
                 continue;
+            }
+            if standby.flushed > track.heard.0 || standby.flushed >= track.mark.0 {
+                track.heard = (standby.flushed, now);
             }
             if standby.flushed >= track.mark.0 {
                 track.confirmed.note(track.mark.0, now);

@@ -83,13 +83,17 @@ impl Steward {
             _ => {
                 let n = stamp.history.promotions().iter().map(|p| p.n).max();
                 let n = n.max(stamp.ordered.map(|(_, n)| n)).unwrap_or(0) + 1;
+                // What the stamp names may not have come here yet, and comes no more if nobody is followed: this promotion
+                // may then make the same number.
+                let follows = self.facts.written.as_ref().and_then(|w| w.follow);
+                let named = stamp.history.last().filter(|_| follows.is_some());
                 Plan::step(Step::WriteStamp(Stamp {
                     record: stamp.record.max(Some(record.key)),
                     ordered: Some((term, n)),
                     ordered_on: data
                         .newest_timeline
                         .0
-                        .max(stamp.history.last().map(|p| p.timeline).unwrap_or_default()),
+                        .max(named.map(|p| p.timeline).unwrap_or_default()),
                     ..stamp.clone()
                 }))
             }

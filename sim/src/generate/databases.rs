@@ -29,6 +29,7 @@ pub(crate) fn troubles(bits: &mut Bits, s: &mut Scenario) {
             | Trouble::SlowPromotion
             | Trouble::FailedPromotion
             | Trouble::FailedStart
+            | Trouble::StuckReplay
             | Trouble::LongRecovery => {
                 for member in [member, bits.pick(&data)] {
                     add(at, What::Trouble(member, trouble, time.max(d)));
@@ -41,7 +42,10 @@ pub(crate) fn troubles(bits: &mut Bits, s: &mut Scenario) {
                 ]);
                 add(at + bits.within(0, SECOND), lost);
             }
-            Trouble::RefusedSettings | Trouble::LateGate | Trouble::Twin => {
+            Trouble::RefusedSettings
+            | Trouble::LateGate
+            | Trouble::MissedReload
+            | Trouble::Twin => {
                 let target = bits.pick(&[Target::Primary, Target::Primary, member]);
                 add(at, What::Trouble(target, trouble, time));
             }

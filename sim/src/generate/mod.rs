@@ -1,16 +1,23 @@
 //! Makes a scenario of a seed: first the cluster and the conditions of the run, then what goes wrong.
 
 mod adopted;
+mod behind;
 pub(crate) mod bits;
 mod configured;
 mod databases;
 mod edited;
+mod fell_back;
 mod forgetful;
+mod gives_up;
+mod growth;
 mod half_grown;
 mod hangs;
 mod losses;
+mod networks;
 mod new_copies;
-mod one;
+mod old_release;
+pub(crate) mod one;
+mod outlive;
 mod outlived;
 mod plot;
 mod profile;
@@ -67,18 +74,19 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
         _ => {}
     }
     let written = matches!(profile, Profile::Mix) && bits.one_in(2);
-    if written && s.members.len() <= 5 && s.members[1] {
-        plot(&mut bits, &mut s);
-        if s.kind == Kind::Network {
-            // It is all that there is.
-            return s;
+    let mut alone = false;
+    if written {
+        if s.members.len() > 5 || !s.members[1] {
+            // A history has its parts played by the first members.
+            s.members = vec![true, true, false];
+            s.rates.truncate(3);
         }
+        alone = plot(&mut bits, &mut s);
     } else {
         swarm(&mut bits, &mut s, profile.classes());
     }
     s.rewinds = !bits.one_in(4);
-    let stands = s.kind == Kind::Network;
-    if matches!(profile, Profile::Mix | Profile::Chaos) && !stands && bits.one_in(5) {
+    if matches!(profile, Profile::Mix | Profile::Chaos) && !alone && bits.one_in(5) {
         databases::troubles(&mut bits, &mut s);
     }
     s

@@ -2,15 +2,22 @@
 
 use super::SECOND;
 use super::adopted::adopted;
+use super::behind::behind_is_elected;
 use super::bits::Bits;
 use super::configured::{shortened, wrong_disk};
 use super::edited::edited;
+use super::fell_back::fell_back;
 use super::forgetful::forgetful;
+use super::gives_up::gives_up_with_a_slow_disk;
+use super::growth::growth_disturbed;
 use super::half_grown::half_grown;
 use super::hangs::hangs;
 use super::losses::losses;
+use super::networks::network_stands;
 use super::new_copies::new_copies;
+use super::old_release::old_release;
 use super::one::{Class, come, trigger};
+use super::outlive::orders_outlive;
 use super::outlived::{forgets_its_deposition, outlived};
 use super::revealed::revealed;
 use super::standing::standing;
@@ -36,9 +43,7 @@ const HISTORIES: &[(u64, History)] = &[
     (1, shortened),
     (1, wrong_disk),
     (1, late_steps),
-    (1, half_grown),
     (1, half_shrunk),
-    (3, standing),
     (1, hangs),
     (1, edited),
     (1, revealed),
@@ -48,21 +53,37 @@ const HISTORIES: &[(u64, History)] = &[
     (1, forgetful),
     (2, went_back),
     (1, new_copies),
+    (1, growth_disturbed),
+    (1, old_release),
+    (1, orders_outlive),
+    (2, behind_is_elected),
+    (1, gives_up_with_a_slow_disk),
 ];
 
-/// One of the histories, with some noise around it.
-pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) {
+/// Those to which nothing else may come: what they promise rests on that.
+const ALONE: &[(u64, History)] = &[
+    (1, fell_back),
+    (1, half_grown),
+    (2, network_stands),
+    (3, standing),
+];
+
+/// One of the histories, with some noise around it; whether it is to stay alone.
+pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) -> bool {
     let start = bits.within(200_000, 3 * SECOND);
-    let sum: u64 = HISTORIES.iter().map(|(weight, _)| weight).sum();
-    let mut drawn = bits.within(1, sum);
-    for (weight, history) in HISTORIES {
-        if drawn <= *weight {
-            history(bits, s, start);
-            break;
-        }
-        drawn -= weight;
+    let mut all = HISTORIES.iter().chain(ALONE).enumerate();
+    let sum: u64 = all.clone().map(|(_, (weight, _))| weight).sum();
+    let mut left = bits.within(1, sum);
+    let drawn = all.find(|(_, (weight, _))| {
+        let found = left <= *weight;
+        left = left.saturating_sub(*weight);
+        found
+    });
+    if let Some((_, (_, history))) = drawn {
+        history(bits, s, start);
     }
     s.faults.sort_by_key(|fault| fault.at);
+    drawn.is_some_and(|(place, _)| place >= HISTORIES.len())
 }
 
 /// Adds a fault.

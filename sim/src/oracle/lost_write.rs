@@ -103,6 +103,7 @@ impl World {
         let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
         let by_hand = self.now < self.oracles.handing_over_until;
         self.coverage.promoted(h, by_hand);
+        self.oracles.specification.members[h].promoted_at = self.now;
         self.check_holds_all(h, term, "is promoted");
         self.check_move(h);
         if self.hosts[h].server.as_ref().is_some_and(|s| !s.flag) {

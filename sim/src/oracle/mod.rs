@@ -1,6 +1,7 @@
 //! What is promised, judged from outside after every event: one file a promise. They see everything: directories, true
 //! identities of histories, and the views of all nodes.
 
+pub(crate) mod decides;
 pub(crate) mod directories;
 pub(crate) mod dirty_read;
 pub(crate) mod eligible;

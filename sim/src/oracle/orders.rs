@@ -9,6 +9,16 @@ use yoke_core::record::{Record, Term};
 use yoke_core::step::{Order, Settings, Step};
 
 impl World {
+    /// R11: to follow a history that lacks what was flushed is a discard; and of a copy that keeps its name.
+    pub(crate) fn check_drops(&mut self, h: usize, dropped: usize) {
+        if dropped > 0 {
+            self.violated(
+                "specification",
+                format!("m{h}: R11: it follows a history that lacks {dropped} of its records"),
+            );
+        }
+    }
+
     /// A node gives its guard a permission.
     pub(crate) fn check_gives(&mut self, h: usize, permission: Permission) {
         // One that waited for a disk may leave after a later one that shortens: the guard ignores it.
@@ -136,8 +146,10 @@ impl World {
             Step::WriteStamp(stamp) => self.judge_stamp(h, stamp),
             Step::WriteSettings(settings) => {
                 self.judge_follows(h, settings)?;
+                self.judge_opening(h, order.term, Some(settings))?;
                 self.judge_settings(h, order.term, settings)
             }
+            Step::Reload => self.judge_opening(h, order.term, storage.settings.as_ref()),
             Step::MarkRewriting | Step::SetAside(_) | Step::Clone { .. } => self.judge_discard(h),
             Step::Rewind { .. } => {
                 // What an operator's word left out is kept whole.
@@ -160,6 +172,36 @@ impl World {
                 self.judge_own(h)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// R10: what serves gets gate or doors opened only under a permission.
+    fn judge_opening(&self, h: usize, term: Term, settings: Option<&Settings>) -> Judged {
+        let host = &self.hosts[h];
+        let serves = host.server.as_ref().is_some_and(|s| s.serving);
+        let opens = settings.is_some_and(|s| s.gate.is_some() || s.doors != Doors::Closed);
+        let now = host.clock.at(self.now);
+        let holds = self.oracles.specification.members[h].holds;
+        must!(
+            !serves || !opens || holds.is_some_and(|p| p.allows(term, now)),
+            "R10: it opens gate or doors, and the guard holds no permission for it"
+        );
+        Ok(())
+    }
+
+    /// R10: a guard holds the newest permission that it was given.
+    pub(crate) fn check_holds(&mut self, h: usize) {
+        let Some(guard) = &self.hosts[h].guard else {
+            return;
+        };
+        let held = guard.view().permission;
+        if let Some(newest) = self.oracles.specification.members[h].holds
+            && held != newest
+        {
+            self.violated(
+                "specification",
+                format!("m{h}: R10: its guard holds {held}, and was given {newest}"),
+            );
         }
     }
 
@@ -251,6 +293,16 @@ impl World {
             must!(
                 copy.is_none_or(|copy| !dir.is(copy.id)),
                 "R11: {record} names this copy"
+            );
+        }
+        // What it knows committed is what a heartbeat told it.
+        let spec = &self.oracles.specification;
+        let known = spec.members[h].heard_committed;
+        if let Some(record) = known.and_then(|key| spec.records.get(&key)) {
+            let copy = record.copy_of(host.config.me);
+            must!(
+                copy.is_none_or(|copy| !dir.is(copy.id)),
+                "R11: {record}, the newest that it knows committed, names this copy"
             );
         }
         Ok(())

@@ -78,6 +78,14 @@ pub(crate) struct Said {
     stood_with: Option<Arc<Record>>,
     /// An operator let it stand although this record is paused.
     may_stand: Option<RecordKey>,
+    /// The newest record of its own that it handed to its disk.
+    pub(crate) decided: Option<Arc<Record>>,
+    /// A newer record that it was told of and has not taken up, and when.
+    pub(crate) told_of: Option<(RecordKey, u64)>,
+    /// The newest record that a leader named committed to it.
+    pub(crate) heard_committed: Option<RecordKey>,
+    /// When its database was last promoted.
+    pub(crate) promoted_at: u64,
     pub(crate) lead: Lead,
     /// It is done for good with leading this term and all below.
     released: Term,
@@ -106,6 +114,8 @@ struct Heard {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lead {
     pub(crate) term: Term,
+    /// When its first heartbeat left, or its daemon started after that.
+    pub(crate) began: Instant,
     /// The first record of the term, the newest one, and the one before that.
     pub(crate) first: Option<RecordKey>,
     pub(crate) newest: Option<RecordKey>,
@@ -123,6 +133,17 @@ impl Lead {
     pub(crate) fn is_committed(&self, h: usize, key: RecordKey, majority: usize) -> bool {
         let others = (0..MOST).filter(|m| *m != h && self.accepted[*m] >= Some(key));
         self.newest >= Some(key) && 1 + others.count() >= majority
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all_acked(&mut self, at: Instant) {
+        self.acked = [at; MOST];
+    }
+
+    /// When a round was sent.
+    pub(crate) fn sent_at(&self, round: u64) -> Option<Instant> {
+        let mut sent = self.sent.iter().rev();
+        sent.find(|(of, _)| *of == round).map(|(_, at)| *at)
     }
 
     /// When the newest heartbeat that a majority has acknowledged was sent, if the leader itself did now.
@@ -222,6 +243,8 @@ impl Specification {
         said.stops = false;
         said.asked.clear();
         said.heard.clear();
+        said.lead.began = now;
+        said.told_of = None;
         let silence = state.filter(|s| !s.lost).map(|s| s.longest_promise);
         said.silent_until = silence.map_or(Instant(0), |silence| now + silence);
         said.memory.starts(now, state);
@@ -258,6 +281,7 @@ impl Specification {
                 if m.term > said.lead.term {
                     said.yields_until = Instant(0);
                 }
+                said.heard_committed = said.heard_committed.max(beat.committed);
                 if said.heard.len() == UNANSWERED {
                     said.heard.pop_front();
                 }
@@ -579,6 +603,7 @@ impl World {
             );
             said.lead = Lead {
                 term,
+                began: now,
                 ..Lead::default()
             };
         }
@@ -594,13 +619,38 @@ impl World {
         {
             self.proposes(h, term, record, s)?;
         }
-        let lead = &self.oracles.specification.members[h].lead;
+        let spec = &self.oracles.specification;
+        let lead = &spec.members[h].lead;
         if let Some(key) = beat.committed {
             must!(
                 lead.is_committed(h, key, majority),
                 "R6: it calls {key} committed, which no majority has accepted"
             );
         }
+        if beat.follow {
+            let committed = beat.committed.and_then(|key| spec.records.get(&key));
+            self.is_followed(h, committed.cloned())?;
+        }
+        Ok(())
+    }
+
+    /// R6: nobody follows a primary before a committed record holds the promotion that made it.
+    fn is_followed(&self, h: usize, committed: Option<Arc<Record>>) -> Judged {
+        let host = &self.hosts[h];
+        let promoted_at = self.oracles.specification.members[h].promoted_at;
+        // What waited for the disk may have been said before that promotion.
+        let serves = host.server.as_ref().is_some_and(|s| s.writable());
+        let since = serves && host.disk.busy_since >= promoted_at;
+        let Some(dir) = host.storage.directory.as_ref().filter(|_| since) else {
+            return Ok(());
+        };
+        let (timeline, start) = dir.timeline();
+        let promotions = committed.as_ref().map(|r| r.promotions.promotions());
+        let mut held = promotions.into_iter().flatten();
+        must!(
+            dir.lineage.len() < 2 || held.any(|p| (p.timeline, p.start) == (timeline, start)),
+            "R6: it may be followed, and {committed:?} lacks its promotion at {start}"
+        );
         Ok(())
     }
 
@@ -660,7 +710,7 @@ impl World {
     }
 
     /// R9: a copy that enters is named by the gate in force, and holds what was acknowledged.
-    fn grows(&mut self, h: usize, copy: Copy) -> Judged {
+    pub(crate) fn grows(&mut self, h: usize, copy: Copy) -> Judged {
         if let Some(server) = self.hosts[h].server.as_ref().filter(|s| s.writable()) {
             must!(
                 server.flag,

@@ -225,7 +225,9 @@ impl World {
             self.db_in(later, h, run, again);
             return true;
         }
-        self.is_troubled(h, Trouble::RefusedSettings)
+        let misses = self.is_troubled(h, Trouble::MissedReload)
+            && self.choices.chance(About::Trouble, h, 3, 500);
+        misses || self.is_troubled(h, Trouble::RefusedSettings)
     }
 
     pub(crate) fn reread_walsender(&mut self, h: usize, conn: u64) {

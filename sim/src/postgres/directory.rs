@@ -182,13 +182,14 @@ impl DataDir {
         self.recovered_to = (self.timeline().0, end);
     }
 
-    /// Drops everything from a position on.
-    pub(crate) fn truncate(&mut self, position: Lsn) {
-        let keep = self.wal.up_to(position);
-        if keep < self.wal.entries.len() {
+    /// Drops everything from a position on; how many records that are.
+    pub(crate) fn truncate(&mut self, position: Lsn) -> usize {
+        let (keep, all) = (self.wal.up_to(position), self.wal.entries.len());
+        if keep < all {
             self.wal.entries.truncate(keep);
             self.verified = 0;
         }
+        all - keep
     }
 }
 

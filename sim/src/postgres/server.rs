@@ -5,7 +5,7 @@
 use crate::postgres::instance::DbEv;
 use crate::postgres::standby::{Receiver, Wire};
 use crate::postgres::wal::Entry;
-use crate::postgres::walsender::Walsender;
+use crate::postgres::walsender::{Confirmed, Walsender};
 use yoke_core::member::MemberId;
 use yoke_core::postgres::{Doors, Lsn, RunId};
 use yoke_core::record::{Copy, Term};
@@ -84,6 +84,8 @@ pub(crate) struct Server {
     /// It has read another setting, and has not said so yet.
     pub(crate) takes: bool,
     pub(crate) walsenders: Vec<Walsender>,
+    /// What each copy has certainly flushed.
+    pub(crate) confirmed: Vec<Confirmed>,
     pub(crate) receiver: Receiver,
     pub(crate) sessions: Vec<(usize, u64)>,
     pub(crate) waiting: Vec<Waiting>,
@@ -140,6 +142,7 @@ impl Server {
             takes: false,
             read,
             walsenders: vec![],
+            confirmed: vec![],
             receiver: Receiver::default(),
             sessions: vec![],
             waiting: vec![],

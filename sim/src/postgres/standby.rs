@@ -6,6 +6,7 @@ use crate::postgres::instance::DbEv;
 use crate::postgres::server::{Phase, read_of};
 use crate::postgres::wal::{Entry, Lineage, continues};
 use crate::postgres::walsender::Walsender;
+use crate::trouble::Trouble;
 use crate::world::World;
 use yoke_core::member::MemberId;
 use yoke_core::postgres::{Lsn, SystemId};
@@ -279,6 +280,10 @@ impl World {
                 if let Some(walsender) = server.walsenders.iter_mut().find(|w| w.conn == conn) {
                     walsender.heard = now;
                     walsender.flushed = walsender.flushed.max(flushed);
+                    let name = walsender.copy;
+                    if let Some(copy) = name {
+                        server.confirms(copy, flushed, now);
+                    }
                     self.release(h, conn);
                     self.stop_if_all_sent(h);
                 }
@@ -333,6 +338,7 @@ impl World {
         } else {
             dir.wal.entries[replayed - 1].end
         };
+        let mut dropped = 0;
         if !continues(mine, dir.wal.end(), &theirs) {
             if !continues(mine, replayed_end, &theirs) {
                 server.receiver.link = Link::Waiting(conn);
@@ -348,7 +354,7 @@ impl World {
                 .position(|(t, _)| *t == mine)
                 .map_or(0, |at| at + 1);
             if let Some((_, fork)) = theirs.get(at).copied() {
-                dir.truncate(fork);
+                dropped = dir.truncate(fork);
             }
         }
         let from = dir.wal.end();
@@ -371,6 +377,7 @@ impl World {
                 Wire::Start { from, previous },
             );
         }
+        self.check_drops(h, dropped);
         self.check_vanished();
     }
 
@@ -438,9 +445,10 @@ impl World {
         ends_at: Lsn,
     ) {
         let now = self.now;
-        let lag = self
+        let mut lag = self
             .choices
             .skewed(About::Replay, h, 0, (0, 3_000), 30, (10_000, 300_000));
+        lag = lag.max(self.trouble_left(h, Trouble::StuckReplay));
         let host = &mut self.hosts[h];
         let (Some(server), Some(dir)) = (&mut host.server, &mut host.storage.directory) else {
             return;

@@ -1,6 +1,6 @@
 //! The primary's end of a connection.
 
-use crate::postgres::server::Gate;
+use crate::postgres::server::{Gate, Server};
 use crate::postgres::standby::Wire;
 use crate::world::World;
 use yoke_core::postgres::Lsn;
@@ -28,6 +28,41 @@ pub(crate) struct Walsender {
     pub(crate) on_slot: bool,
     /// Its other end is gone, and it is not told: what it sends is lost.
     pub(crate) cut: bool,
+}
+
+/// What a copy confirmed: the newest of two positions some seconds apart, and when; and the one before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Confirmed {
+    copy: Copy,
+    newest: (Lsn, u64),
+    settled: Lsn,
+}
+
+/// How far apart they are at least: longer than the core takes to notice (R8).
+const SETTLES: u64 = 5_000_000;
+
+impl Server {
+    /// A copy says how far it has flushed.
+    pub(crate) fn confirms(&mut self, copy: Copy, flushed: Lsn, now: u64) {
+        match self.confirmed.iter_mut().find(|c| c.copy == copy) {
+            Some(known) if now - known.newest.1 >= SETTLES => {
+                known.settled = known.newest.0;
+                known.newest = (flushed, now);
+            }
+            Some(_) => {}
+            None => self.confirmed.push(Confirmed {
+                copy,
+                newest: (flushed, now),
+                settled: Lsn(0),
+            }),
+        }
+    }
+
+    /// What a copy confirmed in this run some seconds ago.
+    pub(crate) fn settled(&self, copy: Copy) -> Lsn {
+        let known = self.confirmed.iter().find(|c| c.copy == copy);
+        known.map_or(Lsn(0), |known| known.settled)
+    }
 }
 
 impl Walsender {

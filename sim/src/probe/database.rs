@@ -18,6 +18,7 @@ impl World {
 
     /// A steward says what it decided.
     pub(crate) fn observe_steward(&mut self, h: usize, reason: &StewardReason) {
+        self.observer.hears(h, reason);
         let run = self.hosts[h].server.as_ref().map(|s| s.run);
         let healed = self.healed;
         let observer = &mut self.observer;
@@ -85,6 +86,7 @@ impl World {
 
     /// A guard says what it decided.
     pub(crate) fn observe_guard(&mut self, h: usize, reason: &GuardReason) {
+        self.observer.hears(h, reason);
         let host = &self.hosts[h];
         let now = self.now;
         let observer = &mut self.observer;

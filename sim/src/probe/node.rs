@@ -12,6 +12,7 @@ use yoke_core::view::{Glance, RoleView};
 impl World {
     /// A node says what it decided.
     pub(crate) fn observe_node(&mut self, h: usize, reason: &Reason) {
+        self.observer.hears(h, reason);
         let excused = self.hosts[h].excused_until > self.now;
         let observer = &mut self.observer;
         let facts = &mut observer.members[h];

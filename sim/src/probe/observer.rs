@@ -1,6 +1,7 @@
 //! What the probes remember of a run.
 
 use super::{Probe, Reached};
+use crate::guided::heard::Heard;
 use std::collections::BTreeMap;
 use yoke_core::message::Body;
 use yoke_core::postgres::{RunId, Timeline};
@@ -25,6 +26,8 @@ pub(crate) struct Observer {
     pub(super) moves: u64,
     /// Who was named to be elected after a release.
     pub(super) successor: Option<usize>,
+    /// What members say, where somebody wants to know.
+    pub(crate) heard: Option<Heard>,
 }
 
 /// Of one member.
@@ -85,6 +88,13 @@ impl Observer {
         Observer {
             members: vec![Facts::default(); members],
             ..Observer::default()
+        }
+    }
+
+    /// A member explains what it does.
+    pub(super) fn hears(&mut self, h: usize, reason: &impl std::fmt::Display) {
+        if let Some(heard) = &mut self.heard {
+            heard.says(h, reason);
         }
     }
 

@@ -251,6 +251,16 @@ faults! {
     StopDaemon(who: Target, down: u64) = "stop-daemon";
 }
 
+impl FromStr for What {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = Words::of(text);
+        let what = What::read(&mut words)?;
+        words.end()?;
+        Ok(what)
+    }
+}
+
 impl What {
     /// How long ago what is brought back was taken.
     pub(crate) fn age(&self) -> Option<u64> {

@@ -7,7 +7,17 @@ use std::str::FromStr;
 /// Takes the words of one line, one after the other.
 pub(super) struct Words<'a>(std::str::SplitWhitespace<'a>);
 
-impl Words<'_> {
+impl<'a> Words<'a> {
+    pub(super) fn of(line: &'a str) -> Self {
+        Words(line.split_whitespace())
+    }
+    /// No word is left.
+    pub(super) fn end(mut self) -> Result<(), String> {
+        match self.0.next() {
+            None => Ok(()),
+            Some(word) => Err(format!("{word:?} is too much")),
+        }
+    }
     pub(super) fn next<T: FromStr>(&mut self) -> Result<T, String> {
         let word = self.0.next().ok_or("a word is missing")?;
         word.parse()
@@ -100,7 +110,7 @@ impl FromStr for Scenario {
 
 impl Scenario {
     fn take_line(&mut self, line: &str) -> Result<(), String> {
-        let mut w = Words(line.split_whitespace());
+        let mut w = Words::of(line);
         let name: String = w.next()?;
         match name.as_str() {
             "choices" => self.choices = w.next()?,
@@ -142,9 +152,6 @@ impl Scenario {
             }),
             _ => return Err(format!("unknown word {name:?}")),
         }
-        match w.0.next() {
-            None => Ok(()),
-            Some(word) => Err(format!("{word:?} is too much")),
-        }
+        w.end()
     }
 }

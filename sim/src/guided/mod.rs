@@ -1,0 +1,191 @@
+//! A search that is led on by situations: it keeps the runs that came by something rare, and looks around them.
+//!
+//! The code's own coverage says nothing here: a few runs have been everywhere in it. What counts is where a cluster was
+//! ([`situation`]), and how seldom it was there so far. The next run is now and then a fresh seed's; else it is one near a
+//! run that came by something rare ([`edit`]): the rarer, the more often. As its children come by the same, that becomes
+//! less rare, and others have their turn.
+//!
+//! The fuzz target `schedule` searches with it, and needs nothing of libFuzzer but the loop around it.
+
+mod edit;
+pub(crate) mod heard;
+mod situation;
+
+use crate::generate::{self, bits::Bits};
+use crate::scenario::Scenario;
+use situation::Sort;
+pub use situation::{Situations, watched};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// So many runs are kept of each situation.
+const KEPT: usize = 4;
+
+/// Of a hundred runs so many are fresh seeds.
+const FRESH: u64 = 25;
+
+/// How often a situation was come by, and some of the runs that did.
+#[derive(Debug, Default)]
+struct Seen {
+    runs: u64,
+    kept: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// How long it took.
+    events: u64,
+    scenario: Arc<Scenario>,
+}
+
+impl Seen {
+    /// How often it has its turn beside others of its sort.
+    fn weight(&self) -> u64 {
+        ((1 << 32) / self.runs).max(1)
+    }
+
+    /// Whether a run is worth keeping; if so there is room for it. What took far less time says the same more clearly.
+    fn has_room(&mut self, events: u64) -> bool {
+        if self.kept.len() < KEPT {
+            return true;
+        }
+        let longest = self
+            .kept
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, kept)| kept.events);
+        let longer = longest.filter(|(_, kept)| kept.events * 3 / 4 >= events);
+        let place = longer.map(|(place, _)| place);
+        place.map(|place| self.kept.swap_remove(place)).is_some()
+    }
+}
+
+/// What a search has learned.
+#[derive(Debug, Default)]
+pub struct Search {
+    seen: BTreeMap<(Sort, u64), Seen>,
+}
+
+impl Search {
+    /// What to run next; `random` decides.
+    pub fn next(&self, random: u64) -> Scenario {
+        let mut bits = Bits::from_seed(random);
+        if self.seen.is_empty() || bits.within(1, 100) <= FRESH {
+            return fresh(&mut bits);
+        }
+        let parent = self.rare(&mut bits);
+        let donor = match bits.one_in(2) {
+            true => self.rare(&mut bits),
+            false => Arc::new(fresh(&mut bits)),
+        };
+        edit::child(&mut bits, &parent, &donor)
+    }
+
+    /// A run that came by something rare.
+    fn rare(&self, bits: &mut Bits) -> Arc<Scenario> {
+        loop {
+            let sort = bits.pick(&Sort::ALL);
+            let of = self.seen.range((sort, 0)..=(sort, u64::MAX));
+            let sum: u64 = of.clone().map(|(_, seen)| seen.weight()).sum();
+            if sum == 0 {
+                continue;
+            }
+            let mut drawn = bits.within(1, sum);
+            for (_, seen) in of {
+                if drawn <= seen.weight() {
+                    let place = bits.within(0, seen.kept.len() as u64 - 1);
+                    return Arc::clone(&seen.kept[place as usize].scenario);
+                }
+                drawn -= seen.weight();
+            }
+        }
+    }
+
+    /// What a run of so many events came by.
+    pub fn learn(&mut self, scenario: &Scenario, events: u64, came_by: &Situations) {
+        let mut shared = None;
+        for situation in &came_by.0 {
+            let seen = self.seen.entry(*situation).or_default();
+            seen.runs += 1;
+            if seen.has_room(events) {
+                let scenario = shared.get_or_insert_with(|| Arc::new(scenario.clone()));
+                let scenario = Arc::clone(scenario);
+                seen.kept.push(Kept { events, scenario });
+            }
+        }
+    }
+
+    /// At most so many runs that together came by what is rarest: a corpus to begin with.
+    pub fn rarest(&self, most: usize) -> Vec<Arc<Scenario>> {
+        let mut by_rarity: Vec<&Seen> = self.seen.values().collect();
+        by_rarity.sort_by_key(|seen| seen.runs);
+        let mut chosen: Vec<Arc<Scenario>> = vec![];
+        for seen in by_rarity {
+            let among = |kept: &Kept| chosen.iter().any(|c| Arc::ptr_eq(c, &kept.scenario));
+            let shortest = seen.kept.iter().min_by_key(|kept| kept.events);
+            if let Some(shortest) = shortest
+                && !seen.kept.iter().any(among)
+            {
+                chosen.push(Arc::clone(&shortest.scenario));
+            }
+            if chosen.len() == most {
+                break;
+            }
+        }
+        chosen
+    }
+}
+
+fn fresh(bits: &mut Bits) -> Scenario {
+    generate::scenario(bits.within(0, u64::from(u32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::How;
+    use crate::scenario::{Fault, Target, What};
+
+    fn learned(scenario: &Scenario) -> (u64, Situations) {
+        let (report, came_by) = watched(scenario, How::default());
+        assert_eq!(report.violation, None);
+        (report.events, came_by)
+    }
+
+    #[test]
+    fn equal_draws_are_equal_searches() {
+        let searched = || {
+            let mut search = Search::default();
+            (0..40).for_each(|run| {
+                let next = search.next(run);
+                let (events, came_by) = learned(&next);
+                search.learn(&next, events, &came_by);
+            });
+            (search.next(40), search.rarest(10))
+        };
+        let (next, rarest) = searched();
+        assert_eq!(rarest.len(), 10);
+        assert_eq!(searched(), (next, rarest));
+    }
+
+    #[test]
+    fn most_runs_are_near_the_one_that_came_by_something_rare() {
+        let calm = Scenario::calm(1);
+        let mut rare = Scenario::calm(2);
+        rare.decision_timeout = 4_321_000;
+        rare.faults = vec![Fault {
+            at: 500_000,
+            early: false,
+            what: What::Database(Target::Primary),
+        }];
+        let mut search = Search::default();
+        let (events, came_by) = learned(&calm);
+        (0..100).for_each(|_| search.learn(&calm, events, &came_by));
+        let (events, came_by) = learned(&rare);
+        search.learn(&rare, events, &came_by);
+        let next = (0..200).map(|run| search.next(run));
+        let near = next.filter(|next| next.decision_timeout == rare.decision_timeout);
+        let near = near.count();
+        assert!(near > 100, "{near} of 200 are near it");
+    }
+}
