@@ -38,27 +38,23 @@ fn votes_and_forgets(bits: &mut Bits, s: &mut Scenario, start: u64) {
     s.heal_after = start + off + bits.time(SECOND, 3 * d);
 }
 
-/// A member without state waits for one answer for so long that it is silent no more; that comes from a candidate.
+/// A member without state waits for one answer for so long that it is silent no more; that comes from a candidate, which
+/// asks for a while, because the disks of the other voters are slow.
 fn joins_during_an_election(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let d = s.decision_timeout;
     let down = bits.time(20_000, d / 2);
-    let heals = start + down + d * 5 / 4 + bits.within(0, d / 2);
+    let begins = start + down + d * 5 / 4 + bits.within(0, d / 2);
+    // A voter's disk is slow twice: before it releases, and before it votes.
+    let heals = begins + bits.within(SECOND / 5, SECOND * 4 / 5);
     let cut = What::Part(THIRD, STANDBY, Links::Daemons, heals - start);
     add(s, start, cut);
     add(s, start + 1, What::LoseState(THIRD, down));
-    let begins = (heals + bits.within(0, 20_000)).saturating_sub(bits.within(0, 100_000));
-    add(s, begins, What::Demote(PRIMARY));
-    // The votes of the others come late, or not at all: it asks for a while.
-    let asks = begins + bits.time(5_000, d / 2);
     for other in (0..s.members.len()).filter(|m| ![1, 2].contains(m)) {
-        let other = Target::Member(other);
-        let late = match bits.one_in(2) {
-            true => What::Hold(other, STANDBY, Links::Daemons, bits.within(50_000, d)),
-            false => What::Cut(other, STANDBY, Links::Daemons, bits.within(50_000, d)),
-        };
-        add(s, asks, late);
+        let slow = What::SlowDisk(Target::Member(other), 2 * SECOND);
+        add(s, begins - SECOND / 2, slow);
     }
-    s.heal_after = asks + 2 * d + bits.time(SECOND, 2 * d);
+    add(s, begins, What::Database(PRIMARY));
+    s.heal_after = heals + d + bits.time(SECOND, 2 * d);
 }
 
 /// A member loses its state, asks, and loses it again; what was answered to the first question comes after that, from one

@@ -13,6 +13,7 @@ mod growth;
 mod half_grown;
 mod hangs;
 mod losses;
+mod missed_reload;
 mod networks;
 mod new_copies;
 mod old_release;

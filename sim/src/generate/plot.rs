@@ -13,6 +13,7 @@ use super::growth::growth_disturbed;
 use super::half_grown::half_grown;
 use super::hangs::hangs;
 use super::losses::losses;
+use super::missed_reload::reload_missed;
 use super::networks::network_stands;
 use super::new_copies::new_copies;
 use super::old_release::old_release;
@@ -51,13 +52,14 @@ const HISTORIES: &[(u64, History)] = &[
     (1, forgets_its_deposition),
     (1, adopted),
     (1, forgetful),
-    (2, went_back),
+    (3, went_back),
     (1, new_copies),
     (1, growth_disturbed),
+    (3, reload_missed),
     (1, old_release),
     (1, orders_outlive),
-    (2, behind_is_elected),
-    (1, gives_up_with_a_slow_disk),
+    (3, behind_is_elected),
+    (2, gives_up_with_a_slow_disk),
 ];
 
 /// Those to which nothing else may come: what they promise rests on that.

@@ -7,10 +7,10 @@ use crate::scenario::{Links, Scenario, Target, Trigger, What};
 
 /// One of them.
 pub(crate) fn went_back(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    match bits.within(0, 7) {
-        0..=2 => too_short_to_be_elected(bits, s, start),
-        3..=5 => overtakes_what_was_seen(bits, s, start),
-        6 => before_its_promotion(bits, s, start),
+    match bits.within(0, 8) {
+        0..=3 => too_short_to_be_elected(bits, s, start),
+        4..=6 => overtakes_what_was_seen(bits, s, start),
+        7 => before_its_promotion(bits, s, start),
         _ => before_it_was_alone(bits, s, start),
     }
 }
@@ -24,10 +24,13 @@ fn all_but(s: &Scenario, who: usize) -> impl Iterator<Item = Target> + use<> {
 /// would tell it.
 fn too_short_to_be_elected(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let d = s.decision_timeout;
-    // Less than what it notes itself, and what its count of writes tells.
-    let age = bits.within(SECOND / 5, SECOND * 6 / 5);
+    // So little that its own notes and its count of writes tell nothing; or more.
+    let (age, state) = match bits.one_in(3) {
+        true => (bits.within(SECOND, 5 * SECOND), true),
+        false => (bits.within(SECOND / 5, SECOND * 6 / 5), bits.one_in(3)),
+    };
     let (at, down) = (start + age + SECOND, bits.time(20_000, d / 2));
-    let back = match bits.one_in(3) {
+    let back = match state {
         true => What::RestoreHost(STANDBY, age, down),
         false => What::RestoreData(STANDBY, age, down),
     };

@@ -2,6 +2,7 @@
 //! what it was told has to show in what it holds. What is said is judged in [`super::specification`].
 
 use crate::oracle::specification::{Judged, must};
+use crate::postgres::directory::DataDir;
 use crate::world::World;
 use yoke_core::HardState;
 use yoke_core::member::MemberId;
@@ -136,7 +137,11 @@ impl World {
         let member = MemberId(from as u8);
         let copy = Copy { member, id };
         let server = host.server.as_ref();
-        let fell = report.running
+        // An answer may tell of a time before a pause: what matters is that the disk did go back.
+        let went_back = |dir: &DataDir| dir.went_back == Some(id);
+        let theirs = self.hosts[from].storage.directory.as_ref();
+        let fell = theirs.is_some_and(went_back)
+            && report.running
             && report.drained
             && server.is_some_and(|s| s.writable() && report.end < s.settled(copy));
         if !fell || !told.promised || daemon.paused_until > self.now {

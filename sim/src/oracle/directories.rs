@@ -122,12 +122,15 @@ impl World {
             "R15: the stamp names {}",
             stamp.member
         );
-        if let Some(state) = &host.disk.durable {
-            is_within(stamp, state)?;
-        }
         let Some(dir) = &host.storage.directory else {
             return Ok(());
         };
+        // What an earlier stamp said is only kept.
+        let old = dir.stamp.as_ref();
+        let kept = old.is_some_and(|s| s.record >= stamp.record && s.ordered >= stamp.ordered);
+        if let Some(state) = host.disk.durable.as_ref().filter(|_| !kept) {
+            is_within(stamp, state)?;
+        }
         self.judge_system(dir)?;
         must!(
             stamp.system_id == dir.system_id,

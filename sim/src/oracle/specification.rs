@@ -50,7 +50,7 @@ pub(crate) struct Said {
     /// The newest term in which it voted for another, or promised something to it; and who that was.
     owed: Option<(Term, usize)>,
     /// The same, and its vote, from before its state was lost.
-    before: (Option<(Term, usize)>, Option<(Term, usize)>),
+    before: [Option<(Term, usize)>; 2],
     /// In this term and below it may have voted before its state was lost (R12).
     adopted: Term,
     /// The newest record that it said it holds.
@@ -178,18 +178,20 @@ impl Specification {
         for said in &mut self.members {
             // Who lost its state, too, can tell nobody.
             said.owed.take_if(|(_, whom)| *whom == h);
-            said.before.0.take_if(|(_, whom)| *whom == h);
-            said.before.1.take_if(|(_, whom)| *whom == h);
+            for before in &mut said.before {
+                before.take_if(|(_, whom)| *whom == h);
+            }
         }
         let said = &mut self.members[h];
         // A vote for itself ended with its candidacy.
-        let before = (said.owed.or(said.before.0), said.vote.or(said.before.1));
+        let [owed, vote] = said.before;
+        let vote = said.vote.or(vote).filter(|(_, whom)| *whom != h);
         // What its guard holds outlives that.
         *said = Said {
             given: said.given,
             holds: said.holds,
             order: said.order,
-            before: (before.0, before.1.filter(|(_, whom)| *whom != h)),
+            before: [said.owed.or(owed), vote],
             ..Said::default()
         };
     }
@@ -198,7 +200,7 @@ impl Specification {
     pub(super) fn joins(&mut self, h: usize, joined: &Joined) {
         let said = &mut self.members[h];
         let answered = |(_, whom): &(Term, usize)| joined.answered >> whom & 1 == 1;
-        let (owed, vote) = std::mem::take(&mut said.before);
+        let [owed, vote] = std::mem::take(&mut said.before);
         said.owed = owed.filter(answered);
         said.vote = vote.filter(answered);
         said.term = said.owed.map_or(Term(0), |(term, _)| term);
