@@ -63,8 +63,8 @@ pub struct Record {
     pub promotions: History,
     /// The database cluster's identifier (R14).
     pub system_id: SystemId,
-    /// An operator made this copy the cluster's database, and no other is in sync since: others may hold acknowledged
-    /// writes that it lacks, and what they hold is kept (R17).
+    /// An operator made this copy the cluster's database, and not every data member is in sync since: others may hold
+    /// acknowledged writes that it lacks, and what they hold is kept (R17).
     pub forced: bool,
     /// An operator's word: nobody but the record's primary campaigns.
     pub paused: bool,

@@ -127,6 +127,21 @@ fn r15_two_promotions_of_one_number_are_never_rewound() {
     is_whole(&world);
 }
 
+/// Its record knew the promotion that the primary goes on from, its directory did not: PostgreSQL gave that number again.
+#[test]
+fn r15_nor_is_a_promotion_of_a_number_that_both_began_with() {
+    let (mut world, record) = world();
+    let dir = world.dir.as_mut().unwrap();
+    dir.timelines.push((Timeline(2), Lsn(1000)));
+    dir.end = Lsn(1400);
+    dir.stamp.as_mut().unwrap().history =
+        History::from(vec![promotion(2, 1000, 5, 1), promotion(2, 1000, 5, 2)]);
+    streams(&mut world, &record);
+    says(&world, "pg_rewind would take them for one");
+    assert_eq!((world.count("rewind"), world.count("clone")), (0, 1));
+    is_whole(&world);
+}
+
 #[test]
 fn what_cannot_be_rewound_is_cloned_and_said_why() {
     type Spoil = fn(&mut Dir);

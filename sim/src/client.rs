@@ -15,8 +15,8 @@ const PROBER: usize = usize::MAX;
 const PROBE: u64 = 50_000;
 /// So long after the last fault, order or record it is calm.
 const CALM: u64 = 2_000_000;
-/// So many statements of a thousand end a burst then, and else.
-const ENDS: (u64, u64) = (400, 100);
+/// So many statements of a thousand end a burst then.
+const REST: u64 = 400;
 
 /// One client.
 #[derive(Clone, Debug)]
@@ -172,26 +172,16 @@ impl World {
                 }
             }
         }
-        // They write in bursts, the shorter and the further apart where nothing happens; what goes wrong between two
-        // writes has its time all the same.
-        let (ends, longest) = match self.is_calm() {
-            true => (ENDS.0, 1_500_000),
-            false => (ENDS.1, 500_000),
-        };
-        let (low, high) = match self.choices.chance(About::ClientThink, client, 1, ends) {
-            true => (100_000, longest),
+        // Where nothing happens, they write in bursts; what goes wrong between two writes has its time all the same.
+        let calm = self.now > self.stirred_at + CALM;
+        let (low, high) = match calm && self.choices.chance(About::ClientThink, client, 1, REST) {
+            true => (100_000, 1_500_000),
             false => (1_000, self.scenario.clients.1),
         };
         let thinks = self
             .choices
             .within(About::ClientThink, client, 0, low, high);
         self.client_writes(client, h, thinks);
-    }
-
-    /// Nothing has happened lately, or a cluster comes together that meets no fault before it has.
-    fn is_calm(&self) -> bool {
-        let is_begun = self.ready.is_some() || self.scenario.faults.iter().any(|fault| fault.early);
-        !is_begun || self.now > self.stirred_at + CALM
     }
 
     /// The connection is gone; what became of the statement is unknown.

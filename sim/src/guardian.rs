@@ -48,6 +48,10 @@ impl World {
             return;
         }
         let now = self.hosts[h].clock.at(self.now);
+        let gone = match &event {
+            GuardEvent::Gone { run } => Some(*run),
+            _ => None,
+        };
         if let Some(guard) = &mut self.hosts[h].guard {
             if let GuardEvent::Permission(permission) = &event {
                 self.oracles.specification.takes(h, *permission);
@@ -56,6 +60,9 @@ impl World {
             self.core_steps += 1;
             self.guard_drains(h);
             self.check_holds(h);
+        }
+        if let Some(run) = gone {
+            self.stops_end(h, run);
         }
     }
 

@@ -14,8 +14,8 @@ pub enum Situation {
     Lone,
     /// m0 leads, m1 is in sync, and m0's database dies with the network.
     DatabaseDead,
-    /// The same, and m0's database hangs, until somebody starts it again.
-    DatabaseHangs,
+    /// The same, and the disk of m0's database takes no write any more: to start that again helps nobody.
+    DiskHangs,
     /// Every host that is up has just started.
     Started,
     /// The same, and m0's database cannot be promoted.
@@ -28,7 +28,7 @@ impl Situation {
         Situation::InSync,
         Situation::Lone,
         Situation::DatabaseDead,
-        Situation::DatabaseHangs,
+        Situation::DiskHangs,
         Situation::Started,
         Situation::Unable,
     ];
@@ -40,7 +40,7 @@ impl fmt::Display for Situation {
             Situation::InSync => "in-sync",
             Situation::Lone => "lone",
             Situation::DatabaseDead => "database-dead",
-            Situation::DatabaseHangs => "database-hangs",
+            Situation::DiskHangs => "disk-hangs",
             Situation::Started => "started",
             Situation::Unable => "unable",
         })
@@ -83,7 +83,7 @@ pub fn scenario(situation: Situation, network: u32) -> Scenario {
     }
     match situation {
         Situation::DatabaseDead => add(start, What::Database(Target::Member(0))),
-        Situation::DatabaseHangs => add(start, What::Wedge(Target::Member(0))),
+        Situation::DiskHangs => add(start, What::HangDisk(Target::Member(0), long)),
         Situation::Unable => add(
             start,
             What::Trouble(Target::Member(0), Trouble::SlowPromotion, long),

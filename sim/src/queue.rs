@@ -5,30 +5,28 @@ use crate::event::Ev;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// An event's place in the heap; small, because a heap moves its entries about.
-struct Scheduled {
-    at: u64,
-    seq: u64,
-    /// Where the event itself lies.
-    slot: u32,
+/// When something happens; after how many others it was put in; and where it lies. One small number, because a heap
+/// compares its entries and moves them about.
+type When = u128;
+
+const fn when(at: u64, seq: u64, slot: u32) -> When {
+    (at as u128) << 64 | (seq << SLOT_BITS) as u128 | slot as u128
 }
 
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.seq == other.seq
-    }
+const fn at(when: When) -> u64 {
+    (when >> 64) as u64
 }
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
+
+const fn seq(when: When) -> u64 {
+    when as u64 >> SLOT_BITS
 }
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.seq).cmp(&(other.at, other.seq))
-    }
+
+const fn slot(when: When) -> usize {
+    (when as usize) & ((1 << SLOT_BITS) - 1)
 }
+
+/// More is never due at one time, and no run puts in more than the other bits can count.
+const SLOT_BITS: u32 = 24;
 
 /// Whose alarm it is. Each has one, and a new setting replaces the old one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -44,7 +42,7 @@ pub(crate) enum Alarm {
 /// More than any cluster has hosts.
 const HOSTS: usize = 8;
 /// Not set.
-const NEVER: (u64, u64) = (u64::MAX, u64::MAX);
+const NEVER: When = When::MAX;
 
 impl Alarm {
     fn slot(self) -> usize {
@@ -83,11 +81,11 @@ pub(crate) enum Next {
 pub(crate) struct Queue {
     /// Counts what was put in: of two things at one time the older one comes first.
     seq: u64,
-    heap: BinaryHeap<Reverse<Scheduled>>,
+    heap: BinaryHeap<Reverse<When>>,
     due: Vec<Option<Ev>>,
     free: Vec<u32>,
-    /// When each alarm comes, and its count.
-    alarms: Vec<(u64, u64)>,
+    /// When each alarm comes.
+    alarms: Vec<When>,
     /// The place of the one that comes first.
     first: usize,
 }
@@ -119,11 +117,7 @@ impl Queue {
             self.due.len() as u32 - 1
         });
         self.due[slot as usize] = Some(ev);
-        self.heap.push(Reverse(Scheduled {
-            at,
-            seq: self.seq,
-            slot,
-        }));
+        self.heap.push(Reverse(when(at, self.seq, slot)));
         self.seq
     }
 
@@ -134,18 +128,18 @@ impl Queue {
 
     /// When an alarm comes, if it is set.
     pub(crate) fn alarm_at(&self, alarm: Alarm) -> Option<u64> {
-        let (at, _) = self.alarms[alarm.slot()];
-        (at < u64::MAX).then_some(at)
+        let set = self.alarms[alarm.slot()];
+        (set != NEVER).then_some(at(set))
     }
 
     /// Sets an alarm to a time, or off.
-    pub(crate) fn set(&mut self, alarm: Alarm, at: Option<u64>) {
+    pub(crate) fn set(&mut self, alarm: Alarm, due: Option<u64>) {
         let place = alarm.slot();
-        if at == self.alarm_at(alarm) {
+        if due == self.alarm_at(alarm) {
             return;
         }
         self.seq += 1;
-        let new = at.map_or(NEVER, |at| (at, self.seq));
+        let new = due.map_or(NEVER, |due| when(due, self.seq, 0));
         let old = std::mem::replace(&mut self.alarms[place], new);
         if new < self.alarms[self.first] {
             self.first = place;
@@ -159,30 +153,24 @@ impl Queue {
     /// When the next thing happens.
     #[cfg(test)]
     pub(crate) fn next_at(&self) -> Option<u64> {
-        let event = self.heap.peek().map(|Reverse(next)| next.at);
-        let (alarm, _) = self.alarms[self.first];
-        event
-            .into_iter()
-            .chain((alarm < u64::MAX).then_some(alarm))
-            .min()
+        let event = self.heap.peek().map_or(NEVER, |Reverse(next)| *next);
+        let next = event.min(self.alarms[self.first]);
+        (next != NEVER).then_some(at(next))
     }
 
     /// What happens next, when, and its number.
     pub(crate) fn pop(&mut self) -> Option<(u64, u64, Next)> {
         let alarm = self.alarms[self.first];
-        let event = self
-            .heap
-            .peek()
-            .map_or(NEVER, |Reverse(next)| (next.at, next.seq));
+        let event = self.heap.peek().map_or(NEVER, |Reverse(next)| *next);
         if alarm < event {
             let which = Alarm::of(self.first);
             self.set(which, None);
-            return Some((alarm.0, alarm.1, Next::Alarm(which)));
+            return Some((at(alarm), seq(alarm), Next::Alarm(which)));
         }
-        let Reverse(Scheduled { at, seq, slot }) = self.heap.pop()?;
-        self.free.push(slot);
-        let ev = self.due[slot as usize].take()?;
-        Some((at, seq, Next::Event(ev)))
+        let Reverse(next) = self.heap.pop()?;
+        self.free.push(slot(next) as u32);
+        let ev = self.due[slot(next)].take()?;
+        Some((at(next), seq(next), Next::Event(ev)))
     }
 }
 

@@ -30,7 +30,7 @@ fn where_l_promises_writes_they_go_on_and_elsewhere_the_role_stays() {
         (Situation::InSync, 36),
         (Situation::Lone, 64),
         (Situation::DatabaseDead, 28),
-        (Situation::DatabaseHangs, 28),
+        (Situation::DiskHangs, 28),
         (Situation::Started, 37),
         (Situation::Unable, 28),
     ] {

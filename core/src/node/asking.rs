@@ -76,7 +76,8 @@ impl Node {
         let record = self.record().filter(|r| Some(r.key) > holds).cloned();
         let answer = Body::Answer {
             nonce,
-            has_state: self.state.is_some(),
+            // A state older than its stamp is none (R12): nobody knows before the directory was looked at.
+            has_state: self.state.is_some() && self.has_looked(),
             stamped: self.pg.stamped || !self.has_looked() || self.has_forgotten(),
             lone: self.leads_lone(),
             hears: self.leader.is_some() || self.hears_leader(),

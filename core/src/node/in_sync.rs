@@ -68,11 +68,13 @@ impl Node {
         if let Some(copy) = self.grown() {
             let mut next = Record {
                 key,
-                forced: false,
                 ..Record::clone(&committed)
             };
             next.in_sync.push(copy);
             next.in_sync.sort_unstable();
+            // R17: whoever is not in sync yet may hold what an operator's word left out.
+            let data = self.config.ids().filter(|m| self.config.is_data(*m));
+            next.forced &= next.in_sync.len() < data.count();
             self.explain(Reason::Grows { copy });
             if let Some(leader) = self.leader.as_deref_mut() {
                 leader.flaps[usize::from(copy.member.0)].grown_at = now;

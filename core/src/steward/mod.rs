@@ -174,7 +174,18 @@ impl Steward {
                     self.facts.progress = (done, total);
                 }
             }
-            StewardEvent::Guard(view) => self.take_guard(now, view),
+            StewardEvent::Guard(view) => {
+                let renewed = GuardView {
+                    permission: view.permission,
+                    ..self.guard
+                };
+                if view == renewed {
+                    // Another permission and nothing else: no plan and no status rests on it.
+                    self.guard = view;
+                    return;
+                }
+                self.take_guard(now, view);
+            }
         }
         self.act(now);
         let status = self.report(now);

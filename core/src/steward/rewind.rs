@@ -10,7 +10,7 @@ use super::rejoin::misfit;
 use super::{Steward, StewardReason};
 use crate::mutant;
 use crate::postgres::{Lsn, Timeline};
-use crate::record::{History, Record};
+use crate::record::{History, Promotion, Record};
 use crate::step::{ClusterState, DataDirectory, Leaving, Stamp, Step};
 
 /// So often a rewind that fails before it touches anything is tried; then it is a clone.
@@ -171,17 +171,21 @@ fn divergence(own: &History, end: Lsn, primary: &History) -> Result<Lsn, String>
     let own = entered(own, end);
     let (own, primary) = (own.promotions(), primary.promotions());
     let common = own.iter().zip(primary).take_while(|(a, b)| a == b).count();
-    let (own, primary) = (&own[common..], &primary[common..]);
-    if let Some(twice) = own
-        .iter()
-        .find(|o| primary.iter().any(|p| p.timeline == o.timeline))
-    {
+    let numbered = |of: &[Promotion], timeline| of.iter().any(|p| p.timeline == timeline);
+    let mut mine = own[common..].iter();
+    let mut theirs = primary[common..].iter();
+    // Also of what they have in common: a copy that was promoted without having heard of a timeline made its number again.
+    let twice = mine
+        .find(|p| numbered(primary, p.timeline))
+        .or_else(|| theirs.find(|p| numbered(own, p.timeline)));
+    if let Some(twice) = twice {
         return Err(format!(
             "both it and the primary made a timeline {}, each its own, and pg_rewind would take them for one",
             twice.timeline
         ));
     }
-    let parted = own.iter().chain(primary).map(|p| p.start).min();
+    let parted = own[common..].iter().chain(&primary[common..]);
+    let parted = parted.map(|p| p.start).min();
     match parted {
         Some(fork) if fork < end => Ok(fork),
         _ => Err("by its history it should fit".to_owned()),

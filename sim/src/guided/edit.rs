@@ -130,6 +130,7 @@ fn all_of(bits: &mut Bits, s: &mut Scenario, donor: &Scenario) {
 fn take(s: &mut Scenario, donor: &Scenario, which: std::ops::Range<usize>, at: u64, begin: u64) {
     let unbounded = s.kind == Kind::Unbounded;
     for fault in &donor.faults[which] {
+        // The other's rates may be beyond the bound as well.
         let beyond = matches!(
             fault.what,
             What::Freeze(..) | What::Jump(..) | What::Rate(..)

@@ -110,11 +110,10 @@ impl World {
         let lead = &said.lead;
         let newest = lead.newest.and_then(|key| spec.records.get(&key));
         let alone = newest.is_some_and(|record| {
-            let unbounded = |p: yoke_core::permission::Permission| {
-                p.term == lead.term && p.lasts == Lasts::Unbounded
-            };
+            // A resumed leader goes by what its predecessor knew committed, and gave its guard.
             record.is_lone()
-                && (lead.is_committed(h, record.key, majority) || said.given.is_some_and(unbounded))
+                && (lead.is_committed(h, record.key, majority)
+                    || said.unbounded_for == Some(record.key))
         });
         let end = lead.heard_at(h, now, majority).max(lead.began) + config.lease();
         if view.role == RoleView::Leader && lead.term == view.term && !alone && now > end {
@@ -182,10 +181,15 @@ impl World {
         let newest = written.map(|(_, state)| state).or(disk.durable.as_ref());
         let now = host.clock.at(self.now);
         let spec = &self.oracles.specification;
+        // Its guard has not said yet that its own primary is down, or that nothing can serve any more (R10).
+        let said = &spec.members[h];
+        let serial = said.holds.map(|holds| holds.serial);
+        let confirmed = said.given.is_none_or(|given| serial >= Some(given.serial));
         let serves = host.guard.as_ref().is_some_and(|guard| {
             let view = guard.view();
             view.serving.is_some() || !view.permission.is_over(now)
-        });
+        }) || !confirmed
+            || self.guard_paused(h);
         // Nobody but itself writes the record while it leads, or its own primary is still to be stopped (R10); without
         // memory, and before it knows whether it has any, it takes up nothing (R12).
         let free = glance.role != RoleView::Leader

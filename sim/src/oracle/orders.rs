@@ -26,6 +26,10 @@ impl World {
         if given.is_none_or(|old| (old.term, old.serial) < (permission.term, permission.serial)) {
             *given = Some(permission);
         }
+        if permission.lasts == Lasts::Unbounded {
+            let said = &mut self.oracles.specification.members[h];
+            said.unbounded_for = said.lead.newest;
+        }
         if let Err(why) = self.judge_permission(h, permission) {
             self.violated("specification", format!("m{h} gives {permission}: {why}"));
         }

@@ -91,6 +91,8 @@ pub(crate) struct Said {
     released: Term,
     /// What it gave its guard, and what its guard has got.
     pub(crate) given: Option<Permission>,
+    /// Its newest record when it last gave one without an end.
+    pub(crate) unbounded_for: Option<RecordKey>,
     pub(crate) holds: Option<Permission>,
     /// The newest order that its guard carried out.
     pub(crate) order: (Term, u64),

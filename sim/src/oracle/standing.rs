@@ -46,13 +46,13 @@ impl World {
 
     /// L's own words: within what time, counted from now, is there a writable primary?
     fn is_promised(&self) -> Option<u64> {
-        let all = 0..self.hosts.len();
+        let (now, all) = (self.now, 0..self.hosts.len());
         let restarts = |h: usize| downtime(&self.scenario, h).is_some_and(|down| down <= RESTART);
         let is_up = |h: usize| self.hosts[h].up || restarts(h);
         // What cannot serve, and does not say so: its leader has D for it.
         let unable = |h: usize| {
-            let wedged = self.hosts[h].server.as_ref().is_some_and(|s| s.wedged);
-            is_up(h) && (wedged || self.is_troubled(h, Trouble::SlowPromotion))
+            let stalled = self.hosts[h].stalled_until > now;
+            is_up(h) && (stalled || self.is_troubled(h, Trouble::SlowPromotion))
         };
         let works = |h: usize| {
             let runs = self.hosts[h].server.as_ref().is_some_and(|s| !s.killed);

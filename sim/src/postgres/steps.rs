@@ -158,7 +158,7 @@ impl World {
         self.guard_handles(h, GuardEvent::Outcome { number, outcome });
         if let Some(run) = run {
             // Nothing of the run that was to begin is there.
-            self.run_is_gone(h, run);
+            self.guard_handles(h, GuardEvent::Gone { run });
         }
     }
 
@@ -395,27 +395,19 @@ impl World {
             format!("postgres: gone{}", if clean { ", cleanly" } else { "" })
         });
         self.digest.note(("gone", h, run));
-        self.run_is_gone(h, run);
+        self.guard_handles(h, GuardEvent::Gone { run });
     }
 
-    /// Nothing of a run is left: what was to stop it has come to its end, too.
-    fn run_is_gone(&mut self, h: usize, run: RunId) {
-        self.guard_handles(h, GuardEvent::Gone { run });
-        let stops: Vec<u64> = self.hosts[h]
-            .execs
-            .iter()
-            .filter(|e| matches!(e.order.step, Step::Stop(_)))
-            .map(|e| e.order.number)
-            .collect();
-        for number in stops {
-            self.hosts[h].execs.retain(|e| e.order.number != number);
-            self.guard_handles(
-                h,
-                GuardEvent::Outcome {
-                    number,
-                    outcome: Outcome::Done,
-                },
-            );
+    /// Nothing of a run is left, and its guard knows: what was to stop it has come to its end, too.
+    pub(crate) fn stops_end(&mut self, h: usize, gone: RunId) {
+        let stops =
+            |exec: &Exec| exec.run == Some(gone) && matches!(exec.order.step, Step::Stop(_));
+        let execs = std::mem::take(&mut self.hosts[h].execs);
+        let (ended, others): (Vec<Exec>, Vec<Exec>) = execs.into_iter().partition(stops);
+        self.hosts[h].execs = others;
+        for exec in ended {
+            let (number, outcome) = (exec.order.number, Outcome::Done);
+            self.guard_handles(h, GuardEvent::Outcome { number, outcome });
         }
     }
 }
