@@ -27,8 +27,7 @@ impl World {
             *given = Some(permission);
         }
         if permission.lasts == Lasts::Unbounded {
-            let said = &mut self.oracles.specification.members[h];
-            said.unbounded_for = said.lead.newest;
+            self.oracles.specification.members[h].unbounded_in = Some(permission.term);
         }
         if let Err(why) = self.judge_permission(h, permission) {
             self.violated("specification", format!("m{h} gives {permission}: {why}"));

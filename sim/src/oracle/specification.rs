@@ -91,8 +91,8 @@ pub(crate) struct Said {
     released: Term,
     /// What it gave its guard, and what its guard has got.
     pub(crate) given: Option<Permission>,
-    /// Its newest record when it last gave one without an end.
-    pub(crate) unbounded_for: Option<RecordKey>,
+    /// The term in which it gave one without an end, and proposed lone records alone since.
+    pub(crate) unbounded_in: Option<Term>,
     pub(crate) holds: Option<Permission>,
     /// The newest order that its guard carried out.
     pub(crate) order: (Term, u64),
@@ -702,6 +702,8 @@ impl World {
         }
         let known = spec.records.entry(key).or_insert_with(|| record.clone());
         must!(known == record, "R6: {record} has the key of {known}");
+        let said = &mut spec.members[h];
+        said.unbounded_in.take_if(|_| !record.is_lone());
         let lead = &mut spec.members[h].lead;
         (lead.before, lead.newest) = (newest, Some(key));
         lead.first.get_or_insert(key);
