@@ -84,10 +84,17 @@ impl Node {
     }
 
     /// This member's copy and its database's identifier, if an operator may make it the cluster's.
-    fn adoptable(&self) -> Result<(Copy, SystemId), String> {
-        let me = self.config.name(self.config.me);
+    fn adoptable(&mut self) -> Result<(Copy, SystemId), String> {
+        let me = self.config.name(self.config.me).to_owned();
         if !self.is_data() {
             return Err(format!("{me} holds no data: say it on a data host"));
+        }
+        if self.state.is_none() && !self.hears_leader() && !self.primary_is_down() {
+            self.withdraw_permission();
+            return Err(format!(
+                "the database at {me} still served, under a daemon that lost its state, and is being stopped first: say it again \
+                 in a moment"
+            ));
         }
         if self.leader.is_some() || self.hears_leader() || !self.primary_is_down() {
             return Err(

@@ -237,6 +237,8 @@ impl Specification {
     /// A daemon starts: promises of the one before turn into silence (R5).
     pub(crate) fn starts(&mut self, h: usize, now: Instant, state: Option<&HardState>) {
         let said = &mut self.members[h];
+        // Which terms are over it did not write down: it is silent for as long as it ever promised.
+        said.over = Term(0);
         said.promise = None;
         said.over = Term(0);
         said.given = said.holds;
