@@ -18,6 +18,7 @@ use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
 use yoke_core::step::Step;
 use yoke_core::steward::{StewardAction, StewardEvent};
+use yoke_core::view::RoleView;
 use yoke_core::{Action, HardState, Instant};
 
 /// For one of the two machines.
@@ -65,7 +66,11 @@ impl World {
             }
             Input::Received(from, message) => {
                 let now = host.clock.at(now);
-                self.oracles.specification.hears(h, from, &message, now);
+                let glance = daemon.glance();
+                let deaf = glance.role == RoleView::WithoutState
+                    || glance.postgres.state == PgState::Unknown && self.scenario.members[h];
+                let spec = &mut self.oracles.specification;
+                spec.hears(h, from, &message, now, deaf);
                 heard = told(from, &message);
                 let from = MemberId(from as u8);
                 daemon.node_gets(Event::Received { from, message });

@@ -237,9 +237,8 @@ impl Specification {
     /// A daemon starts: promises of the one before turn into silence (R5).
     pub(crate) fn starts(&mut self, h: usize, now: Instant, state: Option<&HardState>) {
         let said = &mut self.members[h];
-        // Which terms are over it did not write down: it is silent for as long as it ever promised.
-        said.over = Term(0);
         said.promise = None;
+        // Which terms are over it did not write down: it is silent for as long as it ever promised.
         said.over = Term(0);
         said.given = said.holds;
         said.has_to_stop = (false, false);
@@ -266,8 +265,9 @@ impl Specification {
         self.members[h].may_stand = holds;
     }
 
-    /// A message has come to a member that takes it in now.
-    pub(crate) fn hears(&mut self, h: usize, from: usize, m: &Message, now: Instant) {
+    /// A message has come to a member that takes it in now; `deaf`: it has no state, or has not looked at its directory yet,
+    /// and does nothing but ask and answer (R12).
+    pub(crate) fn hears(&mut self, h: usize, from: usize, m: &Message, now: Instant, deaf: bool) {
         let said = &mut self.members[h];
         let flaw = said.memory.hears(h, from, m);
         match &m.body {
@@ -299,7 +299,7 @@ impl Specification {
                     over: m.term <= said.over,
                 });
             }
-            Body::Release { term, .. } => {
+            Body::Release { term, .. } if !deaf => {
                 said.over = said.over.max(*term);
                 said.promise.take_if(|(_, of, _)| *of <= *term);
             }
