@@ -371,7 +371,16 @@ impl World {
             let (first, then) = backlog
                 .into_iter()
                 .partition::<Vec<_>, _>(|ev| matches!(ev, Ev::GuardTimer { .. }));
-            for ev in first.into_iter().chain(then) {
+            for ev in first {
+                self.happens(ev);
+            }
+            // What the daemon was in the middle of comes before what arrived meanwhile.
+            let now = self.now;
+            let daemon = self.hosts[h].daemon.as_ref();
+            if daemon.is_some_and(|daemon| daemon.paused_until <= now) {
+                self.daemon_handles(h);
+            }
+            for ev in then {
                 self.happens(ev);
             }
         }

@@ -290,8 +290,10 @@ impl World {
         };
         self.judge_foreign(dir)?;
         let own = host.disk.durable.as_ref().and_then(|s| s.record.as_ref());
+        // What is on its way to a full or slow disk has not been accepted, and what rests on it waits (R1).
+        let coming = host.disk.next.is_some() || host.disk.under_way.is_some();
         let committed = self.oracles.newest_record.committed.as_ref();
-        for record in own.into_iter().chain(committed) {
+        for record in own.into_iter().chain(committed.filter(|_| !coming)) {
             let copy = record.copy_of(host.config.me);
             must!(
                 copy.is_none_or(|copy| !dir.is(copy.id)),
@@ -300,7 +302,7 @@ impl World {
         }
         // What it knows committed is what a heartbeat told it.
         let spec = &self.oracles.specification;
-        let known = spec.members[h].heard_committed;
+        let known = spec.members[h].heard_committed.filter(|_| !coming);
         if let Some(record) = known.and_then(|key| spec.records.get(&key)) {
             let copy = record.copy_of(host.config.me);
             must!(

@@ -4,6 +4,7 @@
 //! of that promotion its stamp may say nothing before a record does.)
 
 use crate::postgres::directory::DataDir;
+use crate::postgres::wal::Kind;
 use crate::world::World;
 use yoke_core::postgres::{Lsn, Timeline};
 use yoke_core::step::Stamp;
@@ -23,7 +24,13 @@ fn is_true(dir: &DataDir, stamp: &Stamp) -> bool {
     let end = dir.wal.end();
     let promotions = stamp.history.promotions();
     let all: Vec<(Timeline, Lsn)> = promotions.iter().map(|p| (p.timeline, p.start)).collect();
-    let (lived, told) = (held(&dir.lineage[1..], end), held(&all, end));
+    // By the log itself: a history file of a promotion that ended before it wrote anything says nothing of it.
+    let lived = dir.wal.entries.iter().filter_map(|entry| match entry.kind {
+        Kind::Promotion { timeline, .. } => Some((timeline, entry.start)),
+        _ => None,
+    });
+    let lived: Vec<(Timeline, Lsn)> = lived.collect();
+    let (lived, told) = (held(&lived, end), held(&all, end));
     let here = lived.iter().copied().filter(|one| dir.made.contains(one));
     let mut made: Vec<(Timeline, Lsn)> = here.collect();
     let listed = |(term, n)| promotions.iter().any(|p| (p.term, p.n) == (term, n));
@@ -67,8 +74,9 @@ mod tests {
     fn a_stamp_that_lists_another_promotion_than_the_one_lived_is_untrue() {
         let mut dir = DataDir::fresh(7, SystemId(7));
         let start = dir.wal.end();
-        dir.lineage.push((Timeline(2), start));
         dir.made.push((Timeline(2), start));
+        let timeline = Timeline(2);
+        dir.wal.append(Kind::Promotion { uid: 1, timeline }, 48);
         dir.wal.append(Kind::Write(1), 48);
         let promotion = |timeline, start| Promotion {
             timeline: Timeline(timeline),
