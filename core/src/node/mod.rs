@@ -90,6 +90,8 @@ pub struct Node {
     given: Permission,
     /// The newest target given out.
     target: Option<PgTarget>,
+    /// The one that the steward goes by, as far as it has said, while the newest may wait for a disk.
+    in_hand: Option<PgTarget>,
 
     /// The newest record known committed.
     committed: Option<RecordKey>,
@@ -162,6 +164,7 @@ impl Node {
             given: boot.guard.permission,
             guard: boot.guard,
             target: None,
+            in_hand: None,
             committed: None,
             last_from: vec![boot.now; config.members.len()],
             heard: None,
@@ -311,6 +314,9 @@ impl Node {
 
     fn on_postgres(&mut self, status: PgStatus) {
         self.pg = status;
+        if let Some(target) = self.target.as_ref().filter(|t| t.seq == self.pg.target) {
+            self.in_hand = Some(target.clone());
+        }
         if self.pg.stamped
             && let Some(state) = self.state.as_mut().filter(|s| !s.stamped)
         {
@@ -534,6 +540,7 @@ impl Node {
         {
             return;
         }
+        let target = self.after_keeping(target);
         self.target = Some(target.clone());
         let action = Action::Postgres(Box::new(target));
         if matches!(
@@ -545,6 +552,25 @@ impl Node {
             self.outbox.push_at_once(action);
         } else {
             self.push(action);
+        }
+    }
+
+    /// R11: the leave to discard is taken back at once, where the new target has to wait for a disk: to leave a copy as it is
+    /// rests on nothing that a disk has to hold (R1).
+    fn after_keeping(&mut self, target: PgTarget) -> PgTarget {
+        let Some(in_hand) = &mut self.in_hand else {
+            return target;
+        };
+        if !in_hand.want.may_discard() || target.want.may_discard() || self.outbox.is_durable() {
+            return target;
+        }
+        in_hand.seq = target.seq;
+        in_hand.want = Want::KEPT;
+        let kept = Box::new(in_hand.clone());
+        self.outbox.push_at_once(Action::Postgres(kept));
+        PgTarget {
+            seq: target.seq + 1,
+            ..target
         }
     }
 
