@@ -291,6 +291,23 @@ impl PgStatus {
 }
 
 impl Want {
+    /// A standby, or whatever copy there is: left as it is.
+    pub const KEPT: Want = Want::Standby {
+        of: Upstream::AsFound,
+        may_discard: false,
+    };
+
+    /// Whether a copy may be given up for it (R11).
+    pub fn may_discard(&self) -> bool {
+        matches!(
+            self,
+            Want::Standby {
+                may_discard: true,
+                ..
+            }
+        )
+    }
+
     /// A primary that serves, or a promotion that is ordered, is left as it is.
     pub const AS_FOUND: Want = Want::Primary {
         gate: Gate::AsFound,

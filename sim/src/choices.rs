@@ -48,9 +48,10 @@ pub(crate) enum About {
     SyncTail,
     StepLate,
     Trouble,
+    CheckpointerTakes,
 }
 
-const KINDS: usize = About::Trouble as usize + 1;
+const KINDS: usize = About::CheckpointerTakes as usize + 1;
 const PLACES: usize = 8;
 
 /// The one source of choices of a run: a hash of the seed and the choice's name.

@@ -37,7 +37,7 @@ pub struct Coverage {
     /// The same, while each had another copy in sync.
     pub two_in_sync: u64,
     /// Of each kind of single fault: runs, sum and maximum of the longest gap.
-    pub gaps: [(u64, u64, u64); 7],
+    pub gaps: [(u64, u64, u64); 11],
     /// After healing, until a write was acknowledged: runs, sum and maximum.
     pub served_again: (u64, u64, u64),
     /// After healing, until every copy was in sync.
@@ -188,6 +188,11 @@ impl fmt::Display for Coverage {
             "witness",
             "secondary",
             "daemon",
+            "secondary's daemon, unheard",
+            "primary told to stop",
+            "standby told to stop",
+            "data hosts' link",
+            "primary's disk",
         ];
         let after = [
             ("after healing, until served", self.served_again),

@@ -13,11 +13,12 @@ use yoke_core::event::Event;
 use yoke_core::member::MemberId;
 use yoke_core::message::Body;
 use yoke_core::operator::Command;
-use yoke_core::postgres::{GateStatus, PgState, PgStatus, StopMode};
+use yoke_core::postgres::{GateStatus, PgState, PgStatus, StopMode, Want};
 use yoke_core::reason::Reason;
 use yoke_core::record::Copy;
 use yoke_core::step::Step;
 use yoke_core::steward::{StewardAction, StewardEvent};
+use yoke_core::view::RoleView;
 use yoke_core::{Action, HardState, Instant};
 
 /// For one of the two machines.
@@ -65,7 +66,11 @@ impl World {
             }
             Input::Received(from, message) => {
                 let now = host.clock.at(now);
-                self.oracles.specification.hears(h, from, &message, now);
+                let glance = daemon.glance();
+                let deaf = glance.role == RoleView::WithoutState
+                    || glance.postgres.state == PgState::Unknown && self.scenario.members[h];
+                let spec = &mut self.oracles.specification;
+                spec.hears(h, from, &message, now, deaf);
                 heard = told(from, &message);
                 let from = MemberId(from as u8);
                 daemon.node_gets(Event::Received { from, message });
@@ -239,6 +244,9 @@ impl World {
                 Action::Persist { seq, state } => self.persist(h, seq, Arc::new(*state)),
                 Action::Send { to, message } => self.send(h, usize::from(to.0), message),
                 Action::Postgres(target) => {
+                    if matches!(target.want, Want::Stopped(_)) {
+                        self.oracles.specification.members[h].has_to_stop.1 = false;
+                    }
                     self.say(h, || {
                         format!(
                             "target {} term {}: {:?}",
@@ -264,6 +272,17 @@ impl World {
                             self.on_loss_noticed(h, &reason.to_string());
                         }
                         Reason::Rejoined { .. } => self.on_rejoined(h),
+                        Reason::Releases { .. } => {
+                            let host = &self.hosts[h];
+                            let now = host.clock.at(self.now);
+                            let d = host.config.decision_timeout.0;
+                            self.oracles.specification.gives_way(h, now, d);
+                        }
+                        Reason::Adopts { record } => self.check_adopts(h, record),
+                        Reason::StopsForAnother { .. } | Reason::GivesWay { .. } => {
+                            let for_another = matches!(reason, Reason::StopsForAnother { .. });
+                            self.oracles.specification.has_to_stop(h, for_another);
+                        }
                         _ => {}
                     }
                 }
@@ -278,6 +297,7 @@ impl World {
                 return false;
             }
         }
+        self.check_stopped(h);
         true
     }
 

@@ -28,13 +28,16 @@ impl World {
             ToGuard::Order(order) => GuardEvent::Order(*order),
         };
         let stop = match &event {
-            GuardEvent::Order(order) if matches!(order.step, Step::Stop(_)) => Some(order.number),
+            GuardEvent::Order(order) => match order.step {
+                Step::Stop(mode) => Some((order.number, mode)),
+                _ => None,
+            },
             _ => None,
         };
         let hears = !self.guard_paused(h);
         self.guard_handles(h, event);
-        if let Some(number) = stop.filter(|_| hears) {
-            self.check_stop(h, number);
+        if let Some((number, mode)) = stop.filter(|_| hears) {
+            self.check_stop(h, number, mode);
         }
     }
 

@@ -20,12 +20,14 @@ use yoke_core::guard::{Guard, GuardEvent};
 use yoke_core::operator::Command;
 use yoke_core::permission::{GuardView, Permission};
 use yoke_core::step::{Order, Outcome};
-use yoke_core::{Config, Message, Node, Steward};
+use yoke_core::{Config, Duration, Message, Node, Steward};
 
 /// One host.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) config: Config,
+    /// The `decision_timeout` that its file names now.
+    pub(crate) configured: Option<Duration>,
     /// What its daemon begins with, if somebody has edited that.
     pub(crate) edited: Option<Config>,
     pub(crate) clock: Clock,
@@ -112,6 +114,7 @@ impl Host {
     pub(crate) fn new(config: Config, clock: Clock, storage: Storage) -> Self {
         Host {
             config,
+            configured: None,
             edited: None,
             clock,
             up: false,
@@ -191,6 +194,9 @@ impl World {
         let host = &mut self.hosts[h];
         let guard = host.guard.as_ref().map_or(GuardView::NEW, Guard::view);
         let boot = Boot { now, nonce, guard };
+        if let Some(length) = host.configured.take() {
+            host.config.decision_timeout = length;
+        }
         host.daemon_runs += 1;
         let state = host.disk.durable.as_deref().cloned();
         let config = host.edited.as_ref().unwrap_or(&host.config).clone();

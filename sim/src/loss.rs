@@ -8,12 +8,14 @@ use crate::event::Ev;
 use crate::host::Host;
 use crate::oracle::lost_write::first_missing;
 use crate::postgres::directory::{DataDir, Storage};
+use crate::postgres::wal::Kind;
 use crate::scenario::{Links, Target, What};
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use yoke_core::HardState;
 use yoke_core::message::Reached;
+use yoke_core::postgres::SystemId;
 use yoke_core::view::RoleView;
 
 /// What was on one host's disk.
@@ -101,8 +103,11 @@ impl World {
     pub(crate) fn loses(&mut self, number: usize, target: Target, what: What, down: u64) {
         let h = self.meets(target);
         let (state, data) = match what {
-            What::LoseState(..) | What::RestoreState(..) => (true, false),
-            What::LoseData(..) | What::RestoreData(..) | What::BaseBackup(..) => (false, true),
+            What::LoseState(..) | What::ForgetState(..) | What::RestoreState(..) => (true, false),
+            What::LoseData(..)
+            | What::RestoreData(..)
+            | What::BaseBackup(..)
+            | What::ForeignData(..) => (false, true),
             _ => (true, true),
         };
         let data = data && self.scenario.members[h];
@@ -124,7 +129,10 @@ impl World {
             });
             return;
         }
-        self.host_dies(h);
+        match what {
+            What::ForgetState(..) => self.daemon_dies(h),
+            _ => self.host_dies(h),
+        }
         // Another loss may take away those who know.
         self.losses.unnoticed = None;
         self.losses.struck.insert(h, true);
@@ -153,6 +161,7 @@ impl World {
             let directory = match (&image, what) {
                 (Some(image), _) => image.directory.clone(),
                 (None, What::BaseBackup(..)) => self.backup_of_another(h),
+                (None, What::ForeignData(..)) => Some(self.foreign(h)),
                 _ => None,
             };
             let storage = &mut self.hosts[h].storage;
@@ -169,7 +178,11 @@ impl World {
             }
         }
         self.check_vanished();
-        self.after(down, Ev::BootHost { h });
+        let back = match what {
+            What::ForgetState(..) => Ev::StartDaemon { h },
+            _ => Ev::BootHost { h },
+        };
+        self.after(down, back);
         if matches!(what, What::RestoreUnheard(..)) {
             self.starts_twice_unheard(h, down);
         }
@@ -261,6 +274,32 @@ impl World {
             .find_map(|(_, host)| host.storage.directory.clone())
     }
 
+    /// A database of somebody else, in use.
+    fn foreign(&mut self, h: usize) -> DataDir {
+        let system = SystemId(self.choices.bits(About::Nonce, h, 4));
+        let mut dir = DataDir::fresh(0, system);
+        dir.never_used = false;
+        dir.wal.append(Kind::Checkpoint, 120);
+        dir
+    }
+
+    /// Whether what lies on a host's disk is of somebody else, and used.
+    pub(crate) fn holds_foreign(&self, h: usize) -> bool {
+        let record = self.oracles.newest_record.committed.as_ref();
+        let storage = &self.hosts[h].storage;
+        let directory = storage.directory.as_ref().filter(|_| !storage.rewriting);
+        directory
+            .zip(record)
+            .is_some_and(|(dir, record)| !dir.never_used && dir.system_id != record.system_id)
+    }
+
+    /// Whoever put it there takes it away.
+    pub(crate) fn takes_foreign_away(&mut self, h: usize) {
+        if self.hosts[h].server.is_none() && self.holds_foreign(h) {
+            self.hosts[h].storage.directory = None;
+        }
+    }
+
     /// A node says that it lost something. Where nothing was lost, that is wrong.
     pub(crate) fn on_loss_noticed(&mut self, h: usize, what: &str) {
         self.coverage.losses_noticed += 1;
@@ -326,7 +365,7 @@ impl World {
                 unstruck.contains(&h) && directory.is_some_and(|dir| dir.is(copy.id))
             })
         });
-        unstruck.len() >= self.hosts[0].config.majority() && named
+        unstruck.len() >= self.majority() && named
     }
 
     /// L's condition on what is left: a copy that the newest record among the members names is whole.

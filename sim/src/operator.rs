@@ -6,6 +6,7 @@ use crate::host::Input;
 use crate::oracle::few_moves::Cause;
 use crate::scenario::{Blow, Kind, Links, Target, Trigger, What};
 use crate::world::World;
+use yoke_core::Duration;
 use yoke_core::operator::Command;
 
 impl World {
@@ -72,13 +73,19 @@ impl World {
                 }
             }
             What::LoseState(target, down)
+            | What::ForgetState(target, down)
             | What::RestoreState(target, _, down)
             | What::LoseData(target, down)
             | What::RestoreData(target, _, down)
             | What::BaseBackup(target, down)
             | What::LoseAll(target, down)
+            | What::ForeignData(target, down)
             | What::RestoreUnheard(target, _, down)
             | What::RestoreHost(target, _, down) => self.loses(number, target, what, down),
+            What::Timeout(target, length) => {
+                let h = self.meets(target);
+                self.hosts[h].configured = Some(Duration(length.max(1_000_000)));
+            }
             What::Guard(target) => {
                 let h = self.meets(target);
                 self.strikes(h, Blow::Guard, 0);
@@ -364,7 +371,16 @@ impl World {
             let (first, then) = backlog
                 .into_iter()
                 .partition::<Vec<_>, _>(|ev| matches!(ev, Ev::GuardTimer { .. }));
-            for ev in first.into_iter().chain(then) {
+            for ev in first {
+                self.happens(ev);
+            }
+            // What the daemon was in the middle of comes before what arrived meanwhile.
+            let now = self.now;
+            let daemon = self.hosts[h].daemon.as_ref();
+            if daemon.is_some_and(|daemon| daemon.paused_until <= now) {
+                self.daemon_handles(h);
+            }
+            for ev in then {
                 self.happens(ev);
             }
         }
@@ -442,6 +458,7 @@ impl World {
             host.hung_until = 0;
             host.stalled_until = 0;
             self.troubles_end(h);
+            self.takes_foreign_away(h);
             self.is_edited_back(h);
             let host = &mut self.hosts[h];
             if host.paused_until > now && host.frozen_until <= now {

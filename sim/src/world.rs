@@ -280,6 +280,7 @@ impl World {
             }
         }
         self.watch_primary();
+        self.check_permission();
         self.check_liveness();
         self.note_databases();
         self.look();

@@ -71,6 +71,8 @@ fn calm_has_no_fault_and_chaos_has_all_and_none() {
         "restore-data",
         "restore-host",
         "restore-unheard",
+        "foreign-data",
+        "timeout",
     ];
     let missing: Vec<_> = What::WORDS
         .iter()

@@ -156,7 +156,13 @@ impl Guard {
     /// When `GuardEvent::Timeout` is due: the end of the permission.
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.view.permission.lasts {
-            Lasts::Until(end) if self.view.serving.is_some() && !self.view.fencing => Some(end),
+            Lasts::Until(end)
+                if self.view.serving.is_some()
+                    && !self.view.fencing
+                    && !mutant!(self.config, R10NeverWakes) =>
+            {
+                Some(end)
+            }
             _ => None,
         }
     }
@@ -189,6 +195,7 @@ impl Guard {
         if self.view.fencing
             || !self.view.permission.is_over(now)
             || mutant!(self.config, R10NeverFences)
+            || (mutant!(self.config, R10FenceWaits) && self.under_way.is_some())
         {
             return;
         }
@@ -200,7 +207,9 @@ impl Guard {
             permission: self.view.permission,
         });
         // A stop under way comes to its end by the kill.
-        if self.under_way.as_ref().is_some_and(|o| !is_stop(o)) {
+        if self.under_way.as_ref().is_some_and(|o| !is_stop(o))
+            && !mutant!(self.config, R16FenceEndsNothing)
+        {
             self.end_order(true);
         }
     }
@@ -241,7 +250,9 @@ impl Guard {
                     self.view.permission.allows(order.term, now),
                     "a promotion without permission"
                 );
-                self.view.serving = Some(order.term);
+                if !mutant!(self.config, R10ServesOncePromoted) {
+                    self.view.serving = Some(order.term);
+                }
             }
             Step::WriteSettings(settings) => {
                 let opens = Opens::of(settings);
@@ -273,6 +284,12 @@ impl Guard {
                 self.may_open = Opens::of(settings);
                 Outcome::Done
             }
+            (Step::Promote, Outcome::Done) if self.view.run.is_some() => {
+                if mutant!(self.config, R10ServesOncePromoted) {
+                    self.view.serving = Some(order.term);
+                }
+                Outcome::Done
+            }
             (Step::Start, Outcome::Done) if self.view.run.is_none() => {
                 Outcome::Failed("the postmaster ended as soon as it was started".to_owned())
             }
@@ -292,7 +309,7 @@ impl Guard {
     }
 
     fn gone(&mut self, run: RunId) {
-        if self.view.run != Some(run) {
+        if self.view.run != Some(run) && !mutant!(self.config, R16AnyGone) {
             return;
         }
         let stopped = self.under_way.take_if(|o| is_stop(o));
@@ -346,7 +363,8 @@ impl Guard {
 
     /// The order under way, or one that was ended and has not answered.
     fn busy(&self) -> Option<u64> {
-        let order = self.under_way.as_ref().or(self.ending.first());
+        let ending = (self.ending.first()).filter(|_| !mutant!(self.config, R16EndedIsOver));
+        let order = self.under_way.as_ref().or(ending);
         order.map(|o| o.number)
     }
 

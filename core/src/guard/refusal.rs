@@ -35,7 +35,11 @@ impl Guard {
             // Stopping is safe in any term: a daemon that lost its state knows none.
             return match &self.under_way {
                 Some(o) => match o.step {
-                    Step::Stop(StopMode::Clean) if mode == StopMode::Now => None,
+                    Step::Stop(StopMode::Clean)
+                        if mode == StopMode::Now && !mutant!(self.config, R16HurriesNoStop) =>
+                    {
+                        None
+                    }
                     Step::Stop(_) => Some(Refusal::Busy { number: o.number }),
                     _ if mutant!(self.config, R16StopWaits) => {
                         Some(Refusal::Busy { number: o.number })

@@ -38,7 +38,10 @@ impl Node {
             .chain(records.iter().map(|r| r.key.term))
             .fold(self.term(), Term::max);
         let version = records.iter().map(|r| r.key.version).max().unwrap_or(0) + 1;
-        let step = step.max(LEAST_STEP);
+        let step = match mutant!(self.config, R17NextTerm) {
+            true => 1,
+            false => step.max(LEAST_STEP),
+        };
         let term = Term(seen.0 + step);
         let record = Arc::new(Record {
             key: RecordKey { term, version },
@@ -81,10 +84,17 @@ impl Node {
     }
 
     /// This member's copy and its database's identifier, if an operator may make it the cluster's.
-    fn adoptable(&self) -> Result<(Copy, SystemId), String> {
-        let me = self.config.name(self.config.me);
+    fn adoptable(&mut self) -> Result<(Copy, SystemId), String> {
+        let me = self.config.name(self.config.me).to_owned();
         if !self.is_data() {
             return Err(format!("{me} holds no data: say it on a data host"));
+        }
+        if self.state.is_none() && !self.hears_leader() && !self.primary_is_down() {
+            self.withdraw_permission();
+            return Err(format!(
+                "the database at {me} still served, under a daemon that lost its state, and is being stopped first: say it again \
+                 in a moment"
+            ));
         }
         if self.leader.is_some() || self.hears_leader() || !self.primary_is_down() {
             return Err(

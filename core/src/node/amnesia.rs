@@ -1,7 +1,7 @@
 //! Lost memory: how a member learns that its state is lost or older than it should be, and how it joins again (R12).
 
 use super::Node;
-use super::asking::{Answered, Asking};
+use super::asking::Asking;
 use crate::hard_state::HardState;
 use crate::member::MemberId;
 use crate::message::{Body, Presence, Reached, Sighting};
@@ -220,15 +220,17 @@ impl Node {
     /// Adopts the highest term as one it has voted in, the highest record, the longest promise, and a count above all
     /// that was ever seen of it (R12).
     pub(super) fn rejoin(&mut self) {
+        let told = self.answers().filter_map(|a| a.record.clone());
+        let held = self.memory.left.as_ref().and_then(|s| s.record.clone());
+        let record = told.chain(held).max_by_key(|r| r.key);
+        // R10: its guard may have let its primary serve on. That ends before another's record is taken up.
+        if let Some(record) = record.as_ref().filter(|r| r.primary != self.config.me)
+            && !self.primary_is_down()
+        {
+            return self.stop_for(record.primary, record.key.term);
+        }
         let left = self.memory.left.take();
         let left = left.as_deref();
-        let highest = |answers: &mut dyn Iterator<Item = &Answered>| {
-            answers
-                .filter_map(|a| a.record.clone())
-                .chain(left.and_then(|s| s.record.clone()))
-                .max_by_key(|r| r.key)
-        };
-        let record = highest(&mut self.answers());
         let stamp = self.pg.stamp.map_or(Term(0), |s| s.term);
         let term = self
             .answers()
@@ -269,7 +271,9 @@ impl Node {
             .map(|a| a.promise)
             .chain(left.map(|s| s.longest_promise))
             .fold(self.config.decision_timeout, Duration::max);
-        self.silent_until = self.silent_until.max(self.started + promise);
+        if !mutant!(self.config, R12JoinsUnsilent) {
+            self.silent_until = self.silent_until.max(self.started + promise);
+        }
         HardState {
             longest_promise: promise,
             // R20: whatever directory is here, it is not the cluster's first one, as far as can be told.

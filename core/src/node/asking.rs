@@ -70,7 +70,9 @@ impl Node {
         nonce: u64,
     ) {
         // A higher term met is taken, or a leader would never learn why it is refused (R2).
-        self.meet_term(term);
+        if !mutant!(self.config, R2LeaderLearnsNothing) {
+            self.meet_term(term);
+        }
         let record = self.record().filter(|r| Some(r.key) > holds).cloned();
         let answer = Body::Answer {
             nonce,
@@ -96,7 +98,9 @@ impl Node {
             self.asking.answers[usize::from(from.0)] = Some(answered);
         }
         self.meet_term(term);
-        if let Some(record) = record.filter(|_| !mutant!(self.config, R3NoSpread)) {
+        if let Some(record) = record
+            .filter(|_| !mutant!(self.config, R3NoSpread) && !mutant!(self.config, R3AsksInVain))
+        {
             self.take_up(record);
         }
     }

@@ -86,6 +86,7 @@ impl Node {
         if let Some(target) = &mut self.target {
             self.pg.target = u64::from(self.pg.target == target.seq);
             target.seq = 1;
+            self.in_hand = None;
         }
         self.given.serial = self.given.serial.min(1);
         self.guard.permission.serial = self.guard.permission.serial.min(1);

@@ -6,7 +6,7 @@ use crate::message::{Body, Candidacy, Refusal, RefusedBecause, VoteReply};
 use crate::mutant;
 use crate::postgres::PgState;
 use crate::reason::Reason;
-use crate::record::{Copy, Record, Term};
+use crate::record::{Copy, Record, RecordKey, Term};
 use crate::time::{Duration, Instant};
 use std::sync::Arc;
 
@@ -211,15 +211,17 @@ impl Node {
             }
             return;
         }
-        let Some(campaign) = self
-            .campaign
-            .as_mut()
-            .filter(|c| c.round == reply.round && c.pre == reply.pre)
-        else {
+        let Some(campaign) = self.campaign.as_mut().filter(|c| {
+            (c.round == reply.round || mutant!(self.config, R2OldVotes)) && c.pre == reply.pre
+        }) else {
             return;
         };
         campaign.granted.insert(from);
-        if campaign.granted.len() < self.config.majority() {
+        let enough = match mutant!(self.config, R2HalfIsEnough) {
+            true => self.config.members.len().div_ceil(2),
+            false => self.config.majority(),
+        };
+        if campaign.granted.len() < enough {
             return;
         }
         let pre = campaign.pre;
@@ -255,6 +257,9 @@ impl Node {
             && !mutant!(self.config, R3NoSpread)
         {
             self.take_up(record.clone());
+        }
+        if pre && mutant!(self.config, R5PreVoteRaises) {
+            self.meet_term(Term(term.0 + 1));
         }
         let refusal = self.refusal(from, term, &candidacy, pre);
         if refusal.is_none() && !pre {
@@ -302,7 +307,12 @@ impl Node {
         {
             return refuse(RefusedBecause::VotedForAnother, Duration::ZERO);
         }
-        let older = candidacy.record.as_ref().map(|r| r.key) < self.record_key();
+        let mut older = candidacy.record.as_ref().map(|r| r.key) < self.record_key();
+        if mutant!(self.config, R3TermsAlone) {
+            let term_of = |key: Option<RecordKey>| key.map(|k| k.term);
+            let theirs = candidacy.record.as_ref().map(|r| r.key);
+            older = term_of(theirs) < term_of(self.record_key());
+        }
         if older && !mutant!(self.config, R3VotesForOlder) {
             return Some(Refusal {
                 why: RefusedBecause::OldRecord,
@@ -328,7 +338,7 @@ impl Node {
         {
             return refuse(RefusedBecause::Promised, promise.until.since(self.now));
         }
-        if self.now < self.silent_until {
+        if self.now < self.silent_until && !mutant!(self.config, R5VotesInSilence) {
             return refuse(RefusedBecause::Silent, self.silent_until.since(self.now));
         }
         // C2 in model2.md: never a vote for another while one's own database may serve (R10).

@@ -43,7 +43,8 @@ impl Node {
     pub(super) fn on_heartbeat(&mut self, from: MemberId, term: Term, heartbeat: Heartbeat) {
         let stale = term < self.term() && !mutant!(self.config, R2AcceptsLowerTerm);
         let round = heartbeat.round;
-        if stale || term <= self.released {
+        let over = term <= self.released && !mutant!(self.config, R5HearsReleased);
+        if stale || over {
             // R2: refused; the answer's term says why.
             self.reply_heartbeat(from, round, false, None);
             return;
@@ -54,7 +55,7 @@ impl Node {
             return;
         }
         // R10: a member stops its primary database before it takes up another's record.
-        if !self.primary_is_down() {
+        if !self.primary_is_down() && !mutant!(self.config, R10HearsWhileServing) {
             self.stop_for(from, term);
             self.reply_heartbeat(from, round, false, None);
             return;
@@ -65,8 +66,12 @@ impl Node {
             .heard
             .as_ref()
             .is_some_and(|h| h.term == term && round <= h.round);
+        let length = match mutant!(self.config, R5OwnLength) {
+            true => self.config.decision_timeout,
+            false => heartbeat.promise,
+        };
         if !covered {
-            self.promise(from, term, heartbeat.promise);
+            self.promise(from, term, length);
         }
         let says = (heartbeat.follow, heartbeat.leaving);
         self.hear(from, term, &heartbeat.committed, round, says);
@@ -110,7 +115,10 @@ impl Node {
             // Our own term's records are ours alone.
             return;
         }
-        if record.primary != self.config.me && !self.primary_is_down() {
+        if record.primary != self.config.me
+            && !self.primary_is_down()
+            && !mutant!(self.config, R10TakesUpWhileServing)
+        {
             self.stop_for(record.primary, record.key.term);
             return;
         }
@@ -134,7 +142,7 @@ impl Node {
     }
 
     /// Another leads, or led, and this member's database may still serve: that has to end first (R10).
-    fn stop_for(&mut self, other: MemberId, term: Term) {
+    pub(super) fn stop_for(&mut self, other: MemberId, term: Term) {
         let stopping = self
             .target
             .as_ref()
@@ -248,6 +256,14 @@ impl Node {
         self.decide_follower_target();
     }
 
+    /// Whether its database was told to stop.
+    fn is_stopping(&self) -> bool {
+        matches!(
+            self.target.as_ref().map(|t| &t.want),
+            Some(Want::Stopped(_))
+        )
+    }
+
     fn decide_follower_target(&mut self) {
         if !self.is_data() {
             return;
@@ -256,7 +272,7 @@ impl Node {
             if self.stopping.is_some() {
                 self.withdraw_permission();
                 self.want(Want::Stopped(self.stop_mode()));
-            } else {
+            } else if self.primary_is_down() || !self.is_stopping() {
                 self.want(Want::Nothing);
             }
             return;
@@ -268,10 +284,7 @@ impl Node {
             if !serves {
                 self.withdraw_permission();
             }
-            let stopping = matches!(
-                self.target.as_ref().map(|t| &t.want),
-                Some(Want::Stopped(_))
-            );
+            let stopping = self.is_stopping();
             if self.stopping.is_some() {
                 self.withdraw_permission();
                 self.want(Want::Stopped(self.stop_mode()));
@@ -349,8 +362,9 @@ impl Node {
 
     /// A heartbeat of the record's own leader named it, or a later one of that leader, as committed.
     fn is_known_committed(&self, record: &Record) -> bool {
-        self.committed
-            .is_some_and(|c| c.term == record.key.term && c >= record.key)
+        self.committed.is_some_and(|c| {
+            (c.term == record.key.term || mutant!(self.config, R11AnyLaterTerm)) && c >= record.key
+        })
     }
 
     /// Whether the leader heard knows that this member's copy leaves: no record of it will name that copy again.

@@ -45,7 +45,8 @@ impl Node {
             stuck_for = unproven_for;
             hangs = true;
         }
-        let unwell = stuck_for > self.config.health_timeout
+        let unwell = !mutant!(self.config, R19WaitsForHealth)
+            && stuck_for > self.config.health_timeout
             && matches!(
                 self.pg_state(),
                 PgState::Primary(_) | PgState::Silent { primary: true, .. }

@@ -1,6 +1,7 @@
 //! A planned move of the role.
 
 use super::Node;
+use crate::mutant;
 use crate::operator::CommandOutcome;
 use crate::postgres::{Lsn, PgState, StopMode, Want};
 use crate::reason::Reason;
@@ -210,13 +211,14 @@ impl Node {
             return;
         }
         // The target shows the shutdown checkpoint in its own WAL: it lacks nothing (no rewind, no lost write).
-        let arrived = hand_over.successor.is_none_or(|copy| {
-            leader.report_of(copy.member).is_some_and(|r| {
-                r.copy == Some(copy.id)
-                    && r.drained
-                    && hand_over.shutdown_checkpoint.is_some_and(|at| r.end > at)
-            })
-        });
+        let arrived = mutant!(self.config, R19ReleasesUnarrived)
+            || hand_over.successor.is_none_or(|copy| {
+                leader.report_of(copy.member).is_some_and(|r| {
+                    r.copy == Some(copy.id)
+                        && r.drained
+                        && hand_over.shutdown_checkpoint.is_some_and(|at| r.end > at)
+                })
+            });
         let crashed = hand_over.shutdown_checkpoint.is_none();
         let late = waited > self.config.decision_timeout.part(1, 5);
         if !(arrived || crashed || (late && self.stopping.is_some())) {

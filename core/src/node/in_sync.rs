@@ -117,9 +117,13 @@ impl Node {
             && leader
                 .recorded_at
                 .is_some_and(|at| self.now.since(at) > RETURN_TIME)
+            && !mutant!(config, R8WaitsForReturn)
         {
             Reason::ShrinksNotStreaming { copy }
-        } else if leader.status_at.since(fresh_at) > config.sync_timeout && track.is_some() {
+        } else if leader.status_at.since(fresh_at) > config.sync_timeout
+            && track.is_some()
+            && !mutant!(config, R8LagIgnored)
+        {
             Reason::ShrinksLagging {
                 copy,
                 lag: leader.status_at.since(fresh_at),

@@ -109,7 +109,8 @@ impl Node {
             && self.guard.permission.allows(state.term, self.now)
             && !self.guard.fencing;
         // Never in a term that was adopted, in which it has no vote of its own: what it proposed in it is forgotten (R12).
-        let leads = state.voted_for == Some(self.config.me)
+        let leads = (state.voted_for == Some(self.config.me)
+            || mutant!(self.config, R6ResumesUnvoted))
             && state
                 .record
                 .as_ref()
@@ -127,7 +128,8 @@ impl Node {
         // Proposed again as uncommitted: what was committed before is not remembered.
         let unbounded = self.guard.permission.lasts == Lasts::Unbounded;
         if let Some(leader) = self.leader.as_deref_mut() {
-            leader.resumed_lone = unbounded && record.is_lone();
+            leader.resumed_lone =
+                (unbounded || mutant!(self.config, R10ResumesLone)) && record.is_lone();
             if mutant!(self.config, R6ResumesCommitted) {
                 leader.committed = Some(record);
                 return;

@@ -79,7 +79,9 @@ impl Node {
     }
 
     pub(super) fn on_heartbeat_reply(&mut self, from: MemberId, term: Term, reply: HeartbeatReply) {
-        self.meet_term(term);
+        if !mutant!(self.config, R2LeaderLearnsNothing) {
+            self.meet_term(term);
+        }
         let (now, own) = (self.now, self.term());
         let arrival = mutant!(self.config, R10LeaseFromArrival);
         let Some(leader) = self.leader.as_deref_mut() else {
@@ -88,7 +90,10 @@ impl Node {
         let peer = &mut leader.peers[usize::from(from.0)];
         let mut sent = leader.sent.iter();
         let sent = sent.find(|(round, _)| *round == reply.round);
-        let sent = sent.map(|(_, at)| *at);
+        let sent = match mutant!(self.config, R10AnyRound) {
+            true => leader.sent.back().map(|(_, at)| *at),
+            false => sent.map(|(_, at)| *at),
+        };
         // An answer that comes late says nothing new.
         if sent >= peer.asked {
             peer.report = Some((reply.report, now));
@@ -166,7 +171,7 @@ impl Node {
             lasts,
         };
         let action = Action::Guard(self.given);
-        if shortens {
+        if shortens && !mutant!(self.config, R1ShortensLate) {
             self.outbox.push_at_once(action);
         } else {
             self.push(action);
@@ -208,12 +213,17 @@ impl Leader {
             *at = acked(member);
         }
         all.sort_unstable();
-        all[config.members.len() - config.majority()]
+        let needed = config.majority() - usize::from(mutant!(config, R10OneLess));
+        all[config.members.len() - needed]
     }
 
     /// The end of the lease: L after that heartbeat was *sent* (R10).
     pub(super) fn lease_end(&self, config: &Config) -> Option<Instant> {
-        self.majority_heard_at(config).map(|at| at + config.lease())
+        let lease = match mutant!(config, R10LeaseIsPromise) {
+            true => config.decision_timeout,
+            false => config.lease(),
+        };
+        self.majority_heard_at(config).map(|at| at + lease)
     }
 
     /// When this leader stops leading unless a majority is heard.

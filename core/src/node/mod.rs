@@ -90,6 +90,8 @@ pub struct Node {
     given: Permission,
     /// The newest target given out.
     target: Option<PgTarget>,
+    /// The one that the steward goes by, as far as it has said, while the newest may wait for a disk.
+    in_hand: Option<PgTarget>,
 
     /// The newest record known committed.
     committed: Option<RecordKey>,
@@ -138,6 +140,9 @@ impl Node {
         if mutant!(config, R5NoSilence) {
             silence = Duration::ZERO;
         }
+        if mutant!(config, R5ConfiguredSilence) && state.is_some() {
+            silence = config.decision_timeout;
+        }
         let mut sightings = state
             .as_ref()
             .map_or_else(Vec::new, |s| s.sightings.clone());
@@ -159,6 +164,7 @@ impl Node {
             given: boot.guard.permission,
             guard: boot.guard,
             target: None,
+            in_hand: None,
             committed: None,
             last_from: vec![boot.now; config.members.len()],
             heard: None,
@@ -308,6 +314,9 @@ impl Node {
 
     fn on_postgres(&mut self, status: PgStatus) {
         self.pg = status;
+        if let Some(target) = self.target.as_ref().filter(|t| t.seq == self.pg.target) {
+            self.in_hand = Some(target.clone());
+        }
         if self.pg.stamped
             && let Some(state) = self.state.as_mut().filter(|s| !s.stamped)
         {
@@ -417,6 +426,7 @@ impl Node {
         self.guard.serving.is_none()
             && self.guard.permission.serial >= self.given.serial
             && self.guard.permission.is_over(self.now)
+            || (mutant!(self.config, R10NothingServes) && self.guard.serving.is_none())
     }
 
     // What changes it.
@@ -454,6 +464,12 @@ impl Node {
             let mut kept = state.clone();
             if mutant!(self.config, R1VoteNotKept) {
                 kept.voted_for = None;
+            }
+            if mutant!(self.config, R1PromiseNotKept) {
+                kept.longest_promise = Duration::ZERO;
+            }
+            if mutant!(self.config, R1TermNotKept) && kept.voted_for.is_none() {
+                kept.term = kept.record.as_ref().map_or(Term(0), |r| r.key.term);
             }
             self.outbox.persist(kept);
         }
@@ -524,16 +540,37 @@ impl Node {
         {
             return;
         }
+        let target = self.after_keeping(target);
         self.target = Some(target.clone());
         let action = Action::Postgres(Box::new(target));
         if matches!(
             self.target.as_ref().map(|t| &t.want),
             Some(Want::Stopped(_))
-        ) {
+        ) && !mutant!(self.config, R1StopWaits)
+        {
             // R1: stopping a database never waits for a disk.
             self.outbox.push_at_once(action);
         } else {
             self.push(action);
+        }
+    }
+
+    /// R11: the leave to discard is taken back at once, where the new target has to wait for a disk: to leave a copy as it is
+    /// rests on nothing that a disk has to hold (R1).
+    fn after_keeping(&mut self, target: PgTarget) -> PgTarget {
+        let Some(in_hand) = &mut self.in_hand else {
+            return target;
+        };
+        if !in_hand.want.may_discard() || target.want.may_discard() || self.outbox.is_durable() {
+            return target;
+        }
+        in_hand.seq = target.seq;
+        in_hand.want = Want::KEPT;
+        let kept = Box::new(in_hand.clone());
+        self.outbox.push_at_once(Action::Postgres(kept));
+        PgTarget {
+            seq: target.seq + 1,
+            ..target
         }
     }
 

@@ -19,6 +19,10 @@ impl Node {
                     version: old.key.version + 1,
                 },
                 primary: self.config.me,
+                in_sync: match (mutant!(self.config, R6TakesOverAlone), self.copy()) {
+                    (true, Some(copy)) => vec![copy],
+                    _ => old.in_sync.clone(),
+                },
                 // An operator's word ends the pause with the election that it allowed.
                 paused: old.paused && self.despite_pause != Some(old.key),
                 ..Record::clone(old)

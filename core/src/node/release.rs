@@ -4,6 +4,7 @@ use super::Node;
 use crate::action::Action;
 use crate::member::MemberId;
 use crate::message::Body;
+use crate::mutant;
 use crate::operator::CommandOutcome;
 use crate::postgres::StopMode;
 use crate::reason::Reason;
@@ -45,7 +46,9 @@ impl Node {
         if let Some(promise) = self.promise.as_mut().filter(|p| p.term <= term) {
             promise.until = self.now;
         }
-        self.yields_until = self.now + patience;
+        if !mutant!(self.config, R19CampaignsAtOnce) {
+            self.yields_until = self.now + patience;
+        }
         self.leaving = Some(Leaving {
             request,
             term,
@@ -119,7 +122,10 @@ impl Node {
         let left_out = self.record().is_none_or(|r| {
             self.copy().is_none_or(|copy| !r.names(copy)) && self.committed >= Some(r.key)
         });
-        left_out || self.leaving.is_some() || self.now.since(since) > self.config.sync_timeout
+        left_out
+            || mutant!(self.config, R8StopsAtOnce)
+            || self.leaving.is_some()
+            || self.now.since(since) > self.config.sync_timeout
     }
 
     /// A clean stop that has not ended long after it was due hangs.

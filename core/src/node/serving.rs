@@ -127,7 +127,7 @@ impl Node {
                             || mutant!(self.config, R18OpensEarly)
                     })
             }
-            _ => false,
+            _ => mutant!(self.config, R18DoorsBeforeGate),
         };
         let mut opened_after = None;
         let now = self.now;

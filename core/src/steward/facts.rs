@@ -213,7 +213,7 @@ impl Steward {
                     "it is of the cluster's database {id}, but not a copy that Yoke made: it has no stamp"
                 )),
                 // R14: never erased, unless nobody ever put anything in.
-                Some(id) if data.never_used => Holding::Replaceable(format!(
+                Some(id) if data.never_used || mutant!(self.config, R14ReplacesAny) => Holding::Replaceable(format!(
                     "it is of another database ({}, the cluster's is {id}), and was never used",
                     data.system_id
                 )),

@@ -225,12 +225,12 @@ impl Steward {
                     clone.done = true;
                 }
                 // A name for it, never given before.
-                self.ids += 1;
+                self.ids += u64::from(!mutant!(self.config, R11NameGivenTwice));
                 self.facts.look = true;
             }
             Step::Initdb => self.facts.look = true,
             Step::WriteSettings(settings) => {
-                run.proof.written(&settings, run.wrote);
+                run.proof.written(&self.config, &settings, run.wrote);
                 if let Some((server, _)) = &mut run.seen {
                     // What it said of the settings before.
                     server.outdated = false;

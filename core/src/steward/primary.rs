@@ -34,8 +34,8 @@ impl Steward {
         let idle = Plan::look(Pace::Slow);
         let written = self.facts.written.as_ref();
         // Closing waits for nothing.
-        if doors == Doors::Closed
-            && let Some(plan) = self.plan_doors(now, server, Doors::Closed)
+        if (doors == Doors::Closed || mutant!(self.config, R18DoorsBeforeGate))
+            && let Some(plan) = self.plan_doors(now, server, doors)
         {
             return plan;
         }
@@ -117,9 +117,17 @@ impl Steward {
                     seen: None,
                     ..
                 },
-            ) if open.is_empty() => Some(self.see_open(now, server, &[], false)),
+            ) if open.is_empty() && !mutant!(self.config, R7ClosesOver) => {
+                Some(self.see_open(now, server, &[], false))
+            }
             // Proven closed: the names may be written.
             (Some(names), Proof::Closed { .. }) => {
+                Some(self.write_gate(Some(names.clone()), StewardReason::OpensGate { names }))
+            }
+            (Some(names), Proof::Open { .. })
+                if mutant!(self.config, R9ProofOutlivesGate)
+                    || mutant!(self.config, R9OpensFromOpen) =>
+            {
                 Some(self.write_gate(Some(names.clone()), StewardReason::OpensGate { names }))
             }
             (_, Proof::Closing { canary, .. }) => Some(self.see_closed(now, server, *canary)),

@@ -182,7 +182,7 @@ impl Steward {
     /// R15: the stamp once it is known what became of the promotion that it orders; nothing runs, so it can no longer
     /// happen. None: nothing is open.
     pub(super) fn settled(&self, data: &DataDirectory, stamp: &Stamp) -> Option<Stamp> {
-        let (term, n) = unsettled(stamp)?;
+        let (term, n) = unsettled(stamp).filter(|_| !mutant!(self.config, R15NeverSettled))?;
         let (mut timeline, start) = data.newest_timeline;
         if mutant!(self.config, R15StrikesByControlFile) {
             timeline = data.checkpoint_timeline;
@@ -210,8 +210,13 @@ impl Steward {
         let reached = Lsn(promotion.start.0.saturating_add(1));
         Stamp {
             record: self.record().map(|r| r.key).max(stamp.record),
-            history: entered(&stamp.history, reached).with(promotion),
-            follows: None,
+            history: match mutant!(self.config, R6JoinsUnentered) {
+                true => stamp.history.with(promotion),
+                false => entered(&stamp.history, reached).with(promotion),
+            },
+            follows: stamp
+                .follows
+                .filter(|_| mutant!(self.config, R15FollowsStays)),
             rewritten: false,
             ..stamp.clone()
         }

@@ -66,7 +66,7 @@ impl Proof {
     }
 
     /// Settings were written. With the same gate and other doors, the gate stays what it is.
-    pub(super) fn written(&mut self, settings: &Settings, wrote: Option<Lsn>) {
+    pub(super) fn written(&mut self, config: &Config, settings: &Settings, wrote: Option<Lsn>) {
         let new = settings.generation;
         *self = match (std::mem::take(self), &settings.gate) {
             (Proof::Closed { before, .. }, None) => Proof::Closed {
@@ -102,6 +102,19 @@ impl Proof {
                 generation: new,
                 names,
                 since,
+            },
+            (Proof::Open { since, .. }, Some(now)) if mutant!(config, R9ProofOutlivesGate) => {
+                Proof::Open {
+                    generation: new,
+                    names: now.clone(),
+                    since,
+                }
+            }
+            (Proof::Open { .. }, Some(now)) if mutant!(config, R9OpensFromOpen) => Proof::Opening {
+                generation: new,
+                names: now.clone(),
+                seen: None,
+                before: wrote,
             },
             _ => Proof::Unproven,
         };
@@ -148,9 +161,10 @@ impl Proof {
                 canary: true,
                 before,
             } if server.settings == *generation
-                && (server.canary == Canary::Waiting
-                    && server.strangers_in_gate == 0
-                    && server.walsenders.iter().all(|w| w.priority == 0)
+                && ((server.canary == Canary::Waiting || mutant!(config, R7NoCanary))
+                    && (server.strangers_in_gate == 0
+                        && server.walsenders.iter().all(|w| w.priority == 0)
+                        || mutant!(config, R7CanaryAlone))
                     || mutant!(config, R7ClosesUnseen)) =>
             {
                 *self = Proof::Closed {

@@ -46,9 +46,11 @@ impl Steward {
         };
         let promotions = &record.promotions;
         // All that it holds beyond its stamped history came from this very copy: it fits whatever its end.
-        if stamp.follows == Some(upstream) && stamp.history.is_prefix_of(promotions) {
+        if stamp.follows == Some(upstream)
+            && (stamp.history.is_prefix_of(promotions) || mutant!(self.config, R15FollowsIsEnough))
+        {
             if stamp.history != *promotions {
-                return Plan::step(Step::WriteStamp(follower_of(stamp, record)));
+                return Plan::step(Step::WriteStamp(self.follower_of(stamp, record)));
             }
             let settings = self.settings(self.closed_gate(), Some(member), Doors::Open);
             let why = StewardReason::Follows {
@@ -75,10 +77,14 @@ impl Steward {
                 && promotions
                     .timelines()
                     .starts_with(&stamp.history.timelines()))
+                && !(mutant!(self.config, R15NextAlone)
+                    && entered(&stamp.history, server.position).fits(server.position, promotions))
+                && !(mutant!(self.config, R15EndIgnored)
+                    && entered(&stamp.history, server.position).is_prefix_of(promotions))
         });
         match misfit {
             // The stamp first: whatever it holds from now on is of that history.
-            None => Plan::step(Step::WriteStamp(follower_of(stamp, record))),
+            None => Plan::step(Step::WriteStamp(self.follower_of(stamp, record))),
             Some(why) => self.give_up(why),
         }
     }
@@ -310,7 +316,7 @@ impl Steward {
             rewritten: true,
             ..self.new_stamp(data, copy, record)
         };
-        Plan::step(Step::WriteStamp(follower_of(&stamp, record)))
+        Plan::step(Step::WriteStamp(self.follower_of(&stamp, record)))
     }
 
     /// Why a finished clone or rewind is not what is wanted; None: it is.
@@ -348,26 +354,28 @@ impl Steward {
         })
     }
 
+    /// The stamp of a copy that follows the record's primary. An order of its own is over, and leaves with its history: of
+    /// what was carried out before this run the start has seen what came of it, and a run in which it was carried out is
+    /// never made a standby again (R10). Kept, the primary's promotion of the same number would be taken for it at the
+    /// next start (R15).
+    fn follower_of(&self, stamp: &Stamp, record: &Record) -> Stamp {
+        Stamp {
+            record: stamp.record.max(Some(record.key)),
+            history: record.promotions.clone(),
+            follows: record.copy_of(record.primary),
+            ordered: stamp
+                .ordered
+                .filter(|_| mutant!(self.config, R15OrderStays)),
+            ..stamp.clone()
+        }
+    }
+
     /// Whether the clone under way is still of the primary's present history.
     pub(super) fn clone_is_wanted(&self) -> bool {
         let (Some(clone), Some(record)) = (&self.facts.clone, self.record()) else {
             return false;
         };
         matches!(self.want(), Want::Standby { .. }) && is_of(clone, record)
-    }
-}
-
-/// The stamp of a copy that follows the record's primary. An order of its own is over, and leaves with its history: of
-/// what was carried out before this run the start has seen what came of it, and a run in which it was carried out is never
-/// made a standby again (R10). Kept, the primary's promotion of the same number would be taken for it at the next start
-/// (R15).
-fn follower_of(stamp: &Stamp, record: &Record) -> Stamp {
-    Stamp {
-        record: stamp.record.max(Some(record.key)),
-        history: record.promotions.clone(),
-        follows: record.copy_of(record.primary),
-        ordered: None,
-        ..stamp.clone()
     }
 }
 

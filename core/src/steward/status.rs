@@ -60,6 +60,10 @@ impl Steward {
         if !self.config.is_data(self.config.me) {
             return PgState::NoData;
         }
+        // Whatever runs: before the directory was looked at nobody knows whether it shows that there was a cluster (R12).
+        if self.facts.inspection.is_none() {
+            return PgState::Unknown;
+        }
         if self.guard.run.is_some() {
             return self.state_up(now);
         }

@@ -3,12 +3,14 @@
 mod adopted;
 mod behind;
 pub(crate) mod bits;
+mod configured;
 mod databases;
 mod edited;
 mod fell_back;
 mod forgetful;
 mod gives_up;
 mod growth;
+mod half_grown;
 mod hangs;
 mod losses;
 mod missed_reload;
@@ -24,6 +26,7 @@ mod revealed;
 mod single;
 mod standing;
 mod swarm;
+mod undecided;
 mod went_back;
 
 use crate::scenario::{Kind, Scenario};

@@ -234,7 +234,8 @@ pub(crate) fn come(bits: &mut Bits, s: &mut Scenario, class: Class, at: u64) {
             What::StopDaemon(who, short)
         }
         Class::Loss => match bits.within(0, 5) {
-            0..=2 => What::LoseState(who, long),
+            0..=1 => What::LoseState(who, long),
+            2 => What::ForgetState(who, short),
             3 => What::LoseData(who, long),
             4 => What::BaseBackup(who, long),
             _ => What::LoseAll(who, long),

@@ -4,11 +4,13 @@ use super::SECOND;
 use super::adopted::adopted;
 use super::behind::behind_is_elected;
 use super::bits::Bits;
+use super::configured::{shortened, wrong_disk};
 use super::edited::edited;
 use super::fell_back::fell_back;
 use super::forgetful::forgetful;
 use super::gives_up::gives_up_with_a_slow_disk;
 use super::growth::growth_disturbed;
+use super::half_grown::half_grown;
 use super::hangs::hangs;
 use super::losses::losses;
 use super::missed_reload::reload_missed;
@@ -20,6 +22,7 @@ use super::outlive::orders_outlive;
 use super::outlived::{forgets_its_deposition, outlived};
 use super::revealed::revealed;
 use super::standing::standing;
+use super::undecided::{half_shrunk, late_steps};
 use super::went_back::went_back;
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
 
@@ -38,6 +41,10 @@ const HISTORIES: &[(u64, History)] = &[
     (1, late_acknowledgements),
     (2, losses),
     (1, alone_then_lost),
+    (1, shortened),
+    (1, wrong_disk),
+    (1, late_steps),
+    (1, half_shrunk),
     (1, hangs),
     (1, edited),
     (1, revealed),
@@ -56,7 +63,12 @@ const HISTORIES: &[(u64, History)] = &[
 ];
 
 /// Those to which nothing else may come: what they promise rests on that.
-const ALONE: &[(u64, History)] = &[(1, fell_back), (2, network_stands), (3, standing)];
+const ALONE: &[(u64, History)] = &[
+    (1, fell_back),
+    (1, half_grown),
+    (2, network_stands),
+    (3, standing),
+];
 
 /// One of the histories, with some noise around it; whether it is to stay alone.
 pub(crate) fn plot(bits: &mut Bits, s: &mut Scenario) -> bool {

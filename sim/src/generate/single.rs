@@ -14,6 +14,10 @@ pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
         Single::Witness,
         Single::Secondary,
         Single::Daemon,
+        Single::PrimaryStops,
+        Single::StandbyStops,
+        Single::DataLink,
+        Single::PrimaryDisk,
         Single::Unheard,
     ]);
     s.kind = Kind::Single(kind);
@@ -33,6 +37,13 @@ pub(crate) fn single(bits: &mut Bits, s: &mut Scenario) {
             Trigger::Actions(0),
             bits.within(100_000, 500_000),
         ),
+        Single::PrimaryStops => What::StopDaemon(Target::Primary, down),
+        Single::StandbyStops => What::StopDaemon(Target::Standby, down),
+        Single::DataLink => {
+            let (one, other) = (Target::Member(0), Target::Member(1));
+            What::Part(one, other, Links::All, down)
+        }
+        Single::PrimaryDisk => What::HangDisk(Target::Primary, down),
         Single::Unheard => {
             // Not for D: then the others know nothing better than to go on without it.
             let unheard = bits.within(s.sync_timeout, s.decision_timeout * 8 / 10);

@@ -113,7 +113,7 @@ impl World {
             // A resumed leader goes by what its predecessor knew committed, and gave its guard.
             record.is_lone()
                 && (lead.is_committed(h, record.key, majority)
-                    || said.unbounded_for == Some(record.key))
+                    || said.unbounded_in == Some(lead.term))
         });
         let end = lead.heard_at(h, now, majority).max(lead.began) + config.lease();
         if view.role == RoleView::Leader && lead.term == view.term && !alone && now > end {

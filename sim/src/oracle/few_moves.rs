@@ -122,9 +122,14 @@ impl World {
         let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
         let last = &mut self.oracles.few_moves.promotions[h];
         if last.served || last.term != term {
+            // Of a leader that starts its database again what was waited before counts, up to D (R19).
+            let waited = match last.term == term {
+                true => self.scenario.decision_timeout,
+                false => 0,
+            };
             *last = Promotions {
                 term,
-                ordered: self.now,
+                ordered: self.now.saturating_sub(waited),
                 served: false,
             };
         }
@@ -213,7 +218,7 @@ impl World {
             })
             .collect();
         others.sort_unstable();
-        let needed = self.hosts[h].config.majority() - 1;
+        let needed = self.majority() - 1;
         needed.checked_sub(1).map_or(0, |at| others[at])
     }
 

@@ -165,9 +165,26 @@ impl World {
         }
         let moves = self.coverage.failovers + self.coverage.hand_overs;
         let wanted = match single {
-            Single::PrimaryHost | Single::PrimaryDatabase | Single::HandOver => 1,
-            Single::Witness | Single::Secondary | Single::Daemon | Single::Unheard => 0,
+            Single::PrimaryHost
+            | Single::PrimaryDatabase
+            | Single::HandOver
+            | Single::PrimaryStops
+            | Single::PrimaryDisk => 1,
+            Single::Witness
+            | Single::Secondary
+            | Single::Daemon
+            | Single::Unheard
+            | Single::StandbyStops
+            | Single::DataLink => 0,
         };
+        // Who stops cleanly, having shown its last word to who takes over, fits.
+        let made = self.coverage.clones + self.coverage.rewinds_begun;
+        if matches!(single, Single::HandOver | Single::PrimaryStops) && made > 1 {
+            self.violated(
+                "liveness",
+                format!("{single}: the old primary's copy is made anew, and should fit"),
+            );
+        }
         if moves != wanted {
             self.violated(
                 "liveness",
@@ -185,11 +202,12 @@ impl Single {
             Single::PrimaryHost => scenario.decision_timeout * 102 / 100 + second,
             Single::PrimaryDatabase => second,
             // Of which the clean stop alone may take half a second.
-            Single::HandOver => second * 12 / 10,
-            Single::Witness => second / 2,
+            Single::HandOver | Single::PrimaryStops => second * 12 / 10,
+            Single::Witness | Single::StandbyStops => second / 2,
             // Nobody notices: a daemon that is away for a moment is not needed (R6, R20).
             Single::Daemon | Single::Unheard => second * 3 / 10,
-            Single::Secondary => scenario.sync_timeout + second,
+            Single::Secondary | Single::DataLink => scenario.sync_timeout + second,
+            Single::PrimaryDisk => scenario.health_timeout + second,
         }
     }
 }

@@ -13,15 +13,19 @@ pub(crate) mod history;
 pub(crate) mod liveness;
 pub(crate) mod lost_write;
 pub(crate) mod memory;
+pub(crate) mod new_names;
 pub(crate) mod newest_record;
 pub(crate) mod one_leader;
 pub(crate) mod orders;
+pub(crate) mod permission;
 pub(crate) mod specification;
 pub(crate) mod standing;
+pub(crate) mod true_stamp;
 pub(crate) mod two_primaries;
 pub(crate) mod vanished;
 
 use crate::world::World;
+use yoke_core::Duration;
 use yoke_core::view::{Glance, RoleView};
 
 /// What the oracles remember.
@@ -35,6 +39,9 @@ pub(crate) struct Oracles {
     pub(crate) few_moves: few_moves::FewMoves,
     pub(crate) branches: history::Branches,
     pub(crate) standing: standing::Standing,
+    pub(crate) names: new_names::Names,
+    /// By host: since when its database serves without a permission.
+    pub(crate) unpermitted: Vec<Option<u64>>,
     pub(crate) left_out: vanished::LeftOut,
     /// An operator's hand-over may be under way until then.
     pub(crate) handing_over_until: u64,
@@ -52,9 +59,24 @@ impl Oracles {
             few_moves: few_moves::FewMoves::new(members),
             branches: history::Branches::default(),
             standing: standing::Standing::default(),
+            names: new_names::Names::default(),
+            unpermitted: vec![None; members],
             left_out: vanished::LeftOut::default(),
             handing_over_until: 0,
         }
+    }
+}
+
+/// The design's own numbers: a core that counts wrongly is not asked for them.
+impl World {
+    /// More than half of all members.
+    pub(crate) fn majority(&self) -> usize {
+        self.hosts.len() / 2 + 1
+    }
+
+    /// L = 0.65 D, of the D that the member's daemon was started with.
+    pub(crate) fn lease(&self, h: usize) -> Duration {
+        Duration(self.hosts[h].config.decision_timeout.0 * 13 / 20)
     }
 }
 

@@ -4,8 +4,8 @@
 use crate::oracle::specification::{Judged, must};
 use crate::world::World;
 use yoke_core::permission::{Lasts, Permission};
-use yoke_core::postgres::Doors;
-use yoke_core::record::Term;
+use yoke_core::postgres::{Doors, StopMode};
+use yoke_core::record::{Record, Term};
 use yoke_core::step::{Order, Settings, Step};
 
 impl World {
@@ -27,8 +27,7 @@ impl World {
             *given = Some(permission);
         }
         if permission.lasts == Lasts::Unbounded {
-            let said = &mut self.oracles.specification.members[h];
-            said.unbounded_for = said.lead.newest;
+            self.oracles.specification.members[h].unbounded_in = Some(permission.term);
         }
         if let Err(why) = self.judge_permission(h, permission) {
             self.violated("specification", format!("m{h} gives {permission}: {why}"));
@@ -36,8 +35,7 @@ impl World {
     }
 
     fn judge_permission(&self, h: usize, permission: Permission) -> Judged {
-        let config = &self.hosts[h].config;
-        let (now, majority) = (self.hosts[h].clock.at(self.now), config.majority());
+        let (now, majority) = (self.hosts[h].clock.at(self.now), self.majority());
         let spec = &self.oracles.specification;
         let lead = &spec.members[h].lead;
         if permission.lasts == Lasts::Ended {
@@ -48,7 +46,7 @@ impl World {
             "R10: it does not lead that term"
         );
         if let Lasts::Until(end) = permission.lasts {
-            let lease = lead.heard_at(h, now, majority) + config.lease();
+            let lease = lead.heard_at(h, now, majority) + self.lease(h);
             must!(
                 end <= lease,
                 "R10: what a majority acknowledged lasts until {lease}"
@@ -66,6 +64,28 @@ impl World {
         Ok(())
     }
 
+    /// A node has said all that it has to say for now. What stops a database waits for no disk (R1).
+    pub(crate) fn check_stopped(&mut self, h: usize) {
+        let said = &mut self.oracles.specification.members[h];
+        let (guard, steward) = std::mem::take(&mut said.has_to_stop);
+        let given = said.given.is_some_and(|p| p.lasts != Lasts::Ended);
+        if steward || (guard && given) {
+            let whom = if steward { "steward" } else { "guard" };
+            let what = format!("m{h}: R1: its database is to stop, and its {whom} is not told");
+            self.violated("specification", what);
+        }
+    }
+
+    /// A copy is adopted (R17): no term that anybody was elected in meanwhile comes near.
+    pub(crate) fn check_adopts(&mut self, h: usize, record: &Record) {
+        let disk = self.hosts[h].disk.durable.as_ref();
+        let before = disk.filter(|s| !s.lost).map_or(0, |s| s.term.0);
+        if record.key.term.0 < before + (1 << 20) {
+            let what = format!("m{h}: R17: it adopts by {record}, after term {before}");
+            self.violated("specification", what);
+        }
+    }
+
     /// A guard begins a step.
     pub(crate) fn check_order(&mut self, h: usize, order: &Order) {
         if let Err(why) = self.judge_order(h, order) {
@@ -77,9 +97,12 @@ impl World {
         *newest = (newest.0.max(order.term), order.number);
     }
 
-    /// A guard was told to stop its database: whatever else is under way ends (R16).
-    pub(crate) fn check_stop(&mut self, h: usize, number: u64) {
-        let is_stop = |step: &Step| matches!(step, Step::Stop(_));
+    /// A guard was told to stop its database: whatever else is under way ends, a stop at once ends a clean one (R16).
+    pub(crate) fn check_stop(&mut self, h: usize, number: u64, mode: StopMode) {
+        let is_stop = |step: &Step| match mode {
+            StopMode::Now => matches!(step, Step::Stop(StopMode::Now)),
+            StopMode::Clean => matches!(step, Step::Stop(_)),
+        };
         let mut execs = self.hosts[h].execs.iter();
         let left = execs.find(|e| !e.ending && !is_stop(&e.order.step));
         if let Some(left) = left.filter(|left| left.order.number < number) {
@@ -105,6 +128,19 @@ impl World {
         );
         let busy = host.execs.iter().any(|e| !stops || !e.ending);
         must!(!busy, "R16: another order is being carried out");
+        // Whose it is can be told as soon as a record names the cluster's database.
+        let touches = matches!(
+            order.step,
+            Step::Start
+                | Step::Promote
+                | Step::MarkRewriting
+                | Step::SetAside(_)
+                | Step::Rewind { .. }
+        );
+        must!(
+            !touches || !self.holds_foreign(h),
+            "R14: its database is somebody else's"
+        );
         match &order.step {
             Step::Promote => {
                 self.judge_own(h)?;
@@ -175,7 +211,7 @@ impl World {
     fn judge_promotion(&self, h: usize, term: Term) -> Judged {
         let host = &self.hosts[h];
         let spec = &self.oracles.specification;
-        let (said, majority) = (&spec.members[h], host.config.majority());
+        let (said, majority) = (&spec.members[h], self.majority());
         let lead = &said.lead;
         let own = lead.first.filter(|_| lead.term == term);
         must!(
@@ -219,7 +255,7 @@ impl World {
         };
         let host = &self.hosts[h];
         let spec = &self.oracles.specification;
-        let (lead, majority) = (&spec.members[h].lead, host.config.majority());
+        let (lead, majority) = (&spec.members[h].lead, self.majority());
         let is_committed = |key| lead.is_committed(h, key, majority);
         let own = lead.term == term && lead.first.is_some_and(is_committed);
         if !own {
@@ -254,8 +290,10 @@ impl World {
         };
         self.judge_foreign(dir)?;
         let own = host.disk.durable.as_ref().and_then(|s| s.record.as_ref());
+        // What is on its way to a full or slow disk has not been accepted, and what rests on it waits (R1).
+        let coming = host.disk.next.is_some() || host.disk.under_way.is_some();
         let committed = self.oracles.newest_record.committed.as_ref();
-        for record in own.into_iter().chain(committed) {
+        for record in own.into_iter().chain(committed.filter(|_| !coming)) {
             let copy = record.copy_of(host.config.me);
             must!(
                 copy.is_none_or(|copy| !dir.is(copy.id)),
@@ -264,7 +302,7 @@ impl World {
         }
         // What it knows committed is what a heartbeat told it.
         let spec = &self.oracles.specification;
-        let known = spec.members[h].heard_committed;
+        let known = spec.members[h].heard_committed.filter(|_| !coming);
         if let Some(record) = known.and_then(|key| spec.records.get(&key)) {
             let copy = record.copy_of(host.config.me);
             must!(

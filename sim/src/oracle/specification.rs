@@ -60,6 +60,10 @@ pub(crate) struct Said {
     /// Promises of this term and below are over: it has heard a release.
     over: Term,
     silent_until: Instant,
+    /// It says that its database has to stop, now: its guard has to be told, and its steward, where that is new.
+    pub(crate) has_to_stop: (bool, bool),
+    /// It gave way, and does not stand before.
+    yields_until: Instant,
     /// Its daemon was told to stop.
     pub(crate) stops: bool,
     /// Its steward stops the database at once, last: what that leaves is not waited for.
@@ -87,8 +91,8 @@ pub(crate) struct Said {
     released: Term,
     /// What it gave its guard, and what its guard has got.
     pub(crate) given: Option<Permission>,
-    /// Its newest record when it last gave one without an end.
-    pub(crate) unbounded_for: Option<RecordKey>,
+    /// The term in which it gave one without an end, and proposed lone records alone since.
+    pub(crate) unbounded_in: Option<Term>,
     pub(crate) holds: Option<Permission>,
     /// The newest order that its guard carried out.
     pub(crate) order: (Term, u64),
@@ -104,6 +108,8 @@ struct Heard {
     at: Instant,
     /// For how long it asks for a promise.
     promise: u64,
+    /// Its term was known to be over.
+    over: bool,
 }
 
 /// A leadership, as the others could see it.
@@ -182,7 +188,11 @@ impl Specification {
         // A vote for itself ended with its candidacy.
         let [owed, vote] = said.before;
         let vote = said.vote.or(vote).filter(|(_, whom)| *whom != h);
+        // What its guard holds outlives that.
         *said = Said {
+            given: said.given,
+            holds: said.holds,
+            order: said.order,
             before: [said.owed.or(owed), vote],
             ..Said::default()
         };
@@ -214,10 +224,25 @@ impl Specification {
         }
     }
 
+    /// A node says that its database has to stop.
+    pub(crate) fn has_to_stop(&mut self, h: usize, for_another: bool) {
+        self.members[h].has_to_stop = (true, for_another);
+    }
+
+    /// A node gives way (R19), or hands over: another has to have led before it stands again, or D/5 to have passed.
+    pub(crate) fn gives_way(&mut self, h: usize, now: Instant, d: u64) {
+        self.members[h].yields_until = Instant(now.0 + d / 5);
+    }
+
     /// A daemon starts: promises of the one before turn into silence (R5).
     pub(crate) fn starts(&mut self, h: usize, now: Instant, state: Option<&HardState>) {
         let said = &mut self.members[h];
         said.promise = None;
+        // Which terms are over it did not write down: it is silent for as long as it ever promised.
+        said.over = Term(0);
+        said.given = said.holds;
+        said.has_to_stop = (false, false);
+        said.yields_until = Instant(0);
         said.may_stand = None;
         said.acknowledged = Default::default();
         said.stops = false;
@@ -240,8 +265,9 @@ impl Specification {
         self.members[h].may_stand = holds;
     }
 
-    /// A message has come to a member that takes it in now.
-    pub(crate) fn hears(&mut self, h: usize, from: usize, m: &Message, now: Instant) {
+    /// A message has come to a member that takes it in now; `deaf`: it has no state, or has not looked at its directory yet,
+    /// and does nothing but ask and answer (R12).
+    pub(crate) fn hears(&mut self, h: usize, from: usize, m: &Message, now: Instant, deaf: bool) {
         let said = &mut self.members[h];
         let flaw = said.memory.hears(h, from, m);
         match &m.body {
@@ -258,6 +284,9 @@ impl Specification {
                 said.asked.push_back((from, pre, c.clone(), flaw));
             }
             Body::Heartbeat(beat) => {
+                if m.term > said.lead.term {
+                    said.yields_until = Instant(0);
+                }
                 said.heard_committed = said.heard_committed.max(beat.committed);
                 if said.heard.len() == UNANSWERED {
                     said.heard.pop_front();
@@ -267,9 +296,10 @@ impl Specification {
                     round: beat.round,
                     at: now,
                     promise: beat.promise.0,
+                    over: m.term <= said.over,
                 });
             }
-            Body::Release { term, .. } => {
+            Body::Release { term, .. } if !deaf => {
                 said.over = said.over.max(*term);
                 said.promise.take_if(|(_, of, _)| *of <= *term);
             }
@@ -307,6 +337,14 @@ impl World {
                 s.writes >= presence.writes && s.term >= m.term && held >= m.holds
             });
             must!(on_disk, "R1: its words rest on a state that is on no disk");
+        }
+        let record = state.and_then(|s| s.record.as_ref());
+        if record.is_some_and(|r| usize::from(r.primary.0) != h) {
+            let server = self.hosts[h].server.as_ref();
+            must!(
+                server.is_none_or(|s| !s.serving || s.killed),
+                "R10: it holds another's record, and its own database serves"
+            );
         }
         // A promise counts from when the heartbeat was heard: its sender's lease began before.
         let heard = match &m.body {
@@ -347,6 +385,12 @@ impl World {
         let server = self.hosts[h].server.as_ref();
         let serves = server.is_some_and(|s| s.serving && !s.killed);
         must!(!serves, "R10: its own database still serves as primary");
+        let now = self.hosts[h].clock.at(self.now);
+        let given = self.oracles.specification.members[h].given;
+        must!(
+            given.is_none_or(|permission| permission.is_over(now)),
+            "R10: its own database may still be promoted"
+        );
         Ok(())
     }
 
@@ -428,6 +472,12 @@ impl World {
     /// It asks for votes.
     fn stands(&mut self, h: usize, m: &Message, c: &Candidacy, s: &HardState) -> Judged {
         self.is_free(h, h)?;
+        let now = self.hosts[h].clock.at(self.now);
+        let said = &self.oracles.specification.members[h];
+        must!(
+            now >= said.yields_until,
+            "R19: it stands, and has just given way"
+        );
         must!(
             is_named(h, c),
             "R4: it stands with a copy that its record does not name"
@@ -486,6 +536,10 @@ impl World {
         said.owed = Some((term, to));
         if let Some(heard) = heard {
             must!(
+                !heard.over,
+                "R5: a promise in term {term}, which it had heard is over"
+            );
+            must!(
                 s.longest_promise.0 >= heard.promise,
                 "R1: its promise is on no disk"
             );
@@ -530,7 +584,7 @@ impl World {
     /// It leads.
     fn beats(&mut self, h: usize, term: Term, beat: &Heartbeat, s: &HardState) -> Judged {
         let now = self.hosts[h].clock.at(self.now);
-        let majority = self.hosts[h].config.majority();
+        let majority = self.majority();
         let spec = &mut self.oracles.specification;
         let said = &mut spec.members[h];
         must!(
@@ -608,7 +662,7 @@ impl World {
 
     /// It proposes a record for the first time.
     fn proposes(&mut self, h: usize, term: Term, record: &Arc<Record>, s: &HardState) -> Judged {
-        let majority = self.hosts[h].config.majority();
+        let majority = self.majority();
         let key = record.key;
         let held = s.record.as_ref().map(|r| r.key);
         must!(
@@ -650,6 +704,8 @@ impl World {
         }
         let known = spec.records.entry(key).or_insert_with(|| record.clone());
         must!(known == record, "R6: {record} has the key of {known}");
+        let said = &mut spec.members[h];
+        said.unbounded_in.take_if(|_| !record.is_lone());
         let lead = &mut spec.members[h].lead;
         (lead.before, lead.newest) = (newest, Some(key));
         lead.first.get_or_insert(key);

@@ -35,6 +35,17 @@ impl World {
             return;
         }
         let now = self.now;
+        // A record that is on its way to a disk just then is known to its member or is not: L's words fit neither.
+        let on_its_way = |host: &crate::host::Host| {
+            let record = |s: &yoke_core::HardState| s.record.as_ref().map(|r| r.key);
+            let disk = &host.disk;
+            let mut coming = [&disk.next, &disk.under_way].into_iter().flatten();
+            let durable = disk.durable.as_deref().and_then(record);
+            coming.any(|(_, state)| record(state) != durable)
+        };
+        if self.hosts.iter().any(on_its_way) {
+            return;
+        }
         let by = self.is_promised().map(|within| now + within);
         self.coverage.promised.0 += u64::from(by.is_some());
         self.oracles.standing = Standing {
@@ -86,7 +97,7 @@ impl World {
                 let mut own = copies.filter(|copy| usize::from(copy.member.0) == *h);
                 works(*h) && own.any(|copy| dir.is_some_and(|dir| dir.is(copy.id)))
             };
-            members.len() >= self.hosts[0].config.majority() && linked && members.iter().any(named)
+            members.len() >= self.majority() && linked && members.iter().any(named)
         };
         let promised = (1..1usize << self.hosts.len()).any(keeps);
         let d = self.scenario.decision_timeout;
@@ -96,7 +107,7 @@ impl World {
             let mut others = all.clone().filter(|b| is_up(a) && is_up(*b));
             others.any(|b| a != b && self.passes(a, b) != self.passes(b, a))
         });
-        let lease = self.hosts[0].config.lease().0;
+        let lease = self.lease(0).0;
         let within =
             d * (1 + u64::from(started) + u64::from(unable)) + SECOND + lease * u64::from(one_way);
         promised.then_some(within)

@@ -84,6 +84,7 @@ impl World {
             never_used: false,
             verified: 0,
             went_back: None,
+            made: vec![],
             files: vec![],
             recovered_to: (theirs.timeline().0, theirs.wal.end()),
             slots: vec![],

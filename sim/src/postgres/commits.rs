@@ -161,10 +161,34 @@ impl World {
         let Some(server) = &mut host.server else {
             return;
         };
+        let run = server.run;
+        if server.takes {
+            // One thing after the other.
+            self.db_in(1_000, h, run, DbEv::RereadCheckpointer);
+            return;
+        }
         let flag = waits(&read_of(host.storage.settings.as_ref()).gate);
         if flag == server.flag {
             return;
         }
+        server.takes = true;
+        let delay = self.choices.skewed(
+            About::CheckpointerTakes,
+            h,
+            0,
+            (5, 200),
+            100,
+            (1_000, 300_000),
+        );
+        self.db_in(delay, h, run, DbEv::CheckpointerTakes(flag));
+    }
+
+    /// What the checkpointer has read is in force.
+    pub(crate) fn checkpointer_takes(&mut self, h: usize, flag: bool) {
+        let Some(server) = &mut self.hosts[h].server else {
+            return;
+        };
+        server.takes = false;
         server.flag = flag;
         self.say(h, || {
             format!(

@@ -29,6 +29,8 @@ pub(crate) struct DataDir {
     pub(crate) rewindable: bool,
     /// Half of it is another copy's (for the oracles).
     pub(crate) torn: bool,
+    /// The timelines that were made in it (for the oracles).
+    pub(crate) made: Vec<(Timeline, Lsn)>,
     /// A rewind said that it had worked, and had not (for the oracles).
     pub(crate) left_as_it_was: bool,
     /// It needs WAL to become consistent that is not there.
@@ -76,6 +78,7 @@ impl DataDir {
             recovered_to: (Timeline(0), Lsn(0)),
             rewindable: true,
             torn: false,
+            made: vec![],
             left_as_it_was: false,
             lacks_wal: false,
             never_used: true,

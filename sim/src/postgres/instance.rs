@@ -23,6 +23,8 @@ pub(crate) enum DbEv {
     /// A process reads the settings file.
     RereadPostmaster,
     RereadCheckpointer,
+    /// The checkpointer has read whether commits wait, and now says so to all.
+    CheckpointerTakes(bool),
     RereadWalsender(u64),
     RereadReceiver,
     PromotionFile,
@@ -109,6 +111,7 @@ impl World {
             }
             DbEv::RereadPostmaster => self.reread_postmaster(h),
             DbEv::RereadCheckpointer => self.reread_checkpointer(h),
+            DbEv::CheckpointerTakes(flag) => self.checkpointer_takes(h, flag),
             DbEv::RereadWalsender(conn) => self.reread_walsender(h, conn),
             DbEv::RereadReceiver => self.receiver_follows(h),
             DbEv::PromotionFile => {
@@ -121,6 +124,7 @@ impl World {
                 file.push((timeline, start));
                 dir.files.push(file.clone());
                 dir.lineage = file;
+                dir.made.push((timeline, start));
                 self.say(h, || {
                     format!("postgres: writes the history file of {timeline:?} at {start}")
                 });

@@ -81,6 +81,8 @@ pub(crate) struct Server {
     pub(crate) read: Read,
     /// The checkpointer's: commits have to wait.
     pub(crate) flag: bool,
+    /// It has read another setting, and has not said so yet.
+    pub(crate) takes: bool,
     pub(crate) walsenders: Vec<Walsender>,
     /// What each copy has certainly flushed.
     pub(crate) confirmed: Vec<Confirmed>,
@@ -137,6 +139,7 @@ impl Server {
             serving: false,
             term: Term(0),
             flag: waits(&read.gate),
+            takes: false,
             read,
             walsenders: vec![],
             confirmed: vec![],

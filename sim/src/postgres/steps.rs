@@ -185,7 +185,11 @@ impl World {
         let storage = &mut self.hosts[h].storage;
         match &exec.order.step {
             Step::WriteStamp(stamp) => match &mut storage.directory {
-                Some(dir) => dir.stamp = Some(stamp.clone()),
+                Some(dir) => {
+                    dir.stamp = Some(stamp.clone());
+                    self.check_name(h);
+                    self.check_stamp(h);
+                }
                 None => return failed("there is no directory"),
             },
             Step::MarkRewriting => {

@@ -342,7 +342,10 @@ fn a_gate_closes_for_commits_only_when_the_checkpointer_has_looked() {
     );
     bench.world.on_db(0, run, DbEv::RereadCheckpointer);
     bench.commit(0, 2);
-    assert!(!bench.acknowledged(2));
+    assert!(bench.acknowledged(2), "it has read it, and no more");
+    bench.world.passes_by(MS);
+    bench.commit(0, 3);
+    assert!(!bench.acknowledged(3));
 }
 
 #[test]

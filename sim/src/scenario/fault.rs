@@ -97,6 +97,8 @@ words!(Links { Links::Daemons = "daemons", Links::Databases = "databases", Links
 words!(Single {
     Single::PrimaryHost = "primary-host", Single::PrimaryDatabase = "primary-database", Single::HandOver = "hand-over",
     Single::Witness = "witness", Single::Secondary = "secondary", Single::Daemon = "daemon",
+    Single::PrimaryStops = "primary-stops", Single::StandbyStops = "standby-stops", Single::DataLink = "data-link",
+    Single::PrimaryDisk = "primary-disk",
     Single::Unheard = "unheard",
 });
 words!(Blow {
@@ -158,7 +160,9 @@ faults! {
     Aim(who: Target, when: Trigger, blow: Blow, time: u64) = "aim";
     /// The host dies and comes back without the daemon's state file.
     LoseState(who: Target, down: u64) = "lose-state";
-    /// The same with the state file of so long ago.
+    /// The daemon alone dies and comes back without its state file: its guard, and what that runs, go on.
+    ForgetState(who: Target, down: u64) = "forget-state";
+    /// The host dies and comes back with the state file of so long ago.
     RestoreState(who: Target, age: u64, down: u64) = "restore-state";
     /// The same without the data directory.
     LoseData(who: Target, down: u64) = "lose-data";
@@ -172,6 +176,8 @@ faults! {
     RestoreHost(who: Target, age: u64, down: u64) = "restore-host";
     /// The host dies, and comes back twice: with everything of so long ago, cut off; the second time it is heard.
     RestoreUnheard(who: Target, age: u64, down: u64) = "restore-unheard";
+    /// The same with a disk in its place that holds another database, until everything heals.
+    ForeignData(who: Target, down: u64) = "foreign-data";
     /// All hosts die; each comes back within this time.
     PowerLoss(down: u64) = "power-loss";
     /// The daemon does not run for a while; its guard does.
@@ -230,6 +236,8 @@ faults! {
     Demote(who: Target) = "demote";
     /// An operator comes to a member that stays out, and vouches for those that cannot answer, if that is true (R12).
     Operator(who: Target) = "operator";
+    /// Another `decision_timeout` is configured: the daemon takes it at its next start.
+    Timeout(who: Target, length: u64) = "timeout";
     /// An operator pauses the cluster.
     Pause(who: Target) = "pause";
     /// An operator ends a pause.

@@ -74,6 +74,14 @@ pub enum Single {
     Daemon,
     /// The same with the secondary's, and it hears nobody for a while.
     Unheard,
+    /// The primary's daemon is told to stop.
+    PrimaryStops,
+    /// The standby's daemon is told to stop.
+    StandbyStops,
+    /// Only the link between the data hosts is cut.
+    DataLink,
+    /// The primary's disk takes no write.
+    PrimaryDisk,
 }
 
 /// One thing that goes wrong.
