@@ -72,16 +72,16 @@ impl Steward {
         if server.streaming_from.is_some() || undrained {
             return Plan::look(Pace::Fast);
         }
-        let misfit = misfit(&stamp.history, server.position, promotions).filter(|_| {
-            !(mutant!(self.config, R15NumbersAlone)
-                && promotions
-                    .timelines()
-                    .starts_with(&stamp.history.timelines()))
-                && !(mutant!(self.config, R15NextAlone)
-                    && entered(&stamp.history, server.position).fits(server.position, promotions))
-                && !(mutant!(self.config, R15EndIgnored)
-                    && entered(&stamp.history, server.position).is_prefix_of(promotions))
-        });
+        let numbers_alone = mutant!(self.config, R15NumbersAlone)
+            && promotions
+                .timelines()
+                .starts_with(&stamp.history.timelines());
+        let next_alone = mutant!(self.config, R15NextAlone)
+            && entered(&stamp.history, server.position).fits(server.position, promotions);
+        let end_ignored = mutant!(self.config, R15EndIgnored)
+            && entered(&stamp.history, server.position).is_prefix_of(promotions);
+        let misfit = misfit(&stamp.history, server.position, promotions)
+            .filter(|_| !numbers_alone && !next_alone && !end_ignored);
         match misfit {
             // The stamp first: whatever it holds from now on is of that history.
             None => Plan::step(Step::WriteStamp(self.follower_of(stamp, record))),

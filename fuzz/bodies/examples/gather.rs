@@ -24,7 +24,7 @@ fn main() {
         .collect();
     files.sort();
     let mut search = Search::default();
-    let mut learn = |search: &mut Search, scenario| {
+    let learn = |search: &mut Search, scenario| {
         let (events, situations) = explore(&scenario, None);
         search.learn(&scenario, events, &situations);
     };
