@@ -44,6 +44,10 @@ pub(super) fn child(bits: &mut Bits, parent: &Scenario, donor: &Scenario) -> Sce
     let last = s.faults.iter().filter(|f| !f.early).map(|f| f.at).max();
     let least = last.unwrap_or_default() + SECOND;
     s.heal_after = s.heal_after.clamp(least, least.max(LATEST + 10 * SECOND));
+    if s == *parent {
+        // What was added came too late.
+        s.choices = bits.within(0, u64::from(u32::MAX));
+    }
     s
 }
 

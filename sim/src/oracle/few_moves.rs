@@ -336,7 +336,7 @@ mod tests {
     fn what_came_to_nothing_in_a_term_counts_for_its_next_promotion() {
         let since = |served: bool, term: u64| {
             let mut world = World::still();
-            for (now, term) in [(10, 2), (20, term)] {
+            for (now, term) in [(10_000_000, 2), (20_000_000, term)] {
                 let mut server = Server::new(RunId(now), None, 0);
                 server.term = Term(term);
                 world.hosts[1].server = Some(server);
@@ -348,9 +348,10 @@ mod tests {
             }
             world.oracles.few_moves.promotions[1].ordered
         };
+        let d = World::still().scenario.decision_timeout;
         assert_eq!(
             (since(false, 2), since(true, 2), since(false, 3)),
-            (10, 20, 20)
+            (10_000_000, 20_000_000 - d, 20_000_000)
         );
     }
 

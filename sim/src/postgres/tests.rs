@@ -8,6 +8,7 @@ use crate::postgres::walsender::Walsender;
 use crate::world::World;
 use std::sync::Arc;
 use yoke_core::member::MemberId;
+use yoke_core::permission::{Lasts, Permission};
 use yoke_core::postgres::{Doors, Lsn, RunId, StopMode, SystemId, Timeline};
 use yoke_core::record::{Copy, CopyId, History, Record, RecordKey, Term};
 use yoke_core::step::{Canary, Order, Outcome, Settings, Stamp, Step};
@@ -211,6 +212,11 @@ fn three() -> Bench {
         rewritten: false,
     });
     bench.world.hosts[2].server.as_mut().expect("it runs").hung = true;
+    bench.world.oracles.specification.members[0].holds = Some(Permission {
+        term: Term(1),
+        serial: 1,
+        lasts: Lasts::Unbounded,
+    });
     // What the specification says of orders that no leader gave.
     bench.world.violation = None;
     bench
