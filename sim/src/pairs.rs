@@ -67,7 +67,7 @@ impl History {
         };
         Scenario {
             decision_timeout: D,
-            sync_timeout: D * 2 / 5,
+            sync_timeout: D * 3 / 5,
             health_timeout: D * 3 / 5,
             clone_time: (200_000, 400_000),
             clients: (2, 100_000),

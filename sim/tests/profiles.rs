@@ -72,6 +72,8 @@ fn calm_has_no_fault_and_chaos_has_all_and_none() {
         "restore-host",
         "restore-unheard",
         "foreign-data",
+        "edit",
+        "wedge",
         "timeout",
     ];
     let missing: Vec<_> = What::WORDS

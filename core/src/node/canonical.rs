@@ -194,7 +194,7 @@ impl super::keeping_up::Track {
     fn canonical(&mut self, now: Instant) {
         self.mark.1 = now;
         self.fresh_at = now;
-        self.heard = (Lsn(0), now);
+        self.heard.1 = now;
         self.confirmed.newest = (Lsn(0), now);
         self.confirmed.settled = (Lsn(0), now);
     }
