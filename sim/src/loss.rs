@@ -14,8 +14,10 @@ use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use yoke_core::HardState;
+use yoke_core::member::MemberId;
 use yoke_core::message::Reached;
 use yoke_core::postgres::SystemId;
+use yoke_core::record::Copy;
 use yoke_core::view::RoleView;
 
 /// What was on one host's disk.
@@ -123,6 +125,7 @@ impl World {
         }
         if let Some(image) = image.as_ref().filter(|_| data)
             && !self.is_gap_seen(h, image, state)
+            && !self.is_gap_streamed(number, h, image)
         {
             self.say(h, || {
                 "what it wrote since then nobody has seen, and it is left to it".into()
@@ -217,6 +220,21 @@ impl World {
         };
         let mut others = (0..self.hosts.len()).filter(|other| *other != h && !serves(other));
         others.all(can_tell)
+    }
+
+    /// Whether the primary, to whom it was streamed, can tell, and nothing goes wrong afterwards that would take it away (R8).
+    fn is_gap_streamed(&self, number: usize, h: usize, image: &Image) -> bool {
+        let Some(old) = &image.directory else {
+            return false;
+        };
+        let name = old.stamp.as_ref().map(|s| Copy {
+            member: MemberId(h as u8),
+            id: s.copy,
+        });
+        let mut serving = self.hosts.iter().filter_map(|host| host.server.as_ref());
+        let primary = serving.find(|s| s.serving && !s.killed);
+        number + 1 == self.scenario.faults.len()
+            && primary.is_some_and(|p| name.is_some_and(|n| p.settled(n) > old.wal.end()))
     }
 
     /// The host dies in the middle of a write, and finds a torn state file: of that it is known that there was one.
