@@ -41,6 +41,17 @@ pub struct Setting<'a> {
     pub as_it_comes: bool,
 }
 
+impl Setting<'_> {
+    /// Much happens one after the other: shorter waits.
+    pub const QUICK: Setting<'static> = Setting {
+        network: None,
+        more: "  decision_timeout=2s\n",
+        before: None,
+        as_it_comes: false,
+        wrapper: None,
+    };
+}
+
 /// What is done to a cluster before it is started.
 pub type Before<'a> = &'a dyn Fn(&Cluster) -> Said<()>;
 

@@ -386,3 +386,37 @@ fn r12_a_torn_state_at_the_first_start_is_removed_by_hand() {
     cluster.start(DATA1);
     cluster.run_until("in sync", D + secs(60), Cluster::is_in_sync);
 }
+
+/// Every state is lost while a lone primary serves on under its guard: the word stops it first, and then makes its copy the
+/// database.
+#[test]
+fn r12_what_serves_without_a_state_is_stopped_by_a_word_before_it_is_adopted() {
+    let mut cluster = Cluster::lone();
+    for m in [DATA1, MONITOR] {
+        cluster.kill_daemon(m);
+        cluster.host_mut(m).disk = None;
+    }
+    for m in [DATA1, MONITOR] {
+        cluster.start(m);
+    }
+    cluster.run_for(D);
+    assert!(is_out(&cluster, DATA1) && cluster.db(DATA1).role() != DbRole::Down);
+    assert_refused(cluster.adopt(DATA1), "is being stopped first");
+    cluster.run_until("it is down", secs(2), |c| {
+        c.db(DATA1).role() == DbRole::Down
+    });
+    cluster.run_for(secs(1));
+    cluster.adopt(DATA1);
+    cluster.run_for(ms(5));
+    let told = cluster.replies(DATA1).last().cloned();
+    assert!(
+        matches!(told, Some(CommandOutcome::Adopted { .. })),
+        "{told:?}"
+    );
+    cluster.run_for(secs(1));
+    cluster.vouch(MONITOR, &[DATA2]);
+    cluster.run_until("data1 serves", D + D + secs(5), |c| {
+        c.served_by() == Some(DATA1)
+    });
+    cluster.over();
+}

@@ -10,18 +10,9 @@ use tests::Said;
 
 const MONITOR: usize = 2;
 
-/// Many losses one after the other: shorter waits.
-const QUICK: Setting<'_> = Setting {
-    network: None,
-    more: "  decision_timeout=2s\n",
-    before: None,
-    as_it_comes: false,
-    wrapper: None,
-};
-
 #[test]
 fn a_monitor_or_a_secondary_that_lost_something_is_whole_again_by_itself() {
-    play_on(&QUICK, async |scene| {
+    play_on(&Setting::QUICK, async |scene| {
         for loss in [
             Loss::State,
             Loss::TornState,
@@ -49,7 +40,7 @@ fn a_monitor_or_a_secondary_that_lost_something_is_whole_again_by_itself() {
 /// It is not the primary any more then, or it has everything that was acknowledged.
 #[test]
 fn a_primary_that_lost_something_is_whole_again_by_itself() {
-    play_on(&QUICK, async |scene| {
+    play_on(&Setting::QUICK, async |scene| {
         // The first two leave an image of each host, to be old later.
         for loss in [
             Loss::Data,
@@ -74,7 +65,7 @@ fn a_primary_that_lost_something_is_whole_again_by_itself() {
 /// The operator is asked for a word, gives it, and no acknowledged write is lost by it.
 #[test]
 fn what_only_an_operator_can_decide_is_said_with_its_command_and_the_command_works() {
-    play_on(&QUICK, async |scene| {
+    play_on(&Setting::QUICK, async |scene| {
         a_member_without_state_while_another_is_down(scene).await?;
         nobody_has_a_state_file(scene).await?;
         a_host_from_yesterday_never_serves(scene).await
@@ -151,7 +142,7 @@ async fn a_host_from_yesterday_never_serves(scene: &mut Scene) -> Said<()> {
 fn an_older_copy_is_adopted_when_nothing_else_is_left() {
     let setting = Setting {
         as_it_comes: true,
-        ..QUICK
+        ..Setting::QUICK
     };
     play_on(&setting, async |scene| {
         scene.healthy().await?;

@@ -12,14 +12,6 @@ const MONITOR: usize = 2;
 /// So long nobody may take over, who would have done so long before.
 const LONG: Duration = Duration::from_secs(8);
 
-const QUICK: Setting<'_> = Setting {
-    network: None,
-    more: "  decision_timeout=2s\n",
-    before: None,
-    as_it_comes: false,
-    wrapper: None,
-};
-
 /// Says it to a node, and compares the beginning of the answer.
 async fn says(scene: &mut Scene, node: usize, command: &str, begins: &str) -> Said<()> {
     let port = scene.stage.node(node).address.port();
@@ -50,7 +42,7 @@ async fn loses_its_primary(scene: &mut Scene) -> Said<usize> {
 
 #[test]
 fn nobody_takes_over_during_a_pause_and_the_primary_serves_again_when_it_is_back() {
-    play_on(&QUICK, async |scene| {
+    play_on(&Setting::QUICK, async |scene| {
         says(scene, MONITOR, "pause", "paused: nobody takes over").await?;
         let primary = loses_its_primary(scene).await?;
         let monitor = scene.stage.node(MONITOR).address.port();
@@ -78,7 +70,7 @@ fn nobody_takes_over_during_a_pause_and_the_primary_serves_again_when_it_is_back
 
 #[test]
 fn a_standby_that_is_told_to_takes_over_in_spite_of_a_pause() {
-    play_on(&QUICK, async |scene| {
+    play_on(&Setting::QUICK, async |scene| {
         says(scene, 1, "pause", "paused: nobody takes over").await?;
         let primary = loses_its_primary(scene).await?;
         let other = Stage::other(primary);
@@ -95,7 +87,7 @@ fn a_standby_that_is_told_to_takes_over_in_spite_of_a_pause() {
 
 #[test]
 fn a_copy_is_replaced_by_a_fresh_one_while_writes_go_on() {
-    play_on(&QUICK, async |scene| {
+    play_on(&Setting::QUICK, async |scene| {
         let before = scene.serving().await?;
         let standby = Stage::other(before.node);
         let port = scene.stage.node(standby).address.port();
