@@ -161,7 +161,7 @@ mod tests {
             copy: CopyId(0xB2),
             end: Lsn(0x300_0060),
         }));
-        insta::assert_snapshot!(hex(&vote), @"040103fb2c0101fd080706050403020103050001090103fb2c01000200a101b20102fd48d874b3160000000301fd0100bc93e9fe246100b2fc60000003");
+        insta::assert_snapshot!(hex(&vote), @"040103fb2c0101fd080706050403020103050001090103fb2c01000200a101b20102fd48d874b3160000000301fd0100bc93e9fe24610000b2fc60000003");
         let heartbeat = message(Body::Heartbeat(Heartbeat {
             round: 10,
             promise: Duration::secs(5),
@@ -185,7 +185,7 @@ mod tests {
                 }),
             ],
         }));
-        insta::assert_snapshot!(hex(&heartbeat), @"040103fb2c0101fd0807060504030201030500030afc404b4c00000103fb2c0101020001fd0807060504030201030501b2fc600000030301");
+        insta::assert_snapshot!(hex(&heartbeat), @"040103fb2c0101fd0807060504030201030500030afc404b4c00000103fb2c010100020001fd0807060504030201030501b2fc600000030301");
         let reply = message(Body::HeartbeatReply(HeartbeatReply {
             round: 10,
             promised: true,
