@@ -16,7 +16,7 @@ const PROBE: u64 = 50_000;
 /// So long after the last fault, order or record it is calm.
 const CALM: u64 = 2_000_000;
 /// So many statements of a thousand end a burst then.
-const REST: u64 = 400;
+const REST: u64 = 700;
 
 /// One client.
 #[derive(Clone, Debug)]
@@ -175,7 +175,7 @@ impl World {
         // Where nothing happens, they write in bursts; what goes wrong between two writes has its time all the same.
         let calm = self.now > self.stirred_at + CALM;
         let (low, high) = match calm && self.choices.chance(About::ClientThink, client, 1, REST) {
-            true => (100_000, 1_500_000),
+            true => (200_000, 3_000_000),
             false => (1_000, self.scenario.clients.1),
         };
         let thinks = self

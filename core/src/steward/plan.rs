@@ -39,10 +39,10 @@ pub(super) enum Pace {
     Slow,
 }
 
-/// How often a server is observed while something is under way, and otherwise.
+/// How often a server is observed while something goes forward, and while something is awaited.
 const FAST: Duration = Duration::millis(15);
-const SLOW: Duration = Duration::millis(100);
-/// After so long without progress nothing is taken to be under way.
+const WAITING: Duration = Duration::millis(100);
+/// After so long without progress nothing is taken to go forward.
 const STALLED: Duration = Duration::secs(1);
 /// An inspection older than this is made again before anything is done to the directory: people touch it, too.
 const INSPECT_AGAIN: Duration = Duration::secs(5);
@@ -350,8 +350,9 @@ impl Steward {
             Some((number, _)) if number < run.changed => now,
             Some((_, at)) => {
                 at + match pace {
-                    Pace::Fast if now.since(self.progress_at) < STALLED => FAST,
-                    _ => SLOW,
+                    Pace::Fast => self.awaits(now),
+                    // A copy is in sync as long as it keeps up within half of `sync_timeout`: several looks fit into that.
+                    Pace::Slow => self.config.sync_timeout.part(1, 8),
                 }
             }
         }
@@ -359,12 +360,16 @@ impl Steward {
 
     /// Whether a canary that did not wait may be tried again.
     pub(super) fn may_try_canary(&self, now: Instant) -> bool {
-        let pace = if now.since(self.progress_at) < STALLED {
-            FAST
-        } else {
-            SLOW
-        };
+        let pace = self.awaits(now);
         self.facts.run.canary_at.is_none_or(|at| now >= at + pace)
+    }
+
+    /// How often to look for what is to come.
+    fn awaits(&self, now: Instant) -> Duration {
+        match now.since(self.progress_at) < STALLED {
+            true => FAST,
+            false => WAITING,
+        }
     }
 }
 
