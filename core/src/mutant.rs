@@ -122,6 +122,7 @@ mutants! {
     R12CountsUnheard = "r12-counts-unheard", "What is written before anybody was heard raises the count of writes.";
     R12LeaderTellsNothing = "r12-leader-tells-nothing", "Heartbeats pass on nothing of what was seen of others.";
     R12IgnoresStamp = "r12-ignores-stamp", "A state older than its stamp counts as whole.";
+    R12KeepsItsName = "r12-keeps-its-name", "The copy of a member whose state went back keeps its name.";
     R12VotesForShort = "r12-votes-for-short", "A vote goes to a copy that ends below what it is known to have flushed.";
     R12GenesisAgain = "r12-genesis-again", "Stamped data does not keep from a second genesis.";
     R12JoinsUnsilent = "r12-joins-unsilent", "Who joined again votes at once.";
