@@ -226,6 +226,7 @@ impl Node {
         // R10: its guard may have let its primary serve on. That ends before another's record is taken up.
         if let Some(record) = record.as_ref().filter(|r| r.primary != self.config.me)
             && !self.primary_is_down()
+            && !mutant!(self.config, R10JoinsWhileServing)
         {
             return self.stop_for(record.primary, record.key.term);
         }
@@ -255,7 +256,9 @@ impl Node {
             state.adopted = state.term;
         }
         state.record = record.filter(|_| !mutant!(self.config, R12AdoptsNoRecord));
-        state.stamped = step > 0 || !self.nothing_was_promoted(state.record.as_deref());
+        state.stamped = step > 0
+            || !self.nothing_was_promoted(state.record.as_deref())
+            || mutant!(self.config, R20NoneAfterLoss);
         let term = state.term;
         self.explain(Reason::Rejoined {
             term,

@@ -16,8 +16,19 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
     add(s, start, What::Isolate(STANDBY, links, cut));
     let back = start + cut;
     let time = bits.within(d, 4 * d);
-    match bits.within(0, 3) {
+    match bits.within(0, 4) {
         0 | 1 => reports_flap(bits, s, back, time),
+        3 => {
+            // Meanwhile an operator wants a fresh copy in its place.
+            late_gate(bits, s, back, time);
+            let at = back + bits.within(0, time);
+            add(s, at, What::Reinit(STANDBY));
+            if bits.one_in(2) {
+                let unheard = bits.within(d / 20, d / 4);
+                let cut = What::Cut(STANDBY, PRIMARY, Links::Daemons, unheard);
+                add(s, at.saturating_sub(unheard / 2), cut);
+            }
+        }
         2 => {
             late_gate(bits, s, back, time);
             let mut at = back;
