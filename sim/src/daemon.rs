@@ -164,6 +164,7 @@ impl World {
                 self.on_view(h, &view);
                 if decided {
                     self.check_leads(h, &view);
+                    self.check_stands(h, &view);
                 }
             }
             false => self.on_committed(&view),

@@ -3,6 +3,7 @@
 
 use crate::oracle::specification::{Judged, must};
 use crate::postgres::directory::DataDir;
+use crate::postgres::server::Phase;
 use crate::world::World;
 use yoke_core::HardState;
 use yoke_core::member::MemberId;
@@ -17,6 +18,8 @@ use yoke_core::view::{Glance, RoleView};
 const TAKES_UP: u64 = 200_000;
 /// What a copy confirmed is certain to a leader after so long.
 const REMEMBERS: u64 = 5_000_000;
+/// What its guard sees, a daemon that runs knows after so long.
+const HEARS: u64 = 50_000;
 
 /// What a message tells that has to show in what its receiver holds.
 #[derive(Debug)]
@@ -122,6 +125,34 @@ impl World {
                 "specification",
                 format!("m{h} leads term {term}: R10: its lease ended at {end}"),
             );
+        }
+    }
+
+    /// After every event: which databases run, as far as a guard that runs can tell.
+    pub(crate) fn note_down(&mut self) {
+        for h in 0..self.hosts.len() {
+            let host = &self.hosts[h];
+            let server = host.server.as_ref();
+            let down = server.is_none_or(|s| s.phase == Phase::Starting);
+            // Neither guard nor daemon says or hears anything meanwhile.
+            let daemon = host.daemon.as_ref().map_or(0, |d| d.paused_until);
+            let paused = host.paused_until.max(host.guard_paused_until).max(daemon);
+            let since = &mut self.oracles.specification.members[h].down_since;
+            *since = match down && paused <= self.now {
+                true => since.or(Some(self.now)),
+                false => None,
+            };
+        }
+    }
+
+    /// R4: it stands only while its database is seen running.
+    pub(crate) fn check_stands(&mut self, h: usize, view: &Glance<'_>) {
+        if view.role == RoleView::Candidate
+            && let Some(since) = self.oracles.specification.members[h].down_since
+            && self.now > since + HEARS
+        {
+            let what = format!("m{h} stands for election: R4: its database does not run");
+            self.violated("specification", what);
         }
     }
 

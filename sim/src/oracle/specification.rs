@@ -89,6 +89,8 @@ pub(crate) struct Said {
     pub(crate) lead: Lead,
     /// It is done for good with leading this term and all below.
     released: Term,
+    /// Since when its database has not been running, as far as its guard could tell.
+    pub(crate) down_since: Option<u64>,
     /// What it gave its guard, and what its guard has got.
     pub(crate) given: Option<Permission>,
     /// The term in which it gave one without an end, and proposed lone records alone since.
@@ -386,9 +388,10 @@ impl World {
         let serves = server.is_some_and(|s| s.serving && !s.killed);
         must!(!serves, "R10: its own database still serves as primary");
         let now = self.hosts[h].clock.at(self.now);
-        let given = self.oracles.specification.members[h].given;
+        let said = &self.oracles.specification.members[h];
+        let mut permissions = said.given.iter().chain(&said.holds);
         must!(
-            given.is_none_or(|permission| permission.is_over(now)),
+            permissions.all(|permission| permission.is_over(now)),
             "R10: its own database may still be promoted"
         );
         Ok(())
@@ -757,7 +760,7 @@ impl World {
         spec.released.insert(term);
         let said = &mut spec.members[h];
         said.released = said.released.max(term);
-        let given = said.given;
+        let (given, holds) = (said.given, said.holds);
         let server = self.hosts[h].server.as_ref();
         must!(
             server.is_none_or(|s| !s.serving || s.killed || s.term > term),
@@ -767,6 +770,11 @@ impl World {
         must!(
             given.is_none_or(|p| p.term > term || p.is_over(now)),
             "R5: it releases term {term} while its guard may let it serve"
+        );
+        // What it took back is gone only once the guard has got that.
+        must!(
+            holds.is_none_or(|p| p.term > term || p.is_over(now)),
+            "R5: it releases term {term} while its guard still holds a permission"
         );
         Ok(())
     }
