@@ -11,9 +11,9 @@ use crate::trouble::Trouble;
 /// the end the primary may be lost, and what was in sync shows.
 pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let d = s.decision_timeout;
-    let way = bits.within(0, 5);
+    let way = bits.within(0, 7);
     let cut = match way {
-        0 => s.sync_timeout + bits.within(d / 50, d / 5),
+        0 | 1 => s.sync_timeout + bits.within(d / 50, d / 8),
         _ => s.sync_timeout + bits.within(d / 10, d / 2),
     };
     let links = bits.pick(&[Links::Databases, Links::Databases, Links::All]);
@@ -21,10 +21,10 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let back = start + cut;
     let time = bits.within(d, 4 * d);
     match way {
-        0 => before_it_is_left_out(bits, s, start, cut),
-        1 => guard_sleeps(bits, s, back),
-        2 | 3 => reports_flap(bits, s, back, time),
-        4 => {
+        0 | 1 => before_it_is_left_out(bits, s, start, cut),
+        2 | 3 => guard_sleeps(bits, s, back),
+        4 | 5 => reports_flap(bits, s, back, time),
+        6 => {
             late_gate(bits, s, back, time);
             let mut at = back;
             for _ in 0..bits.within(2, 8) {
@@ -57,11 +57,12 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
     among_noise(bits, s, end);
 }
 
-/// It is back before the gate that leaves it out is written: what was proven still names it, and the guard was told, or is
-/// about to be told, that no lease is needed (R10).
+/// It is back while the record that leaves it out is on its way, and steady again before the gate without it is written:
+/// what was proven still names it, and the guard was told, or is about to be told, that no lease is needed (R10).
 fn before_it_is_left_out(bits: &mut Bits, s: &mut Scenario, start: u64, cut: u64) {
     let d = s.decision_timeout;
     let leaves = start + s.sync_timeout * 9 / 10;
+    add(s, leaves, What::SlowDisk(PRIMARY, bits.within(d / 4, d)));
     let long = bits.within(d / 2, 2 * d);
     let slow = match bits.one_in(4) {
         true => What::PauseGuard(PRIMARY, long),

@@ -56,7 +56,7 @@ const HISTORIES: &[(u64, History)] = &[
     (1, forgetful),
     (3, went_back),
     (1, new_copies),
-    (2, growth_disturbed),
+    (3, growth_disturbed),
     (3, reload_missed),
     (1, old_release),
     (1, orders_outlive),
