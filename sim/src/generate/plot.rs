@@ -47,7 +47,7 @@ const HISTORIES: &[(u64, History)] = &[
     (1, wrong_disk),
     (1, late_steps),
     (2, half_shrunk),
-    (2, hangs),
+    (3, hangs),
     (1, edited),
     (1, revealed),
     (1, outlived),

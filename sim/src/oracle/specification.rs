@@ -231,9 +231,9 @@ impl Specification {
         self.members[h].has_to_stop = (true, for_another);
     }
 
-    /// A node gives way (R19), or hands over: another has to have led before it stands again, or D/5 to have passed.
-    pub(crate) fn gives_way(&mut self, h: usize, now: Instant, d: u64) {
-        self.members[h].yields_until = Instant(now.0 + d / 5);
+    /// A node gives way (R19), or hands over: another has to have led before it stands again, or so long to have passed.
+    pub(crate) fn gives_way(&mut self, h: usize, until: Instant) {
+        self.members[h].yields_until = until;
     }
 
     /// A daemon starts: promises of the one before turn into silence (R5).
