@@ -160,6 +160,8 @@ impl World {
     /// a leader that is busy with something else.
     fn check_fallen(&mut self, h: usize, told: &HeartbeatReply, from: usize) {
         let report = &told.report;
+        let lead = &mut self.oracles.specification.members[h].lead;
+        let news = lead.is_news(from, told.round);
         let host = &self.hosts[h];
         let (Some(id), Some(daemon)) = (report.copy, &host.daemon) else {
             return;
@@ -174,7 +176,7 @@ impl World {
             && report.running
             && report.drained
             && server.is_some_and(|s| s.writable() && report.end < s.settled(copy));
-        if !fell || !told.promised || daemon.paused_until > self.now {
+        if !fell || !news || !told.promised || daemon.paused_until > self.now {
             return;
         }
         let glance = daemon.glance();

@@ -130,6 +130,8 @@ pub(crate) struct Lead {
     acked: [Instant; MOST],
     /// By member: the newest record of the term that it accepted.
     accepted: [Option<RecordKey>; MOST],
+    /// By member: the newest round to which its answer has come.
+    told: [u64; MOST],
 }
 
 impl Lead {
@@ -137,6 +139,14 @@ impl Lead {
     pub(crate) fn is_committed(&self, h: usize, key: RecordKey, majority: usize) -> bool {
         let others = (0..MOST).filter(|m| *m != h && self.accepted[*m] >= Some(key));
         self.newest >= Some(key) && 1 + others.count() >= majority
+    }
+
+    /// An answer to this round has come; whether it says anything new: an older one that comes late does not.
+    pub(crate) fn is_news(&mut self, from: usize, round: u64) -> bool {
+        let newest = &mut self.told[from];
+        let news = round >= *newest;
+        *newest = round.max(*newest);
+        news
     }
 
     #[cfg(test)]
