@@ -252,16 +252,19 @@ impl World {
 
 #[cfg(test)]
 mod tests {
+    use super::HEARS;
     use crate::postgres::rewind::Fate;
+    use crate::postgres::server::{Phase, Server};
     use crate::postgres::steps::Exec;
     use crate::world::World;
     use yoke_core::Guard;
     use yoke_core::guard::GuardEvent;
     use yoke_core::member::MemberId;
     use yoke_core::permission::{Lasts, Permission};
-    use yoke_core::postgres::Doors;
+    use yoke_core::postgres::{Doors, PgStatus, RunId};
     use yoke_core::record::{Copy, CopyId, Term};
     use yoke_core::step::{Order, Settings, Step};
+    use yoke_core::view::{Glance, RoleView};
 
     const COPY: Copy = Copy {
         member: MemberId(1),
@@ -322,5 +325,35 @@ mod tests {
             looks: 0,
         });
         assert!(why(&mut world).contains("a gate without it"));
+    }
+
+    #[test]
+    fn who_stands_for_election_has_a_database_that_runs() {
+        let mut world = World::still();
+        let postgres = PgStatus::unknown();
+        let view = Glance {
+            me: MemberId(1),
+            role: RoleView::Candidate,
+            term: Term(3),
+            leader: None,
+            record: None,
+            committed: None,
+            postgres: &postgres,
+            growing: &[],
+        };
+        let mut server = Server::new(RunId(5), None, 1);
+        server.phase = Phase::Standby;
+        world.hosts[1].server = Some(server);
+        world.note_down();
+        world.now += 2 * HEARS;
+        world.check_stands(1, &view);
+        world.hosts[1].server = None;
+        world.note_down();
+        world.now += HEARS;
+        world.check_stands(1, &view);
+        assert_eq!(world.violation, None, "it may not have heard yet");
+        world.now += 1;
+        world.check_stands(1, &view);
+        assert!(world.violation.is_some_and(|v| v.what.contains("R4")));
     }
 }
