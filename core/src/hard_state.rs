@@ -3,7 +3,8 @@
 use crate::config::Config;
 use crate::member::MemberId;
 use crate::message::{BEYOND, Reached, Sighting};
-use crate::record::{Record, RecordKey, Term};
+use crate::postgres::Lsn;
+use crate::record::{CopyId, Record, RecordKey, Term};
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -90,4 +91,23 @@ pub struct Noted {
     pub stamp: Option<RecordKey>,
     /// The furthest that it had come.
     pub reached: Reached,
+}
+
+impl Noted {
+    /// More than any directory holds: this copy is none any more, whatever its directory holds (R12).
+    pub fn beyond(copy: CopyId) -> Noted {
+        Noted {
+            stamp: None,
+            reached: Reached {
+                copy,
+                end: Lsn(u64::MAX),
+                promotion: (Term(0), 0),
+            },
+        }
+    }
+
+    /// Whether it is that.
+    pub fn is_beyond(&self) -> bool {
+        self.reached.end == Lsn(u64::MAX)
+    }
 }

@@ -104,6 +104,7 @@ mutants! {
     R10FenceWaits = "r10-fence-waits", "A fence waits for the order under way.";
     R10ServesOncePromoted = "r10-serves-once-promoted", "A database counts as serving only once its promotion is done.";
     R10NeverWakes = "r10-never-wakes", "The guard looks at its permission only when something comes.";
+    R10JoinsWhileServing = "r10-joins-while-serving", "Who joins again takes up another's record while its own database serves.";
     R10ResumesLone = "r10-resumes-lone", "A resumed leader takes its lone record for committed.";
     R10LoneLease = "r10-lone-lease", "A lone primary needs a lease, too.";
     R11DiscardsNamed = "r11-discards-named", "A copy is given up that the record names.";
@@ -111,10 +112,13 @@ mutants! {
     R11StartsTorn = "r11-starts-torn", "A directory that is marked as being rewritten is started.";
     R11ComparesReplayed = "r11-compares-replayed", "Histories are compared by what is replayed, not by what is flushed.";
     R11AnyLaterTerm = "r11-any-later-term", "A record counts as committed once one of any later term is.";
+    R11KeepsLate = "r11-keeps-late", "The leave to discard is taken back only when what rests on a disk is told.";
+    R11ReplacesUnknown = "r11-replaces-unknown", "A copy is replaced on an operator's word before its leader knows that it leaves.";
     R11NameGivenTwice = "r11-name-given-twice", "A second clone of one daemon gets the name of the first.";
     R12VouchesForAll = "r12-vouches-for-all", "An operator's word counts for every member, not for those alone that it names.";
     R12OneAnswer = "r12-one-answer", "One answer is enough to join again.";
     R12StatelessAnswers = "r12-stateless-answers", "The answer of a member without state counts.";
+    R12AnswersUnlooked = "r12-answers-unlooked", "Who has not looked at its directory answers as with state.";
     R12OldAnswers = "r12-old-answers", "An answer to a question asked before the loss counts.";
     R12VotesAgain = "r12-votes-again", "Who joined again may vote in the term that it adopted.";
     R12AdoptsNoRecord = "r12-adopts-no-record", "Who joins again does not adopt the highest record.";
@@ -122,6 +126,7 @@ mutants! {
     R12CountsUnheard = "r12-counts-unheard", "What is written before anybody was heard raises the count of writes.";
     R12LeaderTellsNothing = "r12-leader-tells-nothing", "Heartbeats pass on nothing of what was seen of others.";
     R12IgnoresStamp = "r12-ignores-stamp", "A state older than its stamp counts as whole.";
+    R12KeepsItsName = "r12-keeps-its-name", "The copy of a member whose state went back keeps its name.";
     R12VotesForShort = "r12-votes-for-short", "A vote goes to a copy that ends below what it is known to have flushed.";
     R12GenesisAgain = "r12-genesis-again", "Stamped data does not keep from a second genesis.";
     R12JoinsUnsilent = "r12-joins-unsilent", "Who joined again votes at once.";
@@ -162,6 +167,7 @@ mutants! {
     R19CampaignsAtOnce = "r19-campaigns-at-once", "Who gave way campaigns again at once.";
     R19WaitsForHealth = "r19-waits-for-health", "A failed health write is no reason to give way.";
     R19ReleasesUnarrived = "r19-releases-unarrived", "A hand-over does not wait for the shutdown checkpoint to arrive.";
+    R20NoneAfterLoss = "r20-none-after-loss", "After a loss of state no unstamped directory is the cluster's first.";
     R20FollowsUnheld = "r20-follows-unheld", "A standby follows a primary before it holds the record of its promotion.";
     R20AnyDirectory = "r20-any-directory", "Any unstamped directory counts as the cluster's first one.";
     R20LeavesAtOnce = "r20-leaves-at-once", "A standby found running is pointed at nobody before a leader is heard.";

@@ -31,6 +31,9 @@ pub enum Reason {
         copy: CopyId,
         end: Lsn,
     },
+    CopyDoubted {
+        copy: CopyId,
+    },
     Elected {
         term: Term,
     },
@@ -171,6 +174,10 @@ impl fmt::Display for Reason {
             Reason::CopyFellBack { copy, end } => write!(
                 f,
                 "the data directory of copy {copy} went back in time: it ends at {end}, or lacks a stamp or a promotion, and more is known of that copy; it is another copy from now on, out of sync"
+            ),
+            Reason::CopyDoubted { copy } => write!(
+                f,
+                "the state file went back in time, and the data directory of copy {copy} may have gone back with it; another copy is in sync, so this one is another copy from now on, out of sync"
             ),
             Reason::Elected { term } => write!(f, "elected: leads term {term}"),
             Reason::Resumed { term } => write!(

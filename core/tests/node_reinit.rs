@@ -4,6 +4,7 @@
 mod scenario;
 
 use scenario::*;
+use yoke_core::message::Body;
 use yoke_core::operator::{Command, CommandOutcome};
 
 fn why(told: Option<CommandOutcome>) -> String {
@@ -37,6 +38,24 @@ fn r11_a_copy_leaves_the_record_before_it_is_replaced() {
     assert!(cluster.longest_gap() < ms(100), "{}", cluster.longest_gap());
     // The word is over: nothing is copied a second time.
     cluster.run_for(secs(20));
+    assert_eq!(cluster.db(DATA2).discarded, 1);
+    cluster.over();
+}
+
+/// The record leaves it out already, and it streams: its leader is about to take it in again, and has not heard the word.
+#[test]
+fn r11_a_copy_is_not_replaced_before_its_leader_knows_that_it_leaves() {
+    let mut cluster = Cluster::lone();
+    cluster.start(DATA2);
+    cluster.run_until("it streams", secs(10), |c| {
+        c.db(DATA2).streams_from() == Some(DATA1)
+    });
+    cluster.lose(|s| s.from == DATA2 && matches!(s.message.body, Body::HeartbeatReply(_)));
+    cluster.operator(DATA2, Command::Reinit);
+    cluster.run_for(D - secs(1));
+    assert_eq!(cluster.db(DATA2).discarded, 0);
+    cluster.lose_nothing();
+    cluster.run_until("in sync", secs(60), Cluster::is_in_sync);
     assert_eq!(cluster.db(DATA2).discarded, 1);
     cluster.over();
 }

@@ -269,7 +269,7 @@ impl World {
                             self.on_loss_noticed(h, &reason.to_string());
                             self.forgets(h);
                         }
-                        Reason::CopyFellBack { .. } => {
+                        Reason::CopyFellBack { .. } | Reason::CopyDoubted { .. } => {
                             self.on_loss_noticed(h, &reason.to_string());
                         }
                         Reason::Rejoined { .. } => self.on_rejoined(h),

@@ -1,7 +1,8 @@
 //! Lost things: a state file, a data directory, a whole disk; gone, or brought back from an older copy.
 //!
 //! Data is taken away only while another copy in sync holds every acknowledged write: what is on no disk any more
-//! nobody can promise. It goes back only so far that those who are left have seen it further: nobody can tell else.
+//! nobody can promise. It goes back only so far that those who are left have seen it further, or together with a state
+//! that they have seen further: nobody can tell else.
 
 use crate::choices::About;
 use crate::event::Ev;
@@ -207,11 +208,17 @@ impl World {
         if !state && noted.is_some_and(|n| beyond(n.reached)) {
             return true;
         }
-        // That its state went back, which more may have seen, says nothing of its data.
-        let can_tell = |other: usize| {
-            let seen = self.oracles.specification.members[other].memory.seen_of(h);
-            seen.and_then(|s| s.reached).is_some_and(beyond)
+        let writes = image.state.as_ref().filter(|s| state && !s.lost);
+        let seen_of = |other: usize| self.oracles.specification.members[other].memory.seen_of(h);
+        // Its state went back with it: whoever has seen that one further hears of no vote for this copy (R12).
+        let knows_the_state = |other: usize| {
+            let seen = seen_of(other).map(|seen| seen.presence.writes);
+            writes.is_some_and(|state| seen > Some(state.writes))
         };
+        if (0..self.hosts.len()).all(|other| other == h || knows_the_state(other)) {
+            return true;
+        }
+        let can_tell = |other: usize| seen_of(other).and_then(|s| s.reached).is_some_and(beyond);
         let serves = |other: &usize| {
             self.hosts[*other]
                 .server

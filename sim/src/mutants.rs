@@ -17,6 +17,8 @@ const UNSEEN: &[Mutant] = &[
     Mutant::R6ResumesUnvoted,
     Mutant::R6JoinsUnentered,
     Mutant::R11AnyLaterTerm,
+    Mutant::R11KeepsLate,
+    Mutant::R11ReplacesUnknown,
     Mutant::R15OrderStays,
     Mutant::R15FollowsIsEnough,
     Mutant::R15NextAlone,

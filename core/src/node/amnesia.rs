@@ -2,12 +2,12 @@
 
 use super::Node;
 use super::asking::Asking;
-use crate::hard_state::HardState;
+use crate::hard_state::{HardState, Noted};
 use crate::member::MemberId;
 use crate::message::{Body, Presence, Reached, Sighting};
 use crate::mutant;
 use crate::reason::{Forgot, Reason};
-use crate::record::{Record, Term};
+use crate::record::{Copy, CopyId, Record, Term};
 use crate::time::Duration;
 
 /// What a member knows of its own memory.
@@ -119,7 +119,7 @@ impl Node {
     pub(super) fn is_known_beyond(
         &self,
         member: MemberId,
-        copy: crate::record::CopyId,
+        copy: CopyId,
         end: crate::postgres::Lsn,
     ) -> bool {
         self.sightings[usize::from(member.0)]
@@ -226,8 +226,19 @@ impl Node {
         // R10: its guard may have let its primary serve on. That ends before another's record is taken up.
         if let Some(record) = record.as_ref().filter(|r| r.primary != self.config.me)
             && !self.primary_is_down()
+            && !mutant!(self.config, R10JoinsWhileServing)
         {
             return self.stop_for(record.primary, record.key.term);
+        }
+        let doubted = record.as_deref().and_then(|r| self.doubted_copy(r));
+        if let Some(copy) = doubted {
+            // Its guard may have let it serve on: not under a name that is given up.
+            if !self.primary_is_down() {
+                return;
+            }
+            self.explain(Reason::CopyDoubted { copy });
+            self.noted = Some(Noted::beyond(copy));
+            self.look_at_copy();
         }
         let left = self.memory.left.take();
         let left = left.as_deref();
@@ -245,7 +256,9 @@ impl Node {
             state.adopted = state.term;
         }
         state.record = record.filter(|_| !mutant!(self.config, R12AdoptsNoRecord));
-        state.stamped = step > 0 || !self.nothing_was_promoted(state.record.as_deref());
+        state.stamped = step > 0
+            || !self.nothing_was_promoted(state.record.as_deref())
+            || mutant!(self.config, R20NoneAfterLoss);
         let term = state.term;
         self.explain(Reason::Rejoined {
             term,
@@ -253,6 +266,26 @@ impl Node {
         });
         self.begin_with(state);
         self.word_is_kept(term);
+    }
+
+    /// A disk that took the state back may have taken the copy back with it, by less than anybody has seen. As long as
+    /// another copy that the record names is there, this one counts no more, and is to get a name of its own.
+    fn doubted_copy(&self, record: &Record) -> Option<CopyId> {
+        // Of a torn state nothing is left. One that could be read was older than it should be.
+        let went_back = self.memory.left.as_ref().is_some_and(|s| s.writes > 0);
+        let id = self.own_copy_id()?;
+        let mine = Copy {
+            member: self.config.me,
+            id,
+        };
+        let is_there = |copy: &Copy| {
+            let answer = self.answer_of(copy.member);
+            answer.and_then(|a| a.reached).map(|r| r.copy) == Some(copy.id)
+        };
+        let mut others = record.in_sync.iter().filter(|copy| **copy != mine);
+        let spare = others.any(is_there) && self.vouched_step() == 0;
+        (went_back && spare && record.names(mine) && !mutant!(self.config, R12KeepsItsName))
+            .then_some(id)
     }
 
     /// R20: the cluster's first directory may still be without its stamp, and holds all that there is: this member's word

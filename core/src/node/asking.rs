@@ -77,7 +77,8 @@ impl Node {
         let answer = Body::Answer {
             nonce,
             // A state older than its stamp is none (R12): nobody knows before the directory was looked at.
-            has_state: self.state.is_some() && self.has_looked(),
+            has_state: self.state.is_some()
+                && (self.has_looked() || mutant!(self.config, R12AnswersUnlooked)),
             stamped: self.pg.stamped || !self.has_looked() || self.has_forgotten(),
             lone: self.leads_lone(),
             hears: self.leader.is_some() || self.hears_leader(),

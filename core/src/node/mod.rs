@@ -563,7 +563,11 @@ impl Node {
         let Some(in_hand) = &mut self.in_hand else {
             return target;
         };
-        if !in_hand.want.may_discard() || target.want.may_discard() || self.outbox.is_durable() {
+        if !in_hand.want.may_discard()
+            || target.want.may_discard()
+            || self.outbox.is_durable()
+            || mutant!(self.config, R11KeepsLate)
+        {
             return target;
         }
         in_hand.seq = target.seq;

@@ -52,7 +52,12 @@ impl Node {
             }
             return;
         };
-        self.disowned = None;
+        self.disowned = (self.noted)
+            .filter(|n| n.is_beyond() && n.reached.copy == reached.copy)
+            .map(|n| n.reached.copy);
+        if self.disowned.is_some() {
+            return;
+        }
         // A standby's end is known once all that it has is replayed.
         let settled = matches!(self.pg_state(), PgState::Standby { drained: true, .. });
         let below = |known: &Reached| known.copy == reached.copy && !reached.covers(*known);

@@ -5,6 +5,7 @@
 //! is a clone, never a rewind. The word is this daemon's, and ends with it; a copy given up by then is replaced all the same.
 
 use super::Node;
+use crate::mutant;
 use crate::operator::CommandOutcome;
 use crate::record::CopyId;
 use crate::time::Instant;
@@ -72,7 +73,9 @@ impl Node {
     pub(super) fn to_be_replaced(&self) -> Option<CopyId> {
         let begun = |copy: CopyId| self.own_copy_id() != Some(copy);
         let copy = self.reinit.as_ref().map(|reinit| reinit.copy);
-        copy.filter(|copy| begun(*copy) || self.is_known_to_leave())
+        copy.filter(|copy| {
+            begun(*copy) || self.is_known_to_leave() || mutant!(self.config, R11ReplacesUnknown)
+        })
     }
 
     /// Answers once the copy's name is given up, and forgets the word once another copy is there.

@@ -11,7 +11,7 @@ use crate::trouble::Trouble;
 /// the end the primary may be lost, and what was in sync shows.
 pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let d = s.decision_timeout;
-    let way = bits.within(0, 7);
+    let way = bits.within(0, 8);
     let cut = match way {
         0 | 1 => s.sync_timeout + bits.within(d / 50, d / 8),
         _ => s.sync_timeout + bits.within(d / 10, d / 2),
@@ -24,6 +24,17 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
         0 | 1 => before_it_is_left_out(bits, s, start, cut),
         2 | 3 => guard_sleeps(bits, s, back),
         4 | 5 => reports_flap(bits, s, back, time),
+        7 => {
+            // Meanwhile an operator wants a fresh copy in its place.
+            late_gate(bits, s, back, time);
+            let at = back + bits.within(0, time);
+            add(s, at, What::Reinit(STANDBY));
+            if bits.one_in(2) {
+                let unheard = bits.within(d / 20, d / 4);
+                let cut = What::Cut(STANDBY, PRIMARY, Links::Daemons, unheard);
+                add(s, at.saturating_sub(unheard / 2), cut);
+            }
+        }
         6 => {
             late_gate(bits, s, back, time);
             let mut at = back;

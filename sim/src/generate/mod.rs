@@ -4,6 +4,7 @@ mod adopted;
 mod amid;
 mod behind;
 pub(crate) mod bits;
+mod born;
 mod configured;
 mod databases;
 mod edited;
@@ -51,14 +52,14 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
     let mut s = Scenario::calm(seed);
     s.bare = seed.is_multiple_of(6);
     let drawn = bits.within(0, 15);
-    if profile == Profile::Mix && drawn < 4 {
+    if profile == Profile::Mix && drawn < 2 {
         single(&mut bits, &mut s);
         s.rewinds = !bits.one_in(4);
         return s;
     }
     cluster(&mut bits, &mut s);
     let unbounded = match profile {
-        Profile::Mix => drawn < 7,
+        Profile::Mix => drawn < 5,
         Profile::Chaos => drawn < 4,
         Profile::Skew => drawn < 8,
         _ => false,
@@ -76,7 +77,7 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
         }
         _ => {}
     }
-    let written = matches!(profile, Profile::Mix) && bits.one_in(2);
+    let written = matches!(profile, Profile::Mix) && !bits.one_in(3);
     let mut alone = false;
     if written {
         if s.members.len() > 5 || !s.members[1] {

@@ -5,6 +5,7 @@ use super::adopted::adopted;
 use super::amid::ends_amid_a_step;
 use super::behind::behind_is_elected;
 use super::bits::Bits;
+use super::born::born;
 use super::configured::{shortened, wrong_disk};
 use super::edited::edited;
 use super::fell_back::fell_back;
@@ -53,7 +54,8 @@ const HISTORIES: &[(u64, History)] = &[
     (1, outlived),
     (1, forgets_its_deposition),
     (1, adopted),
-    (1, forgetful),
+    (2, forgetful),
+    (2, born),
     (3, went_back),
     (1, new_copies),
     (3, growth_disturbed),

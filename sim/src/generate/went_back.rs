@@ -7,10 +7,11 @@ use crate::scenario::{Links, Scenario, Target, Trigger, What};
 
 /// One of them.
 pub(crate) fn went_back(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    match bits.within(0, 8) {
+    match bits.within(0, 10) {
         0..=3 => too_short_to_be_elected(bits, s, start),
         4..=6 => overtakes_what_was_seen(bits, s, start),
         7 => before_its_promotion(bits, s, start),
+        8..=9 => with_its_state(bits, s, start),
         _ => before_it_was_alone(bits, s, start),
     }
 }
@@ -58,6 +59,28 @@ fn overtakes_what_was_seen(bits: &mut Bits, s: &mut Scenario, start: u64) {
         add(s, dies, lost);
     }
     s.heal_after = at + down + 5 * d;
+}
+
+/// State and data of the standby go back together, to just before a record was changed. Of what the data lost nobody has
+/// heard: only the state's count of writes tells. It joins again, gets nothing of what it lacks, and the primary is lost.
+fn with_its_state(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    // So seldom that hardly anything is written in between.
+    s.clients = (1, bits.within(2 * SECOND, 4 * SECOND));
+    let (heard, unheard) = (bits.within(d / 20, d / 10), bits.within(SECOND / 2, d / 2));
+    let at = start + 2 * SECOND + heard + unheard;
+    add(s, start, What::Pause(PRIMARY));
+    add(s, at - unheard - heard, What::Resume(PRIMARY));
+    let age = unheard + heard + bits.within(1_000, 10_000);
+    let cut = What::Cut(STANDBY, PRIMARY, Links::Daemons, unheard);
+    add(s, at - unheard, cut);
+    let down = bits.time(20_000, d / 20);
+    add(s, at, What::RestoreHost(STANDBY, age, down));
+    let off = bits.within(2 * d, 4 * d);
+    add(s, at, What::Part(PRIMARY, STANDBY, Links::Databases, off));
+    let dies = at + down + bits.within(SECOND / 2, s.sync_timeout);
+    add(s, dies, What::Host(PRIMARY, Trigger::Actions(0), off));
+    s.heal_after = dies + off + bits.time(SECOND, 2 * d);
 }
 
 /// A failover; then the new primary's state file is what it was before that, and nobody is heard who knows.

@@ -125,6 +125,7 @@ probes! {
         TimelinesEqual = "two promotions made the same timeline number",
         FoundForeign = "a directory that was not the cluster's was set aside",
         CopyFellBack = "a data directory that went back in time was noticed",
+        CopyDoubted = "a copy got another name because its member's state file went back in time",
     }
     "R12: losses of state" {
         PromotedAfterTear = "a member whose state file was torn was promoted later",

@@ -80,6 +80,7 @@ impl World {
                 observer.note_if(vouched, Probe::RejoinedByVouching);
             }
             Reason::CopyFellBack { .. } => observer.note(Probe::CopyFellBack),
+            Reason::CopyDoubted { .. } => observer.note(Probe::CopyDoubted),
             Reason::ShrinksLeaving { .. } => observer.note(Probe::ShrankLeaving),
             Reason::ShrinksStopped { .. } => observer.note(Probe::ShrankStopped),
             Reason::ShrinksFellBack { .. } => observer.note(Probe::ShrankFellBack),
