@@ -24,7 +24,7 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
         0 | 1 => before_it_is_left_out(bits, s, start, cut),
         2 | 3 => guard_sleeps(bits, s, back),
         4 | 5 => reports_flap(bits, s, back, time),
-        7 => {
+        6 => {
             // Meanwhile an operator wants a fresh copy in its place.
             late_gate(bits, s, back, time);
             let at = back + bits.within(0, time);
@@ -35,7 +35,7 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
                 add(s, at.saturating_sub(unheard / 2), cut);
             }
         }
-        6 => {
+        7 => {
             late_gate(bits, s, back, time);
             let mut at = back;
             for _ in 0..bits.within(2, 8) {
