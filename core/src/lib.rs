@@ -22,7 +22,7 @@
 //! | rules | file |
 //! | --- | --- |
 //! | R1 durable | [`outbox`] |
-//! | R2 one vote, R4 eligible, R5 promise | `node/election.rs` |
+//! | R2 one vote, R4 eligible, R5 promise | `node/election.rs`, `node/promise.rs` |
 //! | R3 newest record, R11 discards, R20 start | `node/following.rs`, `node/asking.rs`; done by `steward/rejoin.rs` |
 //! | R6 take over | `node/register.rs`, `node/leader.rs` (resume); done by `steward/promotion.rs` |
 //! | R7 gate, R18 doors | `node/serving.rs`; proven by `steward/proof.rs`; one connection a name by `steward/slots.rs` |

@@ -5,7 +5,7 @@ mod scenario;
 
 use scenario::*;
 use std::sync::Arc;
-use yoke_core::message::{Body, RefusedBecause};
+use yoke_core::message::{Body, Refusal, RefusedBecause, VoteReply};
 use yoke_core::record::{Record, Term};
 
 /// The monitor alone, its silence after the start over: who asks, asks nobody else.
@@ -77,6 +77,42 @@ fn r2_one_vote_a_term() {
     cluster.run_for(D + ms(1));
     assert_eq!(cluster.refusal(DATA1, MONITOR, 5), other);
     assert_eq!(cluster.refusal(DATA1, MONITOR, 6), None);
+}
+
+/// Three standbys of one primary stood at once, and nobody won: who waited for the end of the candidacy lost D/10.
+#[test]
+fn r2_a_term_that_cannot_be_won_any_more_is_given_up_at_once() {
+    let mut cluster = Cluster::in_sync();
+    cluster.power_off(DATA1);
+    cluster.lose(|s| matches!(s.message.body, Body::VoteReply(ref r) if !r.pre));
+    cluster.run_until("data2 is a candidate", D + secs(1), |c| {
+        c.said(DATA2, "vote for me")
+    });
+    let term = cluster.term(DATA2);
+    let asked = cluster.sent_by(DATA2).find_map(|s| match &s.message.body {
+        Body::Vote(candidacy) => Some(candidacy.round),
+        _ => None,
+    });
+    let round = asked.unwrap();
+    cluster.lose_nothing();
+    for from in [DATA1, MONITOR] {
+        let refusal = Some(Refusal {
+            why: RefusedBecause::VotedForAnother,
+            wait: secs(0),
+            record: None,
+        });
+        let pre = false;
+        let reply = VoteReply {
+            round,
+            pre,
+            refusal,
+        };
+        cluster.inject(from, DATA2, term.0, Body::VoteReply(reply));
+    }
+    cluster.run_for(ms(80));
+    assert_eq!(cluster.leader(), Some(DATA2));
+    assert!(cluster.term(DATA2) > term);
+    cluster.over();
 }
 
 #[test]

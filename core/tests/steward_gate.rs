@@ -73,6 +73,24 @@ fn r7_what_a_walsender_still_counts_for_is_not_closed() {
     world.until("open for both", |w| w.is_open(&[other(), third]));
 }
 
+/// A walsender missed what an earlier daemon had reloaded.
+#[test]
+fn r7_a_new_daemon_reloads_again_what_is_not_seen_at_work() {
+    let (mut world, _) = closed();
+    let pg = world.pg.as_mut().unwrap();
+    pg.senders = Some(vec![other()]);
+    pg.senders_lag = u32::MAX;
+    world.restart_daemon();
+    world.steps.clear();
+    world.until("primary", |w| w.primary().is_some());
+    world.run_for(Duration::millis(500));
+    assert_eq!(world.count("reload"), 0, "it may only be slow");
+    world.until("closed", |w| {
+        w.primary().is_some_and(|p| p.gate == GateStatus::Closed)
+    });
+    assert_eq!(world.count("reload"), 1);
+}
+
 /// SHOW and a reload prove nothing: the checkpointer may be stuck, each walsender reads when it reads. The fake asserts
 /// at each moment that what is reported as proven is so.
 #[test]

@@ -164,6 +164,7 @@ impl World {
                 self.on_view(h, &view);
                 if decided {
                     self.check_leads(h, &view);
+                    self.check_stands(h, &view);
                 }
             }
             false => self.on_committed(&view),
@@ -272,11 +273,16 @@ impl World {
                             self.on_loss_noticed(h, &reason.to_string());
                         }
                         Reason::Rejoined { .. } => self.on_rejoined(h),
-                        Reason::Releases { .. } => {
+                        // After a hand-over its target has D/5 to be elected, and nothing else is known here.
+                        Reason::Releases { .. } | Reason::StopsLeading => {
                             let host = &self.hosts[h];
-                            let now = host.clock.at(self.now);
-                            let d = host.config.decision_timeout.0;
-                            self.oracles.specification.gives_way(h, now, d);
+                            let d = host.config.decision_timeout;
+                            let patience = match reason {
+                                Reason::StopsLeading => d,
+                                _ => d.part(1, 5),
+                            };
+                            let until = host.clock.at(self.now) + patience;
+                            self.oracles.specification.gives_way(h, until);
                         }
                         Reason::Adopts { record } => self.check_adopts(h, record),
                         Reason::StopsForAnother { .. } | Reason::GivesWay { .. } => {

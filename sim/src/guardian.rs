@@ -95,6 +95,7 @@ impl World {
     }
 
     pub(crate) fn guard_drains(&mut self, h: usize) {
+        let mut fences = false;
         while let Some(action) = self.hosts[h].guard.as_mut().and_then(Guard::poll_action) {
             self.digest.note((self.now, h, &action));
             match action {
@@ -109,6 +110,7 @@ impl World {
                 GuardAction::Kill { run } => {
                     self.say(h, || format!("guard: FENCES {run}"));
                     self.coverage.fences += 1;
+                    fences = true;
                     self.kill(h, run);
                 }
                 GuardAction::Answer { number, outcome } => {
@@ -120,6 +122,9 @@ impl World {
                     self.observe_guard(h, &reason);
                 }
             }
+        }
+        if fences {
+            self.check_fence(h);
         }
         let Some(guard) = &self.hosts[h].guard else {
             return;

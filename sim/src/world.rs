@@ -281,6 +281,7 @@ impl World {
         }
         self.watch_primary();
         self.check_permission();
+        self.note_down();
         self.check_liveness();
         self.note_databases();
         self.look();

@@ -23,6 +23,8 @@ fn the_search_finds_a_gate_that_opens_too_early() {
     assert_eq!(
         story,
         [
+            // An idle server is looked at too seldom to be late.
+            "a client writes w1 at A",
             "A waits for longer than sync_timeout",
             "A orders its gate to be {}",
             "A's order takes effect"

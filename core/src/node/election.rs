@@ -1,22 +1,13 @@
-//! Pre-vote, vote, promise, release (R2 to R5).
+//! Pre-vote and vote (R2 to R5).
 
 use super::Node;
 use crate::member::{MemberId, MemberSet};
 use crate::message::{Body, Candidacy, Refusal, RefusedBecause, VoteReply};
 use crate::mutant;
 use crate::postgres::PgState;
-use crate::reason::Reason;
 use crate::record::{Copy, Record, RecordKey, Term};
 use crate::time::{Duration, Instant};
 use std::sync::Arc;
-
-/// What this member owes the leader that it heard (R5).
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Promise {
-    pub(super) to: MemberId,
-    pub(super) term: Term,
-    pub(super) until: Instant,
-}
 
 /// A candidacy under way. It asks with the record and copy that it began with: taking up another record ends it (R3).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -25,6 +16,8 @@ pub(super) struct Campaign {
     round: u64,
     candidacy: Candidacy,
     granted: MemberSet,
+    /// Who has voted for another in this term, and will not change that.
+    lost: MemberSet,
     /// When whoever has not granted it is asked again.
     repeat_at: Instant,
     /// When it is given up.
@@ -116,9 +109,7 @@ impl Node {
     /// Campaigns, when it is time to; asks again every D/50.
     pub(super) fn decide_campaign(&mut self) {
         if self.campaign.as_ref().is_some_and(|c| self.now >= c.until) {
-            self.campaign = None;
-            // The places of two candidates in the list tell who tries again first.
-            self.retry_at = self.now + self.config.retry().part(u64::from(self.config.me.0), 2);
+            self.give_up_campaign();
         }
         let Some(at) = self.campaigns_at() else {
             self.campaign = None;
@@ -148,6 +139,12 @@ impl Node {
         self.begin_campaign(candidacy, true);
     }
 
+    fn give_up_campaign(&mut self) {
+        self.campaign = None;
+        // The places of two candidates in the list tell who tries again first.
+        self.retry_at = self.now + self.config.retry().part(u64::from(self.config.me.0), 2);
+    }
+
     fn begin_campaign(&mut self, candidacy: Candidacy, pre: bool) {
         let mut granted = MemberSet::EMPTY;
         granted.insert(self.config.me);
@@ -156,6 +153,7 @@ impl Node {
             round: candidacy.round,
             candidacy,
             granted,
+            lost: MemberSet::EMPTY,
             repeat_at: self.now,
             until: self.now + self.config.decision_timeout.part(1, 10),
         });
@@ -202,12 +200,21 @@ impl Node {
             {
                 self.take_up(record);
             }
-            if let Some(campaign) = self.campaign.as_mut().filter(|c| c.round == reply.round)
-                && refusal.wait > Duration::ZERO
-            {
+            let (all, majority) = (self.config.members.len(), self.config.majority());
+            let Some(campaign) = self.campaign.as_mut().filter(|c| c.round == reply.round) else {
+                return;
+            };
+            if refusal.wait > Duration::ZERO {
                 // It said when to ask again.
                 let again = now + refusal.wait.max(Duration::millis(1));
                 campaign.repeat_at = campaign.repeat_at.min(again);
+            }
+            if !campaign.pre && refusal.why == RefusedBecause::VotedForAnother {
+                // Several stood at once, and this term cannot be won any more: the next one need not wait.
+                campaign.lost.insert(from);
+                if all - campaign.lost.len() < majority {
+                    self.give_up_campaign();
+                }
             }
             return;
         }
@@ -346,52 +353,5 @@ impl Node {
             return refuse(RefusedBecause::PrimaryRuns, Duration::ZERO);
         }
         None
-    }
-
-    // Promises.
-
-    /// Promises `to`: no vote for others, no campaign, for `length` from now (R5).
-    pub(super) fn promise(&mut self, to: MemberId, term: Term, length: Duration) {
-        if let Some(state) = &mut self.state
-            && state.longest_promise < length
-        {
-            state.longest_promise = length;
-            self.dirty = true;
-        }
-        // A leader that comes back with a shorter D shortens nothing: its guard may still hold the longer lease.
-        let before = self.promise.as_ref().filter(|p| p.to == to);
-        let before = before.map_or(self.now, |p| p.until);
-        self.promise = Some(Promise {
-            to,
-            term,
-            until: before.max(self.now + length),
-        });
-    }
-
-    /// The leader of `term` serves no more: its promises are over. Never the silence after a start (R5).
-    pub(super) fn on_release(&mut self, term: Term, successor: Option<MemberId>) {
-        if term <= self.released {
-            return;
-        }
-        self.released = term;
-        if mutant!(self.config, R5ReleaseEndsSilence) {
-            self.silent_until = self.now;
-        }
-        let later = mutant!(self.config, R5ReleaseEndsLater);
-        if let Some(promise) = self.promise.as_mut().filter(|p| p.term <= term || later) {
-            promise.until = self.now;
-        }
-        if let Some(heard) = self.heard.as_mut().filter(|h| h.term <= term) {
-            heard.until = self.now;
-        }
-        self.retry_at = self.now;
-        self.ask_at = self.now;
-        if successor.is_some_and(|s| s != self.config.me) {
-            // Another is to be elected without waiting; we come after it.
-            self.yields_until = self
-                .yields_until
-                .max(self.now + self.config.decision_timeout.part(1, 10));
-        }
-        self.explain(Reason::Released { term });
     }
 }

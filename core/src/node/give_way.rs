@@ -103,7 +103,9 @@ impl Node {
             let patience = self.config.decision_timeout;
             self.release(None, None, patience);
         } else if self.now.since(since) > self.config.decision_timeout.part(1, 5) {
-            self.yields_until = self.now + self.config.decision_timeout;
+            if !mutant!(self.config, R19CampaignsAtOnce) {
+                self.yields_until = self.now + self.config.decision_timeout;
+            }
             self.step_down(Reason::StopsLeading);
         }
     }

@@ -63,9 +63,12 @@ impl Steward {
     /// The postmaster has taken them, and they are not seen at work. Every process reads the files for itself: one that
     /// could not at that moment keeps what it had until it is told again.
     pub(super) fn read_again(&self, now: Instant) -> Plan {
-        match self.facts.run.reloaded {
-            Some((_, at, _)) if now >= at + RELOAD_AGAIN => Plan::step(Step::Reload),
-            _ => Plan::look(Pace::Fast),
+        // What an earlier daemon has reloaded may have been missed, too: it counts from the first look at it.
+        let reloaded = self.facts.run.reloaded.map(|(_, at, _)| at);
+        if now >= reloaded.unwrap_or(self.facts.inspected_at) + RELOAD_AGAIN {
+            Plan::step(Step::Reload)
+        } else {
+            Plan::look(Pace::Fast)
         }
     }
 

@@ -4,21 +4,27 @@ use super::SECOND;
 use super::bits::Bits;
 use super::one::trigger;
 use super::plot::{PRIMARY, STANDBY, add, among_noise};
-use crate::scenario::{Blow, Links, Scenario, Target, What};
+use crate::scenario::{Blow, Links, Scenario, Target, Trigger, What};
 use crate::trouble::Trouble;
 
 /// The standby leaves and comes back. Just then it, or its reports, come and go, and the gate's orders take their time; in
 /// the end the primary may be lost, and what was in sync shows.
 pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let d = s.decision_timeout;
-    let cut = s.sync_timeout + bits.within(d / 10, d / 2);
+    let way = bits.within(0, 8);
+    let cut = match way {
+        0 | 1 => s.sync_timeout + bits.within(d / 50, d / 8),
+        _ => s.sync_timeout + bits.within(d / 10, d / 2),
+    };
     let links = bits.pick(&[Links::Databases, Links::Databases, Links::All]);
     add(s, start, What::Isolate(STANDBY, links, cut));
     let back = start + cut;
     let time = bits.within(d, 4 * d);
-    match bits.within(0, 4) {
-        0 | 1 => reports_flap(bits, s, back, time),
-        3 => {
+    match way {
+        0 | 1 => before_it_is_left_out(bits, s, start, cut),
+        2 | 3 => guard_sleeps(bits, s, back),
+        4 | 5 => reports_flap(bits, s, back, time),
+        6 => {
             // Meanwhile an operator wants a fresh copy in its place.
             late_gate(bits, s, back, time);
             let at = back + bits.within(0, time);
@@ -29,7 +35,7 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
                 add(s, at.saturating_sub(unheard / 2), cut);
             }
         }
-        2 => {
+        7 => {
             late_gate(bits, s, back, time);
             let mut at = back;
             for _ in 0..bits.within(2, 8) {
@@ -60,6 +66,32 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
         add(s, back + bits.within(SECOND / 2, time + d), lost);
     }
     among_noise(bits, s, end);
+}
+
+/// It is back while the record that leaves it out is on its way, and steady again before the gate without it is written:
+/// what was proven still names it, and the guard was told, or is about to be told, that no lease is needed (R10).
+fn before_it_is_left_out(bits: &mut Bits, s: &mut Scenario, start: u64, cut: u64) {
+    let d = s.decision_timeout;
+    let leaves = start + s.sync_timeout * 9 / 10;
+    add(s, leaves, What::SlowDisk(PRIMARY, bits.within(d / 4, d)));
+    let long = bits.within(d / 2, 2 * d);
+    let slow = match bits.one_in(4) {
+        true => What::PauseGuard(PRIMARY, long),
+        false => What::LateSteps(PRIMARY, long, cut + d),
+    };
+    add(s, leaves, slow);
+}
+
+/// The gate is about to name it, and the guard does not run until the permission that it holds has ended (R10).
+fn guard_sleeps(bits: &mut Bits, s: &mut Scenario, back: u64) {
+    let d = s.decision_timeout;
+    let asleep = bits.within(d * 3 / 5, d * 3 / 2);
+    let when = match bits.within(0, 3) {
+        0 => Trigger::Gate,
+        1 => Trigger::Done(bits.within(0, 3)),
+        _ => Trigger::Proof,
+    };
+    add(s, back, What::Aim(PRIMARY, when, Blow::PauseGuard, asleep));
 }
 
 /// The gate's orders, or its settings, take their time.

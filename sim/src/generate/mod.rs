@@ -1,6 +1,7 @@
 //! Makes a scenario of a seed: first the cluster and the conditions of the run, then what goes wrong.
 
 mod adopted;
+mod amid;
 mod behind;
 pub(crate) mod bits;
 mod born;
@@ -27,6 +28,7 @@ mod revealed;
 mod single;
 mod standing;
 mod swarm;
+mod unarrived;
 mod undecided;
 mod went_back;
 

@@ -2,6 +2,7 @@
 
 use super::SECOND;
 use super::adopted::adopted;
+use super::amid::ends_amid_a_step;
 use super::behind::behind_is_elected;
 use super::bits::Bits;
 use super::born::born;
@@ -23,6 +24,7 @@ use super::outlive::orders_outlive;
 use super::outlived::{forgets_its_deposition, outlived};
 use super::revealed::revealed;
 use super::standing::standing;
+use super::unarrived::word_unarrived;
 use super::undecided::{half_shrunk, late_steps};
 use super::went_back::went_back;
 use crate::scenario::{Fault, Links, Scenario, Target, Trigger, What};
@@ -45,8 +47,8 @@ const HISTORIES: &[(u64, History)] = &[
     (1, shortened),
     (1, wrong_disk),
     (1, late_steps),
-    (1, half_shrunk),
-    (1, hangs),
+    (2, half_shrunk),
+    (3, hangs),
     (1, edited),
     (1, revealed),
     (1, outlived),
@@ -56,12 +58,14 @@ const HISTORIES: &[(u64, History)] = &[
     (2, born),
     (3, went_back),
     (1, new_copies),
-    (1, growth_disturbed),
+    (3, growth_disturbed),
     (3, reload_missed),
     (1, old_release),
     (1, orders_outlive),
     (3, behind_is_elected),
     (2, gives_up_with_a_slow_disk),
+    (2, ends_amid_a_step),
+    (1, word_unarrived),
 ];
 
 /// Those to which nothing else may come: what they promise rests on that.

@@ -3,6 +3,7 @@
 
 use crate::oracle::specification::{Judged, must};
 use crate::postgres::directory::DataDir;
+use crate::postgres::server::Phase;
 use crate::world::World;
 use yoke_core::HardState;
 use yoke_core::member::MemberId;
@@ -17,6 +18,8 @@ use yoke_core::view::{Glance, RoleView};
 const TAKES_UP: u64 = 200_000;
 /// What a copy confirmed is certain to a leader after so long.
 const REMEMBERS: u64 = 5_000_000;
+/// What its guard sees, a daemon that runs knows after so long.
+const HEARS: u64 = 50_000;
 
 /// What a message tells that has to show in what its receiver holds.
 #[derive(Debug)]
@@ -125,10 +128,40 @@ impl World {
         }
     }
 
+    /// After every event: which databases run, as far as a guard that runs can tell.
+    pub(crate) fn note_down(&mut self) {
+        for h in 0..self.hosts.len() {
+            let host = &self.hosts[h];
+            let server = host.server.as_ref();
+            let down = server.is_none_or(|s| s.phase == Phase::Starting);
+            // Neither guard nor daemon says or hears anything meanwhile.
+            let daemon = host.daemon.as_ref().map_or(0, |d| d.paused_until);
+            let paused = host.paused_until.max(host.guard_paused_until).max(daemon);
+            let since = &mut self.oracles.specification.members[h].down_since;
+            *since = match down && paused <= self.now {
+                true => since.or(Some(self.now)),
+                false => None,
+            };
+        }
+    }
+
+    /// R4: it stands only while its database is seen running.
+    pub(crate) fn check_stands(&mut self, h: usize, view: &Glance<'_>) {
+        if view.role == RoleView::Candidate
+            && let Some(since) = self.oracles.specification.members[h].down_since
+            && self.now > since + HEARS
+        {
+            let what = format!("m{h} stands for election: R4: its database does not run");
+            self.violated("specification", what);
+        }
+    }
+
     /// R8: a leader was told by a copy in sync that it holds less than it confirmed: it leaves at once. Nothing is asked of
     /// a leader that is busy with something else.
     fn check_fallen(&mut self, h: usize, told: &HeartbeatReply, from: usize) {
         let report = &told.report;
+        let lead = &mut self.oracles.specification.members[h].lead;
+        let news = lead.is_news(from, told.round);
         let host = &self.hosts[h];
         let (Some(id), Some(daemon)) = (report.copy, &host.daemon) else {
             return;
@@ -143,7 +176,7 @@ impl World {
             && report.running
             && report.drained
             && server.is_some_and(|s| s.writable() && report.end < s.settled(copy));
-        if !fell || !told.promised || daemon.paused_until > self.now {
+        if !fell || !news || !told.promised || daemon.paused_until > self.now {
             return;
         }
         let glance = daemon.glance();
@@ -219,16 +252,19 @@ impl World {
 
 #[cfg(test)]
 mod tests {
+    use super::HEARS;
     use crate::postgres::rewind::Fate;
+    use crate::postgres::server::{Phase, Server};
     use crate::postgres::steps::Exec;
     use crate::world::World;
     use yoke_core::Guard;
     use yoke_core::guard::GuardEvent;
     use yoke_core::member::MemberId;
     use yoke_core::permission::{Lasts, Permission};
-    use yoke_core::postgres::Doors;
+    use yoke_core::postgres::{Doors, PgStatus, RunId};
     use yoke_core::record::{Copy, CopyId, Term};
     use yoke_core::step::{Order, Settings, Step};
+    use yoke_core::view::{Glance, RoleView};
 
     const COPY: Copy = Copy {
         member: MemberId(1),
@@ -289,5 +325,35 @@ mod tests {
             looks: 0,
         });
         assert!(why(&mut world).contains("a gate without it"));
+    }
+
+    #[test]
+    fn who_stands_for_election_has_a_database_that_runs() {
+        let mut world = World::still();
+        let postgres = PgStatus::unknown();
+        let view = Glance {
+            me: MemberId(1),
+            role: RoleView::Candidate,
+            term: Term(3),
+            leader: None,
+            record: None,
+            committed: None,
+            postgres: &postgres,
+            growing: &[],
+        };
+        let mut server = Server::new(RunId(5), None, 1);
+        server.phase = Phase::Standby;
+        world.hosts[1].server = Some(server);
+        world.note_down();
+        world.now += 2 * HEARS;
+        world.check_stands(1, &view);
+        world.hosts[1].server = None;
+        world.note_down();
+        world.now += HEARS;
+        world.check_stands(1, &view);
+        assert_eq!(world.violation, None, "it may not have heard yet");
+        world.now += 1;
+        world.check_stands(1, &view);
+        assert!(world.violation.is_some_and(|v| v.what.contains("R4")));
     }
 }

@@ -116,6 +116,17 @@ impl World {
         }
     }
 
+    /// A guard has fenced: a fence ends the order under way (R16); a stop comes to its end by it.
+    pub(crate) fn check_fence(&mut self, h: usize) {
+        let mut execs = self.hosts[h].execs.iter();
+        let left = execs.find(|e| !e.ending && !matches!(e.order.step, Step::Stop(_)));
+        if let Some(left) = left {
+            let (number, step) = (left.order.number, &left.order.step);
+            let what = format!("m{h} fences: R16: and {number}, to {step}, goes on");
+            self.violated("specification", what);
+        }
+    }
+
     fn judge_order(&mut self, h: usize, order: &Order) -> Judged {
         let (term, number) = self.oracles.specification.members[h].order;
         let host = &self.hosts[h];

@@ -89,6 +89,8 @@ pub(crate) struct Said {
     pub(crate) lead: Lead,
     /// It is done for good with leading this term and all below.
     released: Term,
+    /// Since when its database has not been running, as far as its guard could tell.
+    pub(crate) down_since: Option<u64>,
     /// What it gave its guard, and what its guard has got.
     pub(crate) given: Option<Permission>,
     /// The term in which it gave one without an end, and proposed lone records alone since.
@@ -128,6 +130,8 @@ pub(crate) struct Lead {
     acked: [Instant; MOST],
     /// By member: the newest record of the term that it accepted.
     accepted: [Option<RecordKey>; MOST],
+    /// By member: the newest round to which its answer has come.
+    told: [u64; MOST],
 }
 
 impl Lead {
@@ -135,6 +139,14 @@ impl Lead {
     pub(crate) fn is_committed(&self, h: usize, key: RecordKey, majority: usize) -> bool {
         let others = (0..MOST).filter(|m| *m != h && self.accepted[*m] >= Some(key));
         self.newest >= Some(key) && 1 + others.count() >= majority
+    }
+
+    /// An answer to this round has come; whether it says anything new: an older one that comes late does not.
+    pub(crate) fn is_news(&mut self, from: usize, round: u64) -> bool {
+        let newest = &mut self.told[from];
+        let news = round >= *newest;
+        *newest = round.max(*newest);
+        news
     }
 
     #[cfg(test)]
@@ -229,9 +241,9 @@ impl Specification {
         self.members[h].has_to_stop = (true, for_another);
     }
 
-    /// A node gives way (R19), or hands over: another has to have led before it stands again, or D/5 to have passed.
-    pub(crate) fn gives_way(&mut self, h: usize, now: Instant, d: u64) {
-        self.members[h].yields_until = Instant(now.0 + d / 5);
+    /// A node gives way (R19), or hands over: another has to have led before it stands again, or so long to have passed.
+    pub(crate) fn gives_way(&mut self, h: usize, until: Instant) {
+        self.members[h].yields_until = until;
     }
 
     /// A daemon starts: promises of the one before turn into silence (R5).
@@ -386,9 +398,10 @@ impl World {
         let serves = server.is_some_and(|s| s.serving && !s.killed);
         must!(!serves, "R10: its own database still serves as primary");
         let now = self.hosts[h].clock.at(self.now);
-        let given = self.oracles.specification.members[h].given;
+        let said = &self.oracles.specification.members[h];
+        let mut permissions = said.given.iter().chain(&said.holds);
         must!(
-            given.is_none_or(|permission| permission.is_over(now)),
+            permissions.all(|permission| permission.is_over(now)),
             "R10: its own database may still be promoted"
         );
         Ok(())
@@ -757,7 +770,7 @@ impl World {
         spec.released.insert(term);
         let said = &mut spec.members[h];
         said.released = said.released.max(term);
-        let given = said.given;
+        let (given, holds) = (said.given, said.holds);
         let server = self.hosts[h].server.as_ref();
         must!(
             server.is_none_or(|s| !s.serving || s.killed || s.term > term),
@@ -767,6 +780,11 @@ impl World {
         must!(
             given.is_none_or(|p| p.term > term || p.is_over(now)),
             "R5: it releases term {term} while its guard may let it serve"
+        );
+        // What it took back is gone only once the guard has got that.
+        must!(
+            holds.is_none_or(|p| p.term > term || p.is_over(now)),
+            "R5: it releases term {term} while its guard still holds a permission"
         );
         Ok(())
     }

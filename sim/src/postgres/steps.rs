@@ -101,15 +101,19 @@ impl World {
                 .choices
                 .skewed(About::StepTime, h, 0, (200, 8_000), 10, (20_000, 200_000)),
         };
-        let (most, until) = self.hosts[h].late_steps;
-        let late = match until > self.now {
-            true => self.choices.within(About::StepLate, h, 0, 0, most),
-            false => 0,
-        };
-        let time = time + late;
+        let time = time + self.step_late(h, 0);
         let (guard, number) = (self.hosts[h].guard_runs, exec.order.number);
         self.hosts[h].execs.push(exec);
         self.after(time, Ev::Exec { h, guard, number });
+    }
+
+    /// How much longer a step takes, or what was told to end and hangs on its disk.
+    fn step_late(&mut self, h: usize, which: usize) -> u64 {
+        let (most, until) = self.hosts[h].late_steps;
+        match until > self.now {
+            true => self.choices.within(About::StepLate, h, which, 0, most),
+            false => 0,
+        }
     }
 
     /// A step's time is up.
@@ -350,7 +354,7 @@ impl World {
             return;
         };
         exec.ending = true;
-        let time = self.choices.within(About::StepTime, h, 4, 500, 5_000);
+        let time = self.choices.within(About::StepTime, h, 4, 500, 5_000) + self.step_late(h, 1);
         self.after(time, Ev::Exec { h, guard, number });
     }
 
