@@ -55,7 +55,7 @@ const HISTORIES: &[(u64, History)] = &[
     (3, went_back),
     (1, new_copies),
     (1, growth_disturbed),
-    (3, reload_missed),
+    (4, reload_missed),
     (1, old_release),
     (1, orders_outlive),
     (3, behind_is_elected),
