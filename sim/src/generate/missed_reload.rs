@@ -7,7 +7,7 @@ use crate::trouble::Trouble;
 
 /// The gate changes, as the standby leaves and comes back or the role moves, and single processes miss the reload.
 pub(crate) fn reload_missed(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    if bits.one_in(4) {
+    if bits.one_in(3) {
         return opened_late(bits, s, start);
     }
     let d = s.decision_timeout;

@@ -47,7 +47,7 @@ const HISTORIES: &[(u64, History)] = &[
     (1, half_shrunk),
     (1, hangs),
     (1, edited),
-    (1, revealed),
+    (2, revealed),
     (1, outlived),
     (1, forgets_its_deposition),
     (1, adopted),
@@ -66,7 +66,7 @@ const HISTORIES: &[(u64, History)] = &[
 const ALONE: &[(u64, History)] = &[
     (1, fell_back),
     (1, half_grown),
-    (2, network_stands),
+    (3, network_stands),
     (3, standing),
 ];
 
