@@ -19,7 +19,7 @@ use super::new_copies::new_copies;
 use super::old_release::old_release;
 use super::one::{Class, come, trigger};
 use super::outlive::orders_outlive;
-use super::outlived::{forgets_its_deposition, outlived};
+use super::outlived::{forgets_its_deposition, ordered_in_vain, outlived};
 use super::revealed::revealed;
 use super::standing::standing;
 use super::undecided::{half_shrunk, late_steps};
@@ -50,8 +50,9 @@ const HISTORIES: &[(u64, History)] = &[
     (2, revealed),
     (1, outlived),
     (1, forgets_its_deposition),
+    (1, ordered_in_vain),
     (1, adopted),
-    (1, forgetful),
+    (2, forgetful),
     (3, went_back),
     (1, new_copies),
     (1, growth_disturbed),
