@@ -14,7 +14,6 @@ const BLOCK: u64 = 100;
 /// No seed of 0..10000 has shown these: each is a question to the search, the oracles or the rule. They run if they are named.
 const UNSEEN: &[Mutant] = &[
     Mutant::R10GrowsUnconfirmed,
-    Mutant::R6JoinsUnentered,
     Mutant::R11AnyLaterTerm,
     Mutant::R15FollowsIsEnough,
     Mutant::R15NextAlone,

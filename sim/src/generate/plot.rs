@@ -59,7 +59,7 @@ const HISTORIES: &[(u64, History)] = &[
     (4, reload_missed),
     (1, old_release),
     (1, orders_outlive),
-    (3, behind_is_elected),
+    (4, behind_is_elected),
     (2, gives_up_with_a_slow_disk),
 ];
 
