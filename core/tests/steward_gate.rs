@@ -266,3 +266,19 @@ fn crash_between_any_two_steps_of_the_proof() {
         }
     }
 }
+
+/// The checkpointer may have read that commits wait for nobody, and say so late: whoever finds that on disk waits for it,
+/// too, before it closes the gate.
+#[test]
+fn r7_an_opening_for_nobody_that_is_found_is_seen_to_its_end() {
+    let (mut world, record) = closed();
+    world.lags = (30, 1);
+    let opened = |w: &World| w.written.as_ref().unwrap().gate == Some(vec![]);
+    world.want(5, Some(&record), open(&[], Doors::Closed));
+    world.until("opening for nobody", opened);
+    world.restart_daemon();
+    world.want(5, Some(&record), open(&[other()], Doors::Closed));
+    world.until("closed again", |w| !opened(w));
+    assert_eq!(world.pg.as_ref().unwrap().gate, Some(vec![]));
+    world.until("open", |w| w.is_open(&[other()]));
+}

@@ -259,3 +259,24 @@ fn a_promotion_by_hand_is_stopped() {
         matches!(w.status.state, PgState::Standby { .. })
     });
 }
+
+/// Its stamp names a promotion of which nothing has come: its own may make the same number, so nothing may come any more.
+#[test]
+fn r15_what_the_stamp_names_and_never_came_comes_no_more_once_its_own_is_ordered() {
+    let mut world = World::new(B);
+    world.dir = Some(stamped(B, 2));
+    let both = [copy(A, 1), copy(B, 2)];
+    let named = promotion(2, 1500, 4, 1);
+    let record4 = record(4, A, &both, vec![named]);
+    world.want(4, Some(&record4), standby(Upstream::Member(A), false));
+    world.until("follows", |w| {
+        w.pg.as_ref().is_some_and(|pg| pg.loaded.follow == Some(A))
+    });
+    assert_eq!(stamp_of(&world).history, History::from(vec![named]));
+    world.permit(5, Lasts::Unbounded);
+    let record5 = record(5, B, &both, vec![named]);
+    world.want(5, Some(&record5), primary(Gate::Closed, Doors::Closed));
+    world.until("promote ordered", |w| w.count("promote") == 1);
+    assert_eq!(world.pg.as_ref().unwrap().loaded.follow, None);
+    assert_eq!(stamp_of(&world).ordered_on, Timeline(1));
+}

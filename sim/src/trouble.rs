@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | flush acknowledgements that outlive re-pointing, discard, promotion | `postgres/standby.rs`, `network.rs`: a connection delivers until its end is noticed |
 //! | two connections of one name | `postgres/walsender.rs`: a slot is one connection's; the old one stays until it times out; `twin` |
-//! | walsenders that reload late, one by one; gates that take effect late | `postgres/commits.rs`; `late-gate` |
+//! | walsenders that reload late, one by one; gates that take effect late | `postgres/commits.rs`; `late-gate`, `slow-checkpointer` |
 //! | discards that leave less: a failed clone, one of a laggard, another's | `postgres/clone.rs`: breaks off; `old-clone`, `foreign-clone`, `stuck-copy` |
 //! | the default gate of a database that never was primary is open | `postgres/server.rs`, `read_of` |
 //! | a promotion carried out after its member was deposed; slow, hung, failed | `postgres/steps.rs`; `slow-promotion`, `failed-promotion` |
@@ -50,6 +50,8 @@ pub enum Trouble {
     StuckCopy,
     /// Of its processes some cannot read the files at that moment, and keep what they had until they are told again.
     MissedReload,
+    /// The checkpointer takes its time between what it reads and what it does about that: it says late who is to wait.
+    SlowCheckpointer,
     /// A standby's replay waits, as for a long query on it: what it flushes is replayed only later.
     StuckReplay,
     /// A standby connects again while its old connection stays at the primary, and says nothing new.
@@ -58,7 +60,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Trouble; 13] = [
+    pub const ALL: [Trouble; 14] = [
         Trouble::LongRecovery,
         Trouble::FailedStart,
         Trouble::SlowPromotion,
@@ -66,6 +68,7 @@ impl Trouble {
         Trouble::RefusedSettings,
         Trouble::LateGate,
         Trouble::MissedReload,
+        Trouble::SlowCheckpointer,
         Trouble::StuckReplay,
         Trouble::ShortRewind,
         Trouble::OldClone,
@@ -83,6 +86,7 @@ impl Trouble {
             Trouble::RefusedSettings => "refused-settings",
             Trouble::LateGate => "late-gate",
             Trouble::MissedReload => "missed-reload",
+            Trouble::SlowCheckpointer => "slow-checkpointer",
             Trouble::StuckReplay => "stuck-replay",
             Trouble::ShortRewind => "short-rewind",
             Trouble::OldClone => "old-clone",

@@ -108,8 +108,16 @@ impl Steward {
                     names: open, seen, ..
                 },
             ) if names == *open => Some(self.see_open(now, server, &names, seen.is_some())),
-            // An opening for nobody is seen to its end first: a checkpointer that has read it, and not yet said so to
-            // all, would undo a closing that was already seen.
+            // An opening for nobody is seen to its end first, whoever ordered it: a checkpointer that has read it, and not
+            // yet said so to all, would undo a closing that was already seen.
+            (_, Proof::Found { canary, .. }) if !mutant!(self.config, R7ClosesOver) => {
+                Some(self.see_found(now, server, *canary))
+            }
+            (_, Proof::Unproven)
+                if self.is_written_open() && !mutant!(self.config, R7ClosesOver) =>
+            {
+                Some(self.reload(now, server).unwrap_or(Plan::look(Pace::Fast)))
+            }
             (
                 _,
                 Proof::Opening {
@@ -136,6 +144,12 @@ impl Steward {
         }
     }
 
+    /// The settings on disk open the gate for nobody.
+    fn is_written_open(&self) -> bool {
+        let gate = self.facts.written.as_ref().and_then(|w| w.gate.as_ref());
+        gate.is_some_and(|names| names.is_empty())
+    }
+
     fn write_gate(&self, gate: Option<Vec<Copy>>, why: StewardReason) -> Plan {
         let doors = self
             .facts
@@ -147,13 +161,22 @@ impl Steward {
 
     /// Closing settings are written: a canary commit has to be seen waiting, and no walsender counted.
     fn see_closed(&self, now: Instant, server: &Server, canary_begun: bool) -> Plan {
-        if let Some(plan) = self.reload(now, server) {
-            return plan;
-        }
         let again = match server.canary {
             Canary::None | Canary::Returned => true,
             Canary::Begun | Canary::Waiting => !canary_begun,
         };
+        self.see_canary(now, server, again)
+    }
+
+    /// Settings that were found open the gate for nobody: a canary commit of this steward's own has to return.
+    fn see_found(&self, now: Instant, server: &Server, canary_begun: bool) -> Plan {
+        self.see_canary(now, server, !canary_begun || server.canary == Canary::None)
+    }
+
+    fn see_canary(&self, now: Instant, server: &Server, again: bool) -> Plan {
+        if let Some(plan) = self.reload(now, server) {
+            return plan;
+        }
         if again && self.may_try_canary(now) {
             Plan::step(Step::Canary)
         } else {

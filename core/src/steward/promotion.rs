@@ -46,10 +46,15 @@ impl Steward {
             return Plan::step(Step::WriteStamp(self.new_stamp(data, copy, record)));
         };
         let closed = self.closed_gate();
+        // R15: what the stamp names may not have come here yet, and this promotion may then make the same number. It follows
+        // nobody first, so that none comes from elsewhere any more.
+        let named = stamp.history.last().map(|p| p.timeline);
+        let may_come = named > Some(data.newest_timeline.0);
         match &self.facts.written {
             // R18, R7: doors and gate closed. Whom it follows is left: a promotion keeps all that was flushed.
             Some(w)
                 if w.gate == closed
+                    && !(may_come && w.follow.is_some())
                     && (w.doors == Doors::Closed || mutant!(self.config, R18DoorsOpen)) =>
             {
                 if let Some(plan) = self.reload(now, server) {
@@ -61,6 +66,7 @@ impl Steward {
             }
             written => {
                 let follow = written.as_ref().and_then(|w| w.follow);
+                let follow = follow.filter(|_| !may_come);
                 return Plan::because(
                     Step::WriteSettings(self.settings(closed, follow, Doors::Closed)),
                     StewardReason::Doors { open: false },
@@ -83,17 +89,10 @@ impl Steward {
             _ => {
                 let n = stamp.history.promotions().iter().map(|p| p.n).max();
                 let n = n.max(stamp.ordered.map(|(_, n)| n)).unwrap_or(0) + 1;
-                // What the stamp names may not have come here yet, and comes no more if nobody is followed: this promotion
-                // may then make the same number.
-                let follows = self.facts.written.as_ref().and_then(|w| w.follow);
-                let named = stamp.history.last().filter(|_| follows.is_some());
                 Plan::step(Step::WriteStamp(Stamp {
                     record: stamp.record.max(Some(record.key)),
                     ordered: Some((term, n)),
-                    ordered_on: data
-                        .newest_timeline
-                        .0
-                        .max(named.map(|p| p.timeline).unwrap_or_default()),
+                    ordered_on: data.newest_timeline.0,
                     ..stamp.clone()
                 }))
             }

@@ -2,7 +2,8 @@
 //!
 //! `SHOW`, a reload or a fresh session prove nothing: the checkpointer owns the flag that makes commits wait, and each
 //! walsender counts by its own reading (research/postgres.md 3a). So: close it, see a canary commit wait, see every
-//! walsender count for nothing; then name the copies, see each counted; then take a position.
+//! walsender count for nothing; then name the copies, see each counted; then take a position. The checkpointer may read that
+//! nobody is waited for, and say so only later: no closing is written before that was seen.
 
 use crate::config::Config;
 use crate::mutant;
@@ -16,6 +17,13 @@ pub(super) enum Proof {
     /// Nothing is known.
     #[default]
     Unproven,
+    /// The settings of this generation, written by who knows whom, open it for nobody. That is seen to its end, as an
+    /// opening of one's own is.
+    Found {
+        generation: u64,
+        /// A canary was begun since they were seen in force.
+        canary: bool,
+    },
     /// The settings of this generation close it.
     Closing {
         generation: u64,
@@ -122,7 +130,7 @@ impl Proof {
 
     /// A canary was begun.
     pub(super) fn canary_begun(&mut self) {
-        if let Proof::Closing { canary, .. } = self {
+        if let Proof::Closing { canary, .. } | Proof::Found { canary, .. } = self {
             *canary = true;
         }
     }
@@ -143,17 +151,34 @@ impl Proof {
             return self.void().then_some(Proven::Lost);
         }
         match self {
-            // Closed from the start on: it only has to be seen.
             Proof::Unproven => {
-                if let Some(settings) = in_force
-                    && settings.gate.is_none()
-                {
-                    *self = Proof::Closing {
-                        generation: settings.generation,
-                        canary: false,
-                        before: wrote,
-                    };
+                let (canary, found) = (false, in_force.map(|s| (s.generation, &s.gate)));
+                match found {
+                    // Closed from the start on: it only has to be seen.
+                    Some((generation, None)) => {
+                        *self = Proof::Closing {
+                            generation,
+                            canary,
+                            before: wrote,
+                        };
+                    }
+                    Some((generation, Some(names))) if names.is_empty() => {
+                        *self = Proof::Found { generation, canary };
+                    }
+                    _ => {}
                 }
+                None
+            }
+            Proof::Found {
+                generation,
+                canary: true,
+            } if server.settings == *generation && is_in_force(&[], server) => {
+                *self = Proof::Opening {
+                    generation: *generation,
+                    names: Vec::new(),
+                    seen: Some(number),
+                    before: wrote,
+                };
                 None
             }
             Proof::Closing {
@@ -226,10 +251,9 @@ impl Proof {
 /// Whether the gate just opened is seen to name exactly these: each by exactly one walsender that counts, nobody else.
 /// They counted for nothing before, so each has read the new names.
 fn is_in_force(names: &[Copy], server: &Server) -> bool {
-    if names.is_empty() {
-        return server.canary == Canary::Returned;
-    }
-    server.strangers_in_gate == 0
+    // Nor does a canary return because one that still counts has flushed it.
+    (!names.is_empty() || server.canary == Canary::Returned)
+        && server.strangers_in_gate == 0
         && server
             .walsenders
             .iter()

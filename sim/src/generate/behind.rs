@@ -2,13 +2,16 @@
 
 use super::bits::Bits;
 use super::plot::{PRIMARY, STANDBY, THIRD, add, among_noise};
-use crate::scenario::{Links, Scenario, Target, Trigger, What};
+use crate::scenario::{Blow, Links, Scenario, Target, Trigger, What};
 use crate::trouble::Trouble;
 
 /// The third member's stream is cut, not for long enough to leave; then the primary is lost. The second has flushed more, and
 /// comes too late: it has not replayed it, or its daemon sleeps. It has to give up what the new primary lacks, and may do so
 /// only when that is known committed.
 pub(crate) fn behind_is_elected(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    if bits.one_in(4) {
+        return next_before_it_streams(bits, s, start);
+    }
     let d = s.decision_timeout;
     let witnesses = bits.pick(&[0, 1, 2]);
     s.members = [vec![true; 3], vec![false; witnesses]].concat();
@@ -52,5 +55,23 @@ pub(crate) fn behind_is_elected(bits: &mut Bits, s: &mut Scenario, start: u64) {
         };
         add(s, at, what);
     }
+    among_noise(bits, s, lost + 4 * d);
+}
+
+/// The third member's stream is cut, and the second takes over. The third is to follow that, whose promotion began beyond
+/// where it ends itself; before anything comes the second is lost, too, and the third is promoted from where it was: of the
+/// promotion that its stamp names it has entered nothing (R6).
+fn next_before_it_streams(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    s.members = vec![true, true, true, false, false];
+    s.rates.resize(s.members.len(), 1000);
+    let cut = bits.within(s.sync_timeout / 5, s.sync_timeout * 9 / 10);
+    let lost = start + cut;
+    let time = cut + 3 * d;
+    add(s, start, What::Isolate(THIRD, Links::Databases, time));
+    add(s, lost, What::Host(PRIMARY, Trigger::Actions(0), 4 * d));
+    let blow = bits.pick(&[Blow::PauseDaemon, Blow::Host, Blow::Isolate]);
+    let away = bits.within(2 * d, 4 * d);
+    add(s, lost + 1, What::Aim(STANDBY, Trigger::Gate, blow, away));
     among_noise(bits, s, lost + 4 * d);
 }

@@ -45,6 +45,7 @@ pub(crate) fn troubles(bits: &mut Bits, s: &mut Scenario) {
             Trouble::RefusedSettings
             | Trouble::LateGate
             | Trouble::MissedReload
+            | Trouble::SlowCheckpointer
             | Trouble::Twin => {
                 let target = bits.pick(&[Target::Primary, Target::Primary, member]);
                 add(at, What::Trouble(target, trouble, time));

@@ -7,12 +7,13 @@ use crate::scenario::{Blow, Kind, Links, Scenario, Target, Trigger, What};
 
 /// One of them.
 pub(crate) fn forgetful(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    match bits.within(0, 5) {
-        4 => another_is_elected_too_soon(bits, s, start),
-        5 => an_old_state_answers(bits, s, start),
+    match bits.within(0, 6) {
         0 => votes_and_forgets(bits, s, start),
         1 => joins_during_an_election(bits, s, start),
         2 => forgets_twice(bits, s, start),
+        3 => forgets_what_it_leads(bits, s, start),
+        4 => another_is_elected_too_soon(bits, s, start),
+        5 => an_old_state_answers(bits, s, start),
         _ => several_forget(bits, s, start),
     }
 }
@@ -89,6 +90,30 @@ fn forgets_twice(bits: &mut Bits, s: &mut Scenario, start: u64) {
         .max(start + down);
     add(s, dies, What::Host(answers, Trigger::Actions(0), off));
     s.heal_after = dies + off + bits.time(SECOND, 2 * d);
+}
+
+/// A primary's daemon loses its state and joins again, while its guard lets the database serve; then it is started once
+/// more: the term is the one that it led, and what it proposed in it is forgotten (R6).
+fn forgets_what_it_leads(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    if bits.one_in(2) {
+        let alone = bits.within(d, 3 * d);
+        add(s, start, What::Isolate(STANDBY, Links::Databases, alone));
+    }
+    let forgets = start + bits.within(0, d);
+    let down = bits.time(10_000, d / 10);
+    add(s, forgets, What::ForgetState(Target::Primary, down));
+    let mut at = forgets + down;
+    for _ in 0..bits.within(1, 3) {
+        at += bits.time(d / 50, d / 2);
+        let again = bits.time(10_000, d / 10);
+        add(
+            s,
+            at,
+            What::Daemon(Target::Primary, Trigger::Actions(0), again),
+        );
+    }
+    s.heal_after = at + bits.time(SECOND, 2 * d);
 }
 
 /// Several lose their state, at once or one in the other's absence, around an election.

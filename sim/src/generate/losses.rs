@@ -17,7 +17,7 @@ pub(crate) fn losses(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let mut add = |at: u64, what: What| add(s, at, what);
     match bits.within(0, 13) {
         // A member lost its state, another is off, and an operator vouches for that one at some odd moment.
-        7 | 8 => {
+        7 => {
             let lost = bits.pick(&[PRIMARY, STANDBY, THIRD]);
             let off = bits.pick(&[PRIMARY, STANDBY, THIRD]);
             add(at, What::LoseState(lost, down));
@@ -30,7 +30,7 @@ pub(crate) fn losses(bits: &mut Bits, s: &mut Scenario, start: u64) {
                 add(at + down + bits.within(0, 4 * d), What::Operator(lost));
             }
         }
-        9 => return vouching(bits, s, start),
+        8 | 9 => return vouching(bits, s, start),
         // Two or all lose their state at once.
         10 | 11 => {
             add(at, What::LoseState(THIRD, down));

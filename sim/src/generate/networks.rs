@@ -32,7 +32,7 @@ pub(crate) fn network_stands(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let long = 60 * SECOND;
     let deaf_or_mute = bits
         .one_in(2)
-        .then(|| (bits.pick(&[0, 0, 1, 2]), bits.one_in(2)));
+        .then(|| (bits.pick(&[0, 0, 0, 1, 2]), !bits.one_in(3)));
     let few = bits.within(0, 3);
     for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)] {
         let is_cut = match deaf_or_mute {

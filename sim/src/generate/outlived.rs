@@ -1,5 +1,6 @@
 //! Orders that outlive the daemon that gave them, and daemons that have forgotten what they ordered.
 
+use super::SECOND;
 use super::bits::Bits;
 use super::plot::{PRIMARY, STANDBY, add, among_noise};
 use crate::scenario::{Blow, Links, Scenario, Trigger, What};
@@ -49,4 +50,27 @@ pub(crate) fn forgets_its_deposition(bits: &mut Bits, s: &mut Scenario, start: u
     let down = bits.time(10_000, d);
     add(s, dies, What::Daemon(PRIMARY, moment, down));
     among_noise(bits, s, back + 2 * d);
+}
+
+/// The standby is elected, and its host does not run from the moment in which it orders its promotion until that is void: the
+/// former primary, back by then, is promoted instead. The standby follows that, with nothing done and the order still in its
+/// stamp; then it is started anew, and there is a promotion of the number that its own would have had (R15).
+pub(crate) fn ordered_in_vain(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    let d = s.decision_timeout;
+    let away = d + bits.within(d / 5, d);
+    let lost = match bits.one_in(3) {
+        true => What::Host(PRIMARY, Trigger::Actions(0), away),
+        false => What::Isolate(PRIMARY, Links::All, away),
+    };
+    add(s, start, lost);
+    let asleep = bits.within(3 * d / 2, 4 * d);
+    let pause = What::Aim(STANDBY, Trigger::Promotion, Blow::PauseHost, asleep);
+    add(s, start + 1, pause);
+    let again = start + d + asleep + bits.within(SECOND, d + SECOND);
+    let anew = match bits.one_in(2) {
+        true => What::Database(STANDBY),
+        false => What::Host(STANDBY, Trigger::Actions(0), bits.time(20_000, d / 2)),
+    };
+    add(s, again, anew);
+    among_noise(bits, s, again + d);
 }

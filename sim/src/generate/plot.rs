@@ -21,7 +21,7 @@ use super::new_copies::new_copies;
 use super::old_release::old_release;
 use super::one::{Class, come, trigger};
 use super::outlive::orders_outlive;
-use super::outlived::{forgets_its_deposition, outlived};
+use super::outlived::{forgets_its_deposition, ordered_in_vain, outlived};
 use super::revealed::revealed;
 use super::standing::standing;
 use super::unarrived::word_unarrived;
@@ -50,19 +50,20 @@ const HISTORIES: &[(u64, History)] = &[
     (2, half_shrunk),
     (3, hangs),
     (1, edited),
-    (1, revealed),
+    (2, revealed),
     (1, outlived),
     (1, forgets_its_deposition),
+    (1, ordered_in_vain),
     (1, adopted),
     (2, forgetful),
     (2, born),
     (3, went_back),
     (1, new_copies),
     (3, growth_disturbed),
-    (3, reload_missed),
+    (4, reload_missed),
     (1, old_release),
     (1, orders_outlive),
-    (3, behind_is_elected),
+    (4, behind_is_elected),
     (2, gives_up_with_a_slow_disk),
     (2, ends_amid_a_step),
     (1, word_unarrived),
@@ -72,7 +73,7 @@ const HISTORIES: &[(u64, History)] = &[
 const ALONE: &[(u64, History)] = &[
     (1, fell_back),
     (1, half_grown),
-    (2, network_stands),
+    (3, network_stands),
     (3, standing),
 ];
 

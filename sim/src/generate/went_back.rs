@@ -3,15 +3,15 @@
 use super::SECOND;
 use super::bits::Bits;
 use super::plot::{PRIMARY, STANDBY, THIRD, add};
-use crate::scenario::{Links, Scenario, Target, Trigger, What};
+use crate::scenario::{Kind, Links, Scenario, Target, Trigger, What};
 
 /// One of them.
 pub(crate) fn went_back(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    match bits.within(0, 10) {
+    match bits.within(0, 11) {
         0..=3 => too_short_to_be_elected(bits, s, start),
         4..=6 => overtakes_what_was_seen(bits, s, start),
-        7 => before_its_promotion(bits, s, start),
-        8..=9 => with_its_state(bits, s, start),
+        7 | 8 => before_its_promotion(bits, s, start),
+        9 | 10 => with_its_state(bits, s, start),
         _ => before_it_was_alone(bits, s, start),
     }
 }
@@ -21,15 +21,32 @@ fn all_but(s: &Scenario, who: usize) -> impl Iterator<Item = Target> + use<> {
     (0..count).filter(move |m| *m != who).map(Target::Member)
 }
 
+/// Much is written, and all hear of it at once.
+fn quick(bits: &mut Bits, s: &mut Scenario) {
+    s.kind = Kind::Chaos;
+    s.rates.fill(1000);
+    s.decision_timeout = bits.pick(&[2, 2, 2, 3]) * SECOND;
+    s.sync_timeout = s.decision_timeout * 2 / 5;
+    s.health_timeout = s.decision_timeout * 3 / 5;
+    s.clients.1 = 50_000;
+}
+
 /// The standby's copy ends a little earlier than the others have seen; it asks for their votes, and hears no answer that
 /// would tell it.
 fn too_short_to_be_elected(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    let d = s.decision_timeout;
-    // So little that its own notes and its count of writes tell nothing; or more.
-    let (age, state) = match bits.one_in(3) {
+    // So little that its own notes and its count of writes tell nothing, while what it had flushed was told at once; or
+    // more.
+    let (age, state) = match bits.one_in(4) {
         true => (bits.within(SECOND, 5 * SECOND), true),
-        false => (bits.within(SECOND / 5, SECOND * 6 / 5), bits.one_in(3)),
+        false => {
+            quick(bits, s);
+            (
+                bits.within(SECOND * 3 / 10, SECOND * 7 / 10),
+                bits.one_in(4),
+            )
+        }
     };
+    let d = s.decision_timeout;
     let (at, down) = (start + age + SECOND, bits.time(20_000, d / 2));
     let back = match state {
         true => What::RestoreHost(STANDBY, age, down),

@@ -608,6 +608,11 @@ impl World {
             term > said.released,
             "R5: it leads term {term}, which it has released"
         );
+        must!(
+            term > said.adopted,
+            "R6: it leads term {term}, after a loss, and was told of term {}: what it proposed in it is forgotten",
+            said.adopted
+        );
         if said.lead.term != term {
             must!(
                 term > said.lead.term,

@@ -1,5 +1,6 @@
 //! A stamp tells the truth (R15): of the promotions that it lists, those that the copy has entered are timelines that its
-//! WAL went through, each with its number and its beginning; and it lists those that were made in this very directory.
+//! WAL went through, each with its number and its beginning; and it lists those that were made in this very directory, and
+//! no other's as one of them.
 //! Whatever is decided by histories rests on that. (Of a primary that crashed and is promoted again a standby streams on;
 //! of that promotion its stamp may say nothing before a record does.)
 
@@ -7,6 +8,7 @@ use crate::postgres::directory::DataDir;
 use crate::postgres::wal::Kind;
 use crate::world::World;
 use yoke_core::postgres::{Lsn, Timeline};
+use yoke_core::record::Promotion;
 use yoke_core::step::Stamp;
 
 /// The timelines of which a copy that ends here holds something: a later one that began no later left nothing of them.
@@ -41,7 +43,20 @@ fn is_true(dir: &DataDir, stamp: &Stamp) -> bool {
         let mut of = of.iter();
         part.iter().all(|one| of.any(|other| other == one))
     };
-    is_part(&told, &lived) && is_part(&made, &told)
+    // What it lists twice it went through twice: nobody else's promotion is taken for its own order. (One that came while
+    // the order was still open, and the stamp did not know of it, may be.)
+    let is_own = |p: &Promotion| stamp.ordered == Some((p.term, p.n));
+    let place = |p: &Promotion| (p.timeline, p.start);
+    let others = |own: &Promotion| {
+        promotions
+            .iter()
+            .any(|p| !is_own(p) && place(p) == place(own))
+    };
+    let mut own = promotions.iter().filter(|p| is_own(p));
+    let taken = own.any(|own| !dir.made.contains(&place(own)) && others(own));
+    // None begins before the one before it: of that the copy has entered nothing, and it is dropped (R6).
+    let in_order = all.is_sorted_by_key(|(_, start)| *start);
+    is_part(&told, &lived) && is_part(&made, &told) && !taken && in_order
 }
 
 impl World {

@@ -172,14 +172,19 @@ impl World {
             return;
         }
         server.takes = true;
-        let delay = self.choices.skewed(
-            About::CheckpointerTakes,
-            h,
-            0,
-            (5, 200),
-            100,
-            (1_000, 300_000),
-        );
+        let delay = match self.is_troubled(h, Trouble::SlowCheckpointer) {
+            true => self
+                .choices
+                .within(About::CheckpointerTakes, h, 1, 20_000, 2_500_000),
+            false => self.choices.skewed(
+                About::CheckpointerTakes,
+                h,
+                0,
+                (5, 200),
+                100,
+                (1_000, 300_000),
+            ),
+        };
         self.db_in(delay, h, run, DbEv::CheckpointerTakes(flag));
     }
 
