@@ -32,6 +32,7 @@
 //! | R15 notes of the own copy | `node/noted.rs` |
 //! | R14 a database is made at genesis only | `node/asking.rs`, `steward/plan.rs` |
 //! | R14 same database, R15 same history | [`record`], `steward/rejoin.rs`, `steward/promotion.rs` |
+//! | what the database should be: R1, R11 | `node/target.rs` |
 //! | R16 one order | [`guard`], [`steward`] |
 //! | pauses; a copy replaced on an operator's word (R11) | `node/pausing.rs`, `node/reinit.rs` |
 //! | R19 give way | `node/give_way.rs`, `node/hand_over.rs`, `node/hanging.rs` |
