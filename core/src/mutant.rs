@@ -87,6 +87,7 @@ mutants! {
     R9OpensUnseen = "r9-opens-unseen", "The gate counts as open once the settings are read.";
     R9ProofOutlivesGate = "r9-proof-outlives-gate", "The gate's proof outlives a change of its names.";
     R9OpensFromOpen = "r9-opens-from-open", "An open gate is given other names without being closed between.";
+    R9OrderUnderWay = "r9-order-under-way", "A copy enters the record while a gate order is under way.";
     R10LeaseFromArrival = "r10-lease-from-arrival", "The lease counts from the acknowledgement's arrival.";
     R10NeverFences = "r10-never-fences", "The guard lets a database serve on when its permission ends.";
     R10NoneWhenProposed = "r10-none-when-proposed", "\"None\" is given once the lone record is proposed.";

@@ -95,12 +95,13 @@ impl World {
     }
 
     pub(crate) fn guard_drains(&mut self, h: usize) {
-        let mut fences = false;
+        let (mut fences, mut begun) = (false, None);
         while let Some(action) = self.hosts[h].guard.as_mut().and_then(Guard::poll_action) {
             self.digest.note((self.now, h, &action));
             match action {
                 GuardAction::Execute { order, run } => {
                     self.stirred_at = self.now;
+                    begun = Some(order.number);
                     self.step_begins(h, order, run)
                 }
                 GuardAction::EndOrder { number } => {
@@ -124,7 +125,7 @@ impl World {
             }
         }
         if fences {
-            self.check_fence(h);
+            self.check_fence(h, begun);
         }
         let Some(guard) = &self.hosts[h].guard else {
             return;

@@ -4,7 +4,7 @@ use super::Node;
 use super::keeping_up::Track;
 use super::leader::Flaps;
 use crate::mutant;
-use crate::postgres::{GateStatus, PrimaryStatus};
+use crate::postgres::{Gate, GateStatus, PrimaryStatus, Want};
 use crate::reason::Reason;
 use crate::record::{Copy, Record, RecordKey};
 use crate::time::{Duration, Instant};
@@ -194,19 +194,27 @@ impl Node {
     }
 
     /// A copy that may enter the record: the proven gate names it, and it has flushed a position taken after the proof,
-    /// in one unbroken run; a majority was just heard; the guard holds a lease (R9, R10). No gate order is under way that
-    /// would leave it out: what is proven open is closed before other names are written, and from that order's end on it
-    /// counts as proven no more.
+    /// in one unbroken run; no gate order is under way; a majority was just heard; the guard holds a lease (R9, R10). An
+    /// order that leaves it out may have been given a moment ago, and the next one wait for the disk with this record.
     fn grown(&self) -> Option<Copy> {
         let leader = self.leader.as_deref().filter(|l| !l.growing.is_empty())?;
         if mutant!(self.config, R9NotNamed) {
             return leader.growing.first().copied();
         }
+        let target = self.target.as_ref()?;
         let primary = self.running_primary()?;
+        let Want::Primary { gate, .. } = &target.want else {
+            return None;
+        };
         let GateStatus::Open { names, since } = &primary.gate else {
             return None;
         };
-        if !self.lease_is_confirmed() && !mutant!(self.config, R10GrowsUnconfirmed) {
+        let settled = self.pg.target == target.seq
+            && *gate == Gate::Open(names.clone())
+            && *gate == leader.gate(&self.config);
+        let settled = settled || mutant!(self.config, R9OrderUnderWay);
+        let confirmed = self.lease_is_confirmed() || mutant!(self.config, R10GrowsUnconfirmed);
+        if !settled || !confirmed {
             return None;
         }
         let unflushed = mutant!(self.config, R9NotFlushed);

@@ -2,6 +2,7 @@
 //! in [`super::specification`].
 
 use crate::oracle::specification::{Judged, must};
+use crate::postgres::steps::Exec;
 use crate::world::World;
 use yoke_core::permission::{Lasts, Permission};
 use yoke_core::postgres::{Doors, StopMode};
@@ -116,10 +117,12 @@ impl World {
         }
     }
 
-    /// A guard has fenced: a fence ends the order under way (R16); a stop comes to its end by it.
-    pub(crate) fn check_fence(&mut self, h: usize) {
-        let mut execs = self.hosts[h].execs.iter();
-        let left = execs.find(|e| !e.ending && !matches!(e.order.step, Step::Stop(_)));
+    /// A guard has fenced: a fence ends the order under way (R16); a stop comes to its end by it. What came with the fence,
+    /// or after it, was not under way.
+    pub(crate) fn check_fence(&mut self, h: usize, begun: Option<u64>) {
+        let was_under_way = |e: &&Exec| Some(e.order.number) != begun && !e.ending;
+        let mut execs = self.hosts[h].execs.iter().filter(was_under_way);
+        let left = execs.find(|e| !matches!(e.order.step, Step::Stop(_)));
         if let Some(left) = left {
             let (number, step) = (left.order.number, &left.order.step);
             let what = format!("m{h} fences: R16: and {number}, to {step}, goes on");
