@@ -11,7 +11,7 @@ use crate::trouble::Trouble;
 /// the end the primary may be lost, and what was in sync shows.
 pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let d = s.decision_timeout;
-    let way = bits.within(0, 10);
+    let way = bits.within(0, 8);
     let cut = match way {
         0 | 1 => s.sync_timeout + bits.within(d / 50, d / 8),
         _ => s.sync_timeout + bits.within(d / 10, d / 2),
@@ -24,7 +24,6 @@ pub(crate) fn growth_disturbed(bits: &mut Bits, s: &mut Scenario, start: u64) {
         0 | 1 => before_it_is_left_out(bits, s, start, cut),
         2 | 3 => guard_sleeps(bits, s, back),
         4 | 5 => reports_flap(bits, s, back, time),
-        8 | 9 => majority_flaps(bits, s, back, time),
         6 => {
             // Meanwhile an operator wants a fresh copy in its place.
             late_gate(bits, s, back, time);
@@ -122,20 +121,4 @@ fn reports_flap(bits: &mut Bits, s: &mut Scenario, at: u64, time: u64) {
         at,
         What::LateSteps(PRIMARY, bits.within(d / 25, d / 4), time),
     );
-}
-
-/// A majority is missed for a little longer than it may be, again and again: the copy is to grow, and it is not, and it is
-/// again while the order for the gate without it is under way. The record then waits for a slow disk, and the order does not.
-fn majority_flaps(bits: &mut Bits, s: &mut Scenario, at: u64, time: u64) {
-    let d = s.decision_timeout;
-    let missed = d * 3 / 20 + bits.within(d / 100, d / 10);
-    for peer in (1..s.members.len()).map(Target::Member) {
-        let flaps = What::Flap(PRIMARY, peer, Links::Daemons, 2 * missed, time);
-        add(s, at, flaps);
-    }
-    let slow = match bits.one_in(2) {
-        true => What::SlowDisk(PRIMARY, time),
-        false => What::SlowSyncs(PRIMARY, 1000, bits.within(d / 20, d / 4), time),
-    };
-    add(s, at, slow);
 }
