@@ -128,7 +128,9 @@ impl World {
         // What an earlier stamp said is only kept.
         let old = dir.stamp.as_ref();
         let kept = old.is_some_and(|s| s.record >= stamp.record && s.ordered >= stamp.ordered);
-        if let Some(state) = host.disk.durable.as_ref().filter(|_| !kept) {
+        // An order may come after its daemon, and that one's state, are gone.
+        let state = host.disk.durable.as_ref();
+        if let Some(state) = state.filter(|state| !kept && !state.lost) {
             is_within(stamp, state)?;
         }
         self.judge_system(dir)?;
