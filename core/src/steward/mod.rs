@@ -40,12 +40,15 @@ use crate::permission::GuardView;
 use crate::postgres::{Fault, PgStatus, PgTarget, StopMode, Want};
 use crate::record::CopyId;
 use crate::step::{Order, Outcome, Step};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use facts::{Facts, RunFacts};
 use order::{Hold, StepKind};
 use plan::{Next, Pace};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+
+/// How long a clean stop may take that nobody but the steward wants. A shutdown checkpoint of a large cache takes its time.
+const CLEAN_STOP: Duration = Duration::secs(30);
 
 /// Everything that can happen to a steward.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -100,8 +103,9 @@ pub struct Steward {
     inherited: u64,
     dropped: Option<u64>,
     facts: Facts,
-    /// The order under way (R16).
+    /// The order under way (R16), and when the newest one was given.
     flight: Option<Order>,
+    ordered_at: Instant,
     /// The number of the newest order.
     number: u64,
     /// A step that did not work is not tried again at once.
@@ -139,6 +143,7 @@ impl Steward {
                 ..Facts::default()
             },
             flight: None,
+            ordered_at: boot.now,
             number: boot.guard.last_order,
             hold: None,
             progress_at: boot.now,
@@ -259,7 +264,7 @@ impl Steward {
     /// Orders the next step, or says when to come again.
     fn act(&mut self, now: Instant) {
         self.wake = None;
-        if let Some((mode, why)) = self.stop_at_once() {
+        if let Some((mode, why)) = self.stop_at_once(now) {
             let step = Step::Stop(mode);
             match self.held(&step) {
                 Some(until) if now < until => self.wake = Some(until),
@@ -277,6 +282,7 @@ impl Steward {
             return;
         }
         if self.flight.is_some() {
+            self.wake = self.clean_stop_ends();
             return;
         }
         let plan = self.plan(now);
@@ -309,7 +315,7 @@ impl Steward {
     }
 
     /// What has to be stopped at once, whatever is under way (R16).
-    fn stop_at_once(&self) -> Option<(StopMode, String)> {
+    fn stop_at_once(&self, now: Instant) -> Option<(StopMode, String)> {
         let target = self.target.as_ref()?;
         let flight = self.flight.as_ref();
         let step = flight.map(|o| &o.step);
@@ -331,6 +337,12 @@ impl Steward {
                 _ => None,
             };
         }
+        if self.clean_stop_ends().is_some_and(|end| end <= now) {
+            return Some((
+                StopMode::Now,
+                format!("it has not stopped cleanly in {CLEAN_STOP}"),
+            ));
+        }
         // A copy of what is no longer the primary, or of another history, is of no use.
         if let Some(Step::Clone { .. } | Step::Rewind { .. }) = step
             && !self.clone_is_wanted()
@@ -341,6 +353,14 @@ impl Steward {
             ));
         }
         None
+    }
+
+    /// When a clean stop of this steward's own is waited for no longer: a server that hangs for good never stops. How long
+    /// one lasts that was asked for is its node's to say.
+    fn clean_stop_ends(&self) -> Option<Instant> {
+        let step = self.flight.as_ref().map(|o| &o.step);
+        let own = !matches!(self.want(), Want::Stopped(_) | Want::Draining);
+        (own && step == Some(&Step::Stop(StopMode::Clean))).then(|| self.ordered_at + CLEAN_STOP)
     }
 
     /// Observes the server as often as the pace says.

@@ -101,6 +101,7 @@ impl Steward {
             step,
         };
         self.flight = Some(order.clone());
+        self.ordered_at = now;
         self.actions.push_back(StewardAction::Order(order));
     }
 
