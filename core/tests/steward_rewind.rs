@@ -241,6 +241,22 @@ fn a_rewind_under_way_ends_with_its_primary() {
     assert_eq!((world.count("rewind"), world.count("clone")), (2, 0));
 }
 
+/// The server that is to stop cleanly hangs for good: it is killed after a while, and what is left is cloned.
+#[test]
+fn r11_a_clean_stop_that_never_ends_is_hurried() {
+    let (mut world, record) = world();
+    world.hanging = Some("stop");
+    rejoin(&mut world, &record);
+    world.until("hangs", |w| w.hung.len() == 1);
+    world.run_for(Duration::secs(29));
+    assert_eq!(world.count("stop"), 1);
+    world.hanging = None;
+    world.until("streams", World::streams);
+    says(&world, "it has not stopped cleanly in 30.000 s");
+    assert_eq!((world.count("rewind"), world.count("clone")), (0, 1));
+    is_whole(&world);
+}
+
 /// The daemon dies before or after any step; what was touched and not seen to be whole is cloned.
 #[test]
 fn crash_between_any_two_steps_of_a_rewind() {

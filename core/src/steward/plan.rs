@@ -35,6 +35,8 @@ pub(super) enum Next {
 pub(super) enum Pace {
     /// Something is under way.
     Fast,
+    /// Something may come from elsewhere: the end of a stream, and with it a hand-over that waits for what is seen here.
+    Steady,
     /// Nothing is.
     Slow,
 }
@@ -234,7 +236,7 @@ impl Steward {
     }
 
     fn plan_standby(&self, now: Instant, server: &Server, of: Upstream) -> Plan {
-        let keep = Plan::look(Pace::Slow);
+        let keep = Plan::look(Pace::Steady);
         match self.holding() {
             Holding::Own {
                 stamp: Some(stamp),
@@ -351,6 +353,7 @@ impl Steward {
             Some((_, at)) => {
                 at + match pace {
                     Pace::Fast => self.awaits(now),
+                    Pace::Steady => WAITING,
                     // A copy is in sync as long as it keeps up within half of `sync_timeout`: several looks fit into that.
                     Pace::Slow => self.config.sync_timeout.part(1, 8),
                 }

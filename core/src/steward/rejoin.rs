@@ -94,7 +94,7 @@ impl Steward {
         let streams = server.streaming_from == Some(record.primary);
         let patience = self.config.decision_timeout.times(2).max(SLOT_HELD);
         match self.facts.run.starved {
-            None if streams => Plan::look(Pace::Slow),
+            None if streams => Plan::look(Pace::Steady),
             Some((since, _)) if now.since(since) > patience && !streams && server.drained => self
                 .give_up(format!(
                     "it has not streamed from {} for {patience}, though its history should fit",
