@@ -98,6 +98,14 @@ async fn nobody_has_a_state_file(scene: &mut Scene) -> Said<()> {
     for node in [0, 1, MONITOR] {
         scene.comes_up(node)?;
     }
+    // Its line names whoever does not answer yet: until a majority does nothing is adopted.
+    scene
+        .until("all answer", |p| {
+            let report = p.reports[primary].as_ref().ok();
+            let why = report.and_then(|report| report.view.stays_out.as_deref());
+            why.is_some_and(|why| !why.contains("does not answer"))
+        })
+        .await?;
     scene.give_word(primary, "adopt").await?;
     scene.give_word(MONITOR, "vouch").await?;
     let after = scene.healthy().await?;
