@@ -4,10 +4,10 @@
 mod fake;
 
 use fake::*;
-use yoke_core::Duration;
 use yoke_core::permission::Lasts;
 use yoke_core::postgres::*;
 use yoke_core::record::*;
+use yoke_core::{Config, Duration};
 
 const OWN: u64 = 1;
 
@@ -17,7 +17,11 @@ fn other() -> Copy {
 
 /// A primary with a standby that streams, its gate closed.
 fn closed() -> (World, Record) {
-    let mut world = World::new(A);
+    closed_by(config(A))
+}
+
+fn closed_by(config: Config) -> (World, Record) {
+    let mut world = World::with(config);
     world.dir = Some(stamped(A, OWN));
     world.permit(5, Lasts::Unbounded);
     world.standbys = vec![(other(), Lsn(900))];
@@ -249,6 +253,25 @@ fn idle_is_quiet() {
     assert!((50..=65).contains(&orders), "{orders}");
     let wrote = world.primary().unwrap().wrote_at;
     assert!(world.now.since(wrote) < Duration::millis(700));
+}
+
+/// However long a standby may lag, a healthy primary is seen to write in time: else it would give way.
+#[test]
+fn r19_health_writes_come_in_time_whatever_the_other_timeouts_are() {
+    for (sync, health) in [(60, 3), (2, 60), (1, 1)] {
+        let mut config = config(A);
+        config.sync_timeout = Duration::secs(sync);
+        config.health_timeout = Duration::secs(health);
+        let (mut world, record) = closed_by(config);
+        world.want(5, Some(&record), open(&[other()], Doors::Open));
+        world.until("open", |w| w.is_open(&[other()]));
+        for _ in 0..100 {
+            world.run_for(Duration::millis(97));
+            let wrote = world.primary().unwrap().wrote_at;
+            let age = world.now.since(wrote);
+            assert!(age < Duration::secs(health).part(1, 2), "{age}");
+        }
+    }
 }
 
 #[test]

@@ -354,8 +354,7 @@ impl Steward {
                 at + match pace {
                     Pace::Fast => self.awaits(now),
                     Pace::Steady => WAITING,
-                    // A copy is in sync as long as it keeps up within half of `sync_timeout`: several looks fit into that.
-                    Pace::Slow => self.config.sync_timeout.part(1, 8),
+                    Pace::Slow => self.idles(),
                 }
             }
         }
@@ -365,6 +364,13 @@ impl Steward {
     pub(super) fn may_try_canary(&self, now: Instant) -> bool {
         let pace = self.awaits(now);
         self.facts.run.canary_at.is_none_or(|at| now >= at + pace)
+    }
+
+    /// How often to look where nothing is awaited. A copy is in sync as long as it keeps up within half of `sync_timeout`, and
+    /// the health write is due four times in `health_timeout` (R19), at a look: several looks fit into either.
+    fn idles(&self) -> Duration {
+        let timeouts = self.config.sync_timeout.min(self.config.health_timeout);
+        timeouts.part(1, 8).min(Duration::millis(250))
     }
 
     /// How often to look for what is to come.
