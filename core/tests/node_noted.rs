@@ -119,6 +119,29 @@ fn r12_a_copy_whose_state_went_back_is_another_copy() {
     }
 }
 
+/// The daemon dies as soon as it has joined again, before its copy has another name.
+#[test]
+fn r12_that_a_copy_is_doubted_outlives_its_daemon() {
+    let mut cluster = Cluster::in_sync();
+    cluster.run_for(secs(2));
+    let state = cluster.host(DATA2).disk.clone();
+    cluster.run_for(secs(2));
+    let before = cluster.copy_of(DATA2);
+    cluster.power_off(DATA2);
+    cluster.host_mut(DATA2).disk = state;
+    cluster.start(DATA2);
+    cluster.run_until("it has joined again", secs(5), |c| {
+        let disk = c.host(DATA2).disk.as_ref();
+        disk.is_some_and(|s| !s.lost && s.noted.is_some_and(|n| n.is_beyond()))
+    });
+    assert_eq!(cluster.copy_of(DATA2), before);
+    cluster.restart_daemon(DATA2, ms(50));
+    cluster.run_until("in sync again", D + secs(40), |c| {
+        c.is_in_sync() && c.copy_of(DATA2) != before
+    });
+    cluster.over();
+}
+
 /// The record names no other copy: whatever this one lacks is nowhere.
 #[test]
 fn r12_the_only_copy_keeps_its_name_though_its_state_went_back() {
