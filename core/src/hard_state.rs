@@ -67,7 +67,7 @@ impl HardState {
         }
     }
 
-    fn of(members: Arc<[String]>) -> HardState {
+    pub(crate) fn of(members: Arc<[String]>) -> HardState {
         HardState {
             members,
             term: Term(0),

@@ -4,6 +4,9 @@ use crate::action::Action;
 use crate::hard_state::HardState;
 use std::collections::VecDeque;
 
+/// As many actions wait for a disk. A disk may hang for days while peers go on asking.
+const MOST_WAITING: usize = 256;
+
 /// Actions in the order in which they are due. Each waits for the newest `Persist` queued before it; what stops a
 /// database or shortens a permission waits for nothing.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -34,6 +37,13 @@ impl Outbox {
             self.ready.push_back(action);
         } else {
             self.waiting.push_back((self.newest, action));
+            if self.waiting.len() > MOST_WAITING {
+                // Any message may be lost, and the oldest says least.
+                let is_sent = |(_, action): &(u64, Action)| matches!(action, Action::Send { .. });
+                if let Some(oldest) = self.waiting.iter().position(is_sent) {
+                    self.waiting.remove(oldest);
+                }
+            }
         }
     }
 
@@ -72,5 +82,50 @@ impl Outbox {
     /// Whether everything may leave: nothing waits for a disk.
     pub fn is_durable(&self) -> bool {
         self.durable == self.newest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::member::MemberId;
+    use crate::message::{Body, Message};
+    use crate::record::Term;
+    use std::sync::Arc;
+
+    fn asks(nonce: u64) -> Action {
+        Action::Send {
+            to: MemberId(1),
+            message: Box::new(Message {
+                term: Term(1),
+                holds: None,
+                presence: None,
+                seen: None,
+                body: Body::Ask { nonce },
+            }),
+        }
+    }
+
+    /// A peer asks on and on while the disk hangs: what waits does not grow for ever, and what comes out when the disk is
+    /// well again is the newest, in its order, with everything that is no message.
+    #[test]
+    fn a_disk_that_hangs_makes_no_queue_without_end() {
+        let mut outbox = Outbox::default();
+        outbox.persist(HardState::of(Arc::from(["m0".to_owned()])));
+        assert!(matches!(
+            outbox.poll(),
+            Some(Action::Persist { seq: 1, .. })
+        ));
+        outbox.push(Action::Exit);
+        for round in 0..100_000 {
+            outbox.push(asks(round));
+        }
+        assert_eq!(outbox.poll(), None);
+        outbox.persisted(1);
+        let left: Vec<Action> = std::iter::from_fn(|| outbox.poll()).collect();
+        assert_eq!(left.len(), MOST_WAITING);
+        assert_eq!(left[0], Action::Exit);
+        assert_eq!(left.last(), Some(&asks(99_999)));
+        assert_eq!(left[1], asks(100_000 - MOST_WAITING as u64 + 1));
     }
 }

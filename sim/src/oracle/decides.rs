@@ -10,7 +10,7 @@ use yoke_core::member::MemberId;
 use yoke_core::message::{Body, HeartbeatReply, Message};
 use yoke_core::permission::Lasts;
 use yoke_core::postgres::PgState;
-use yoke_core::record::{Copy, RecordKey};
+use yoke_core::record::{Copy, RecordKey, Term};
 use yoke_core::step::Step;
 use yoke_core::view::{Glance, RoleView};
 
@@ -65,7 +65,7 @@ impl World {
         }
         for copy in &record.in_sync {
             if !before.names(*copy)
-                && let Err(why) = self.judge_growth(h, *copy)
+                && let Err(why) = self.judge_growth(h, *copy, record.key.term)
             {
                 let what = format!("m{h} proposes {record}: {why}");
                 self.violated("specification", what);
@@ -74,7 +74,7 @@ impl World {
     }
 
     /// R9, R10: what has to be true when a copy is to enter.
-    fn judge_growth(&mut self, h: usize, copy: Copy) -> Judged {
+    fn judge_growth(&mut self, h: usize, copy: Copy, term: Term) -> Judged {
         let host = &self.hosts[h];
         let (now, majority) = (host.clock.at(self.now), host.config.majority());
         if let Some(guard) = &host.guard {
@@ -101,7 +101,7 @@ impl World {
             now.since(heard) < just,
             "R9: {copy} enters, and no majority was heard since {heard}"
         );
-        self.grows(h, copy)
+        self.grows(h, copy, term)
     }
 
     /// R10: who has no lease, and needs one, leads no more.

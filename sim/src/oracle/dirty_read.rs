@@ -17,6 +17,7 @@ impl World {
             .waiting
             .first()
             .map_or(usize::MAX, |waiting| waiting.index);
+        let term = server.term;
         let visible = hidden.min(dir.wal.entries.len());
         let newest = dir.wal.entries[..visible]
             .iter()
@@ -37,6 +38,7 @@ impl World {
                 write,
                 index,
                 by: h,
+                term,
             });
         }
     }

@@ -11,6 +11,8 @@ pub(crate) struct Acked {
     /// Where it is in the log of whoever acknowledged it, and so of everybody who has that history.
     pub(crate) index: usize,
     pub(crate) by: usize,
+    /// The term of the promotion that it was written under.
+    pub(crate) term: Term,
 }
 
 /// What was acknowledged, and by which database the newest term is served.
@@ -40,14 +42,15 @@ impl World {
         self.observe_acknowledged(h);
         self.digest.note((self.now, "ack", h, write));
         self.trace.acknowledged(self.now, h, write);
+        let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
         self.oracles.lost_write.acked.push(Acked {
             write,
             index,
             by: h,
+            term,
         });
         self.coverage
             .acknowledged(h, self.oracles.newest_record.committed.as_deref());
-        let term = self.hosts[h].server.as_ref().map_or(Term(0), |s| s.term);
         self.check_holds_all(h, term, "acknowledges");
         // The write of a deposed primary is in the newer one's log.
         if let Some((newest, other, uid)) = self.oracles.lost_write.newest

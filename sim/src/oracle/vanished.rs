@@ -94,6 +94,7 @@ mod tests {
     use crate::postgres::wal::Kind;
     use crate::world::World;
     use yoke_core::postgres::SystemId;
+    use yoke_core::record::Term;
 
     #[test]
     fn what_is_renamed_out_of_the_way_or_rewritten_does_not_count() {
@@ -104,6 +105,7 @@ mod tests {
             write: 1,
             index: 1,
             by: 0,
+            term: Term(1),
         });
         world.hosts[1].storage.directory = Some(dir.clone());
         world.check_vanished();

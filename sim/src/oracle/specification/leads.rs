@@ -157,14 +157,15 @@ impl World {
         lead.first.get_or_insert(key);
         for copy in &record.in_sync {
             if before.as_ref().is_some_and(|b| !b.names(*copy)) {
-                self.grows(h, *copy)?;
+                self.grows(h, *copy, term)?;
             }
         }
         Ok(())
     }
 
-    /// R9: a copy that enters is named by the gate in force, and holds what was acknowledged.
-    pub(crate) fn grows(&mut self, h: usize, copy: Copy) -> Judged {
+    /// R9: a copy that enters in a term is named by the gate in force, and holds what was acknowledged; not what the
+    /// primary of a later term did, for then this message was held up on its way.
+    pub(crate) fn grows(&mut self, h: usize, copy: Copy, term: Term) -> Judged {
         if let Some(server) = self.hosts[h].server.as_ref().filter(|s| s.writable()) {
             must!(
                 server.flag,
@@ -183,6 +184,7 @@ impl World {
         if let Some(dir) = &mut self.hosts[usize::from(copy.member.0)].storage.directory
             && dir.is(copy.id)
             && let Some(lost) = first_missing(acked, dir)
+            && lost.term <= term
         {
             return Err(format!("R9: {copy} enters and lacks w{}", lost.write));
         }
