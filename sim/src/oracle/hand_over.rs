@@ -22,10 +22,15 @@ impl World {
         if !clean || hurries || said.released.contains(&term) {
             return Ok(());
         }
-        let log = &from.wal.entries;
-        let shown = directory(to.0.into()).is_some_and(|to| to.wal.entries.starts_with(log));
+        let committed = self.oracles.newest_record.committed.as_ref();
+        let named = committed.and_then(|record| record.copy_of(to));
+        let target = directory(to.0.into());
+        if named.is_some_and(|copy| !target.is_some_and(|to| to.is(copy.id))) {
+            // It has lost what it showed, and its leader has not heard of that.
+            return Ok(());
+        }
         must!(
-            shown,
+            target.is_some_and(|to| to.wal.entries.starts_with(&from.wal.entries)),
             "it hands over to {to}, which does not show its shutdown checkpoint"
         );
         Ok(())

@@ -222,33 +222,45 @@ impl World {
         }
     }
 
-    fn judge_promotion(&self, h: usize, term: Term) -> Judged {
+    /// A steward asks for a promotion. Its guard may take that in late, when much has changed.
+    pub(crate) fn check_asks_for_promotion(&mut self, h: usize, term: Term) {
+        if let Err(why) = self.judge_asked_promotion(h, term) {
+            let what = format!("m{h} in term {term}: asks for a promotion: {why}");
+            self.violated("specification", what);
+        }
+    }
+
+    fn judge_asked_promotion(&self, h: usize, term: Term) -> Judged {
         let host = &self.hosts[h];
         let spec = &self.oracles.specification;
-        let (said, majority) = (&spec.members[h], self.majority());
-        let lead = &said.lead;
+        let lead = &spec.members[h].lead;
         let own = lead.first.filter(|_| lead.term == term);
         must!(
-            own.is_some_and(|key| lead.is_committed(h, key, majority)),
+            own.is_some_and(|key| lead.is_committed(h, key, self.majority())),
             "R6: no record of its own term is committed"
         );
-        let now = host.clock.at(self.now);
-        must!(
-            said.holds.is_some_and(|p| p.allows(term, now)),
-            "R10: the guard holds no permission for it"
-        );
-        let directory = host.storage.directory.as_ref();
-        let stamp = directory.and_then(|dir| dir.stamp.as_ref());
-        let ordered = stamp.and_then(|s| s.ordered);
-        must!(
-            ordered.is_some_and(|(of, _)| of == term),
-            "R6: the stamp does not name it"
-        );
+        let stamp = host.storage.stamp();
         let newest = lead.newest.and_then(|key| spec.records.get(&key));
         let named = newest.and_then(|r| r.copy_of(host.config.me));
         must!(
             named.map(|copy| copy.id) == stamp.map(|s| s.copy),
             "R4: the record does not name this copy"
+        );
+        Ok(())
+    }
+
+    fn judge_promotion(&self, h: usize, term: Term) -> Judged {
+        let host = &self.hosts[h];
+        let said = &self.oracles.specification.members[h];
+        let now = host.clock.at(self.now);
+        must!(
+            said.holds.is_some_and(|p| p.allows(term, now)),
+            "R10: the guard holds no permission for it"
+        );
+        let ordered = host.storage.stamp().and_then(|s| s.ordered);
+        must!(
+            ordered.is_some_and(|(of, _)| of == term),
+            "R6: the stamp does not name it"
         );
         let server = host.server.as_ref();
         must!(

@@ -194,6 +194,11 @@ impl DataDir {
 }
 
 impl Storage {
+    /// What the data directory is stamped with.
+    pub(crate) fn stamp(&self) -> Option<&Stamp> {
+        self.directory.as_ref().and_then(|dir| dir.stamp.as_ref())
+    }
+
     /// What `Step::Inspect` shows.
     pub(crate) fn inspect(&self) -> Inspection {
         Inspection {
