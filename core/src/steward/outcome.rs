@@ -72,6 +72,22 @@ impl Steward {
                 self.done(now, number, step);
             }
         }
+        self.names_once();
+    }
+
+    /// A name that the directory here has is given to no other; a clone keeps its own until its mark is cleared.
+    fn names_once(&mut self) {
+        let Some(inspection) = &self.facts.inspection else {
+            return;
+        };
+        if let Directory::Data(data) = &inspection.directory
+            && !inspection.rewriting
+            && let Some(stamp) = &data.stamp
+            && stamp.copy == self.fresh_copy()
+            && !mutant!(self.config, R11NameGivenTwice)
+        {
+            self.ids += 1;
+        }
     }
 
     fn inspected(&mut self, now: Instant, number: u64, inspection: Inspection) {
@@ -285,10 +301,6 @@ impl Steward {
             return;
         };
         let old = data.stamp.replace(stamp.clone());
-        if !inspection.rewriting && old.as_ref().is_some_and(|o| o.copy != stamp.copy) {
-            // The name is taken; a clone keeps its own until its mark is cleared.
-            self.ids += 1;
-        }
         let first = old.as_ref().is_none_or(|o| o.copy != stamp.copy);
         let struck = old
             .as_ref()
