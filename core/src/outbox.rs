@@ -4,8 +4,8 @@ use crate::action::Action;
 use crate::hard_state::HardState;
 use std::collections::VecDeque;
 
-/// As many actions wait for a disk. A disk may hang for days while peers go on asking.
-const MOST_WAITING: usize = 256;
+/// As many actions wait for a disk, some minutes of them: a disk may hang for days while peers go on asking.
+const MOST_WAITING: usize = 10_000;
 
 /// Actions in the order in which they are due. Each waits for the newest `Persist` queued before it; what stops a
 /// database or shortens a permission waits for nothing.

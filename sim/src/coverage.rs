@@ -56,6 +56,8 @@ pub struct Coverage {
     pub adopted: u64,
     /// Runs in which no copy was left that holds all that was acknowledged.
     pub left_to_operators: u64,
+    /// Forced promotions that lost something acknowledged, which an operator knew.
+    pub lost_by_word: u64,
     /// How often each kind of fault came, and each aimed one struck.
     pub happened: BTreeMap<&'static str, u64>,
     /// Networks on which L promises writes, and the longest time without one on them.
@@ -129,6 +131,7 @@ impl Coverage {
         self.vouched += run.vouched;
         self.adopted += run.adopted;
         self.left_to_operators += run.left_to_operators;
+        self.lost_by_word += run.lost_by_word;
         self.promised.0 += run.promised.0;
         self.promised.1 = self.promised.1.max(run.promised.1);
         self.two_primaries += u64::from((run.acked_lone | run.acked_in_sync).count_ones() > 1);
@@ -162,7 +165,11 @@ impl fmt::Display for Coverage {
             ("  joined again", self.rejoined),
             ("  joined again on an operator's word", self.vouched),
             ("  copies adopted", self.adopted),
-            ("  no whole copy left", self.left_to_operators),
+            ("  nothing left to adopt", self.left_to_operators),
+            (
+                "  adopted, and something acknowledged lost",
+                self.lost_by_word,
+            ),
             (
                 "seeds with acknowledged writes under two primaries",
                 self.two_primaries,

@@ -94,6 +94,7 @@ impl World {
             CommandOutcome::Adopted { .. } => {
                 self.coverage.adopted += 1;
                 self.leaves_out(h);
+                self.forgives_losses(h);
                 self.word_has_effect();
             }
             CommandOutcome::Stands => self.word_has_effect(),
@@ -186,7 +187,7 @@ impl World {
     }
 
     /// After everything healed: whatever members cannot decide an operator does, as they say. Whether there was something
-    /// to do; none: nothing that was acknowledged is whole anywhere.
+    /// to do; none: there is nothing that could become the cluster's database.
     pub(crate) fn operators_decide(&mut self) -> Option<bool> {
         if self.removes_torn_files() {
             return Some(true);
@@ -196,9 +197,14 @@ impl World {
         if vouched > 0 || self.is_led() {
             return Some(vouched > 0);
         }
-        // Nobody to vouch for: a copy is made the cluster's database, one that holds everything.
-        let whole: Vec<usize> = all.filter(|h| self.is_whole(*h)).collect();
+        // Nobody to vouch for: a copy is made the cluster's database, one that holds everything; where none does, any: what
+        // it lacks is lost, and every member said so.
+        let whole: Vec<usize> = all.clone().filter(|h| self.is_whole(*h)).collect();
         let told = |h: &usize| self.is_told(*h, "yokeadm adopt").is_some();
+        let left = match whole.is_empty() {
+            true => all.filter(told).collect(),
+            false => whole,
+        };
         // Of several the one that goes furthest: the others would refuse.
         let reached = |h: &usize| {
             let daemon = self.hosts[*h].daemon.as_ref();
@@ -207,11 +213,11 @@ impl World {
                 (pg.history.newest(), pg.end)
             })
         };
-        let furthest = whole.iter().copied().filter(told).max_by_key(reached);
+        let furthest = left.iter().copied().filter(told).max_by_key(reached);
         if let Some(h) = furthest {
             self.give_word(h, vec![], Command::Adopt { step: LEAST_STEP });
         }
-        (!whole.is_empty()).then_some(furthest.is_some())
+        (!left.is_empty()).then_some(furthest.is_some())
     }
 
     /// An operator makes a copy the cluster's database where nothing is lost by that: it holds everything, and no database

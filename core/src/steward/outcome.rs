@@ -156,13 +156,15 @@ impl Steward {
             _ => None,
         };
         run.fed(now, follows, server.streaming_from, server.position);
-        let proven = run.proof.observed(
-            &self.config,
-            number,
-            &server,
-            run.in_force.as_ref(),
-            run.wrote,
-        );
+        // What is older than the settings on disk is about to be replaced, and is nothing to begin a proof with.
+        let written = self.facts.written.as_ref().map(|w| w.generation);
+        let in_force = run
+            .in_force
+            .as_ref()
+            .filter(|s| written == Some(s.generation));
+        let proven = run
+            .proof
+            .observed(&self.config, number, &server, in_force, run.wrote);
         let was_in_recovery = run.seen.as_ref().is_some_and(|(s, _)| s.in_recovery);
         if was_in_recovery && !server.in_recovery {
             self.progress_at = now;

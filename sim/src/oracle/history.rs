@@ -2,6 +2,7 @@
 //! has one promotion). Of each the newest acknowledged write is remembered; whoever opens its gate in a later term holds
 //! all of them, also a database that has been deposed meanwhile.
 
+use crate::postgres::directory::DataDir;
 use crate::postgres::wal::Kind;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -18,6 +19,14 @@ struct Newest {
     by: usize,
     write: u64,
     index: usize,
+}
+
+impl Branches {
+    /// What this directory lacks is owed to nobody.
+    pub(crate) fn forgives(&mut self, dir: &DataDir) {
+        self.0
+            .retain(|_, newest| dir.wal.holds(newest.write, newest.index));
+    }
 }
 
 impl World {

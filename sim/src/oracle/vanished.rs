@@ -3,7 +3,7 @@
 //! ([`crate::loss`]), so nothing excuses this but an operator who adopts a copy that lacks something, and says so. What
 //! that word leaves out is kept, if only out of the way, until a second word gives it up (R17); nobody here gives one.
 
-use crate::oracle::lost_write::first_missing;
+use crate::oracle::lost_write::{Acked, first_missing};
 use crate::postgres::wal::Kind;
 use crate::world::World;
 
@@ -30,6 +30,29 @@ impl World {
             }
         }
         self.oracles.left_out.0.extend(left_out);
+    }
+
+    /// S1's exception: what a copy lacks that an operator made the cluster's database, knowing what may be lost by that, is
+    /// owed to nobody any more.
+    pub(crate) fn forgives_losses(&mut self, adopted: usize) {
+        let Some(dir) = &self.hosts[adopted].storage.directory else {
+            return;
+        };
+        let lost_write = &mut self.oracles.lost_write;
+        let owed = lost_write.acked.len();
+        let holds = |one: &Acked| dir.wal.holds(one.write, one.index);
+        lost_write.acked.retain(holds);
+        lost_write.read.retain(holds);
+        if lost_write.acked.len() == owed {
+            return;
+        }
+        self.coverage.lost_by_word += 1;
+        self.oracles.branches.forgives(dir);
+        for host in &mut self.hosts {
+            if let Some(dir) = &mut host.storage.directory {
+                dir.verified = 0;
+            }
+        }
     }
 
     /// A directory was rewritten, or the run ends.
