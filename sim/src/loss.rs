@@ -108,13 +108,17 @@ impl World {
         let (state, data) = match what {
             What::LoseState(..) | What::ForgetState(..) | What::RestoreState(..) => (true, false),
             What::LoseData(..)
+            | What::LoseLast(..)
             | What::RestoreData(..)
             | What::BaseBackup(..)
             | What::ForeignData(..) => (false, true),
             _ => (true, true),
         };
         let data = data && self.scenario.members[h];
-        if data && !self.is_spare(h) {
+        let last = data && !self.is_spare(h);
+        if last && matches!(what, What::LoseLast(..)) {
+            self.losses.beyond = true;
+        } else if last {
             self.say(h, || {
                 "its data is the last that there is, and is left to it".into()
             });

@@ -76,6 +76,7 @@ impl World {
             | What::ForgetState(target, down)
             | What::RestoreState(target, _, down)
             | What::LoseData(target, down)
+            | What::LoseLast(target, down)
             | What::RestoreData(target, _, down)
             | What::BaseBackup(target, down)
             | What::LoseAll(target, down)

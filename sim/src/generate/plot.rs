@@ -180,4 +180,11 @@ fn alone_then_lost(bits: &mut Bits, s: &mut Scenario, start: u64) {
     let lost = What::Host(Target::Primary, trigger(bits), bits.within(d, 4 * d));
     add(s, dies, lost);
     among_noise(bits, s, dies + 4 * d);
+    if bits.one_in(3) {
+        // And its disk with it.
+        let lost = What::LoseLast(Target::Primary, bits.within(20_000, 4 * d));
+        for fault in s.faults.iter_mut().filter(|f| f.at == dies) {
+            fault.what = lost;
+        }
+    }
 }

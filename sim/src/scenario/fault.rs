@@ -172,6 +172,9 @@ faults! {
     BaseBackup(who: Target, down: u64) = "base-backup";
     /// The same with an empty disk.
     LoseAll(who: Target, down: u64) = "lose-all";
+    /// The host dies, and comes back without its data directory, also where that was the last that held all: then an
+    /// operator has to give up what is lost.
+    LoseLast(who: Target, down: u64) = "lose-last";
     /// The same with everything of so long ago.
     RestoreHost(who: Target, age: u64, down: u64) = "restore-host";
     /// The host dies, and comes back twice: with everything of so long ago, cut off; the second time it is heard.
