@@ -450,6 +450,7 @@ impl World {
         for h in 0..self.hosts.len() {
             let host = &mut self.hosts[h];
             host.armed = None;
+            host.away = host.away.min(300_000);
             host.disk.slow_until = 0;
             host.disk.tail = (0, 0, 0);
             host.late_steps = (0, 0);

@@ -261,9 +261,10 @@ impl World {
         true
     }
 
-    /// Its copy holds everything that was acknowledged.
+    /// Its copy holds everything that was acknowledged, and is not about to be replaced.
     fn is_whole(&mut self, h: usize) -> bool {
-        let dir = self.hosts[h].storage.directory.as_mut();
+        let storage = &mut self.hosts[h].storage;
+        let dir = storage.directory.as_mut().filter(|_| !storage.rewriting);
         dir.is_some_and(|d| first_missing(&self.oracles.lost_write.acked, d).is_none())
     }
 
