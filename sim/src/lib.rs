@@ -39,7 +39,7 @@
 //! | R13 | configurations edited host by host, which would make two majorities | `specification`, `two_primaries` |
 //! | R14 | a secondary that begins with a database of its own | `liveness` |
 //! | R16 | orders that outlive their daemon, and steps that come late | `specification`, `gate`, `two_primaries` |
-//! | R17 | copies that an operator's word leaves out | `specification`, `vanished` |
+//! | R17 | copies that an operator's word leaves out, also where the last that held all is lost (`lose-last`: S1's exception) | `specification`, `vanished` |
 //! | R18 | sessions that stay open across a promotion, writes revealed by a crash recovery | `dirty_read` |
 //! | R19 | databases and disks that die or hang, some until they are started again; networks that stand as they are | `liveness`, `standing` |
 //! | R20 | standbys that restart without a leader | `specification`, `liveness` |
