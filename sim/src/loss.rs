@@ -7,6 +7,7 @@
 use crate::choices::About;
 use crate::event::Ev;
 use crate::host::Host;
+use crate::oracle::few_moves::Cause;
 use crate::oracle::lost_write::first_missing;
 use crate::postgres::directory::{DataDir, Storage};
 use crate::postgres::wal::Kind;
@@ -339,6 +340,8 @@ impl World {
                 format!("m{h}, which lost nothing, says: {what}"),
             );
         }
+        // A leader that hears of it gives way.
+        self.is_in_trouble(h, Cause::Disk);
     }
 
     /// It has no state now, or takes what it has for an old one.

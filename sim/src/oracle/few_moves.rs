@@ -110,7 +110,7 @@ impl World {
         }
     }
 
-    /// A host's database, or its guard with it, has just died.
+    /// A host's database, or its guard with it, has just died; or it finds its state lost.
     pub(crate) fn is_in_trouble(&mut self, h: usize, cause: Cause) {
         let last = &mut self.oracles.few_moves.troubled_until[h][cause as usize];
         *last = self.now.max(*last);
