@@ -100,7 +100,7 @@ pub enum Reason {
         dead: bool,
         stuck_for: Duration,
     },
-    StandbyHangs {
+    DatabaseHangs {
         silence: Duration,
     },
     HandsOver {
@@ -243,9 +243,9 @@ impl fmt::Display for Reason {
                 "starts its database again: it {}, and no other copy can take over",
                 Trouble(*dead, *stuck_for)
             ),
-            Reason::StandbyHangs { silence } => write!(
+            Reason::DatabaseHangs { silence } => write!(
                 f,
-                "stops its standby, to start it again: it has not answered, or let nobody in, for {silence}"
+                "stops its database, to start it again: it has not answered, or let nobody in, for {silence}"
             ),
             Reason::HandsOver { to: Some(to) } => write!(f, "hands over to {to}"),
             Reason::HandsOver { to: None } => {

@@ -208,13 +208,17 @@ fn r19_a_standby_that_hangs_is_started_again_by_its_daemon() {
     let mut cluster = Cluster::in_sync();
     cluster.trouble(DATA2, hanging());
     cluster.run_for(D - ms(100));
-    assert!(!cluster.said(DATA2, "stops its standby"));
+    assert!(!cluster.said(DATA2, "stops its database, to start"));
     cluster.run_until("it is stopped", secs(1), |c| {
         c.db(DATA2).role() == DbRole::Down
     });
     assert_eq!(cluster.served_by(), Some(DATA1));
     // A second time: it gets more time to answer.
-    let stops = |c: &Cluster| c.trace_of(&["stops its standby"]).lines().count();
+    let stops = |c: &Cluster| {
+        c.trace_of(&["stops its database, to start"])
+            .lines()
+            .count()
+    };
     assert_eq!(stops(&cluster), 1);
     cluster.run_for(D + D - ms(200));
     assert_eq!(stops(&cluster), 1);
@@ -222,6 +226,31 @@ fn r19_a_standby_that_hangs_is_started_again_by_its_daemon() {
     assert_eq!(stops(&cluster), 2);
     cluster.trouble(DATA2, Trouble::default());
     cluster.run_until("in sync again", secs(10), Cluster::is_in_sync);
+    cluster.over();
+}
+
+/// Its daemon lost its state, and leads no more: its guard waits for no lease, and nobody else can take over.
+#[test]
+fn r19_a_lone_primary_that_hangs_is_started_again_also_by_a_daemon_that_does_not_lead() {
+    let mut cluster = Cluster::lone();
+    cluster.kill_daemon(DATA1);
+    cluster.host_mut(DATA1).disk = None;
+    cluster.start(DATA2);
+    cluster.restart_daemon(DATA1, ms(100));
+    cluster.run_for(secs(1));
+    let deaf = Some(cluster.now);
+    cluster.trouble(
+        DATA1,
+        Trouble {
+            deaf,
+            ..Trouble::default()
+        },
+    );
+    cluster.run_until("it is stopped", D + secs(2), |c| {
+        c.db(DATA1).role() == DbRole::Down
+    });
+    cluster.trouble(DATA1, Trouble::default());
+    cluster.run_until("it serves", D + secs(2), |c| c.served_by() == Some(DATA1));
     cluster.over();
 }
 

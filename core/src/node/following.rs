@@ -285,7 +285,7 @@ impl Node {
                 self.withdraw_permission();
             }
             let stopping = self.is_stopping();
-            if self.stopping.is_some() {
+            if self.stopping.is_some() || self.hangs_since().is_some() {
                 self.withdraw_permission();
                 self.want(Want::Stopped(self.stop_mode()));
             } else if !stopping {

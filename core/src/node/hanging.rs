@@ -1,4 +1,4 @@
-//! A database that is no primary and hangs: stopped, and started again (R19).
+//! A database that hangs where nobody leads: stopped, and started again (R19). A leader's is looked after by `give_way`.
 
 use super::Node;
 use crate::postgres::{PgState, RunId};
@@ -18,8 +18,9 @@ pub(super) struct Hanging {
 }
 
 impl Node {
-    /// A standby that has not answered for D hangs. Whoever needs longer for the first answer gets more time with each
-    /// try.
+    /// A database that has not answered for D hangs: a standby, or a primary whose daemon lost its state, and which its
+    /// guard lets serve on, because it is alone in sync. Whoever needs longer for the first answer gets more time with
+    /// each try.
     pub(super) fn decide_hanging(&mut self) {
         if matches!(
             self.pg_state(),
@@ -37,14 +38,11 @@ impl Node {
             return;
         }
         let silence = match self.pg_state() {
-            PgState::Silent {
-                since,
-                primary: false,
-            } => self.now.since(*since),
+            PgState::Silent { since, .. } => self.now.since(*since),
             _ => return,
         };
         if silence > self.hang_patience() {
-            self.explain(Reason::StandbyHangs { silence });
+            self.explain(Reason::DatabaseHangs { silence });
             self.hanging.run = Some((run, self.now));
             self.hanging.in_a_row += 1;
         }
@@ -61,7 +59,7 @@ impl Node {
         self.hanging.in_a_row += 1;
     }
 
-    /// Since when this member's standby is to be stopped, because it hangs.
+    /// Since when this member's database is to be stopped, because it hangs.
     pub(super) fn hangs_since(&self) -> Option<Instant> {
         self.hanging.run.map(|(_, since)| since)
     }

@@ -234,6 +234,10 @@ impl Database {
                 drained: true,
             },
             Process::Promoting { .. } => PgState::Promoting,
+            Process::Primary(_) if let Some(since) = self.trouble.deaf => PgState::Silent {
+                since,
+                primary: true,
+            },
             Process::Primary(p) => PgState::Primary(PrimaryStatus {
                 promoted_in: p.promoted_in,
                 recovery_end: p.recovery_end,

@@ -91,7 +91,7 @@ impl World {
             Reason::GivesWay { dead: false, .. } => observer.note(Probe::GaveWayHanging),
             Reason::RestartsDatabase { dead: true, .. } => observer.note(Probe::RestartedDead),
             Reason::RestartsDatabase { dead: false, .. } => observer.note(Probe::RestartedHanging),
-            Reason::StandbyHangs { .. } => observer.note(Probe::StandbyHung),
+            Reason::DatabaseHangs { .. } => observer.note(Probe::StandbyHung),
             Reason::HandsOver { to: None } => observer.note(Probe::StoppedWithoutSuccessor),
             _ => {}
         }
