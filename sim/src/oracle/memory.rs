@@ -163,6 +163,8 @@ impl Memory {
             ..
         } = &m.body
             && self.asked.contains(nonce)
+            // One that was held up on its way takes back nothing.
+            && (whole || self.answers[from].is_none())
         {
             self.answers[from] = Some(Answer {
                 term: m.term,
