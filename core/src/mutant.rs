@@ -136,6 +136,7 @@ mutants! {
     R14ReplacesAny = "r14-replaces-any", "A database of another system is replaced.";
     R15UnverifiedRewind = "r15-unverified-rewind", "A rewind that says that it worked is taken at its word.";
     R15NumbersAlone = "r15-numbers-alone", "Histories are compared by timeline numbers.";
+    R15NamedNumbersAlone = "r15-named-numbers-alone", "A promotion that no record names is taken to have made no number twice.";
     R15StrikesByControlFile = "r15-strikes-by-control-file", "A promotion is struck that the control file does not show yet.";
     R15TrustsOldData = "r15-trusts-old-data", "A directory below what was noted of it counts as that copy.";
     R15BackupIsOwn = "r15-backup-is-own", "A base backup of another member counts as one's own copy.";

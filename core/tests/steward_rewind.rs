@@ -101,16 +101,35 @@ fn a_former_primary_is_rewound() {
     is_whole(&world);
 }
 
-/// It was promoted, and the primary went on: its own timeline is the higher one.
+/// It was promoted, and the primary went on as before.
 #[test]
 fn a_promotion_of_its_own_is_rewound() {
+    let (mut world, record) = world();
+    let dir = world.dir.as_mut().unwrap();
+    dir.timelines.push((Timeline(2), Lsn(1000)));
+    dir.timelines.push((Timeline(7), Lsn(1500)));
+    dir.end = Lsn(1600);
+    dir.stamp.as_mut().unwrap().history =
+        History::from(vec![promotion(2, 1000, 5, 1), promotion(7, 1500, 4, 1)]);
+    streams(&mut world, &record);
+    says(&world, "beyond 0/5DC is kept");
+    assert_eq!((world.count("rewind"), world.count("clone")), (1, 0));
+    is_whole(&world);
+}
+
+/// What the primary streamed before its own promotion may have had a promotion that no record names: of the same number.
+#[test]
+fn r15_where_both_were_promoted_since_they_parted_nothing_is_rewound() {
     let (mut world, record) = world();
     let dir = world.dir.as_mut().unwrap();
     dir.timelines.push((Timeline(7), Lsn(900)));
     dir.stamp.as_mut().unwrap().history = History::from(vec![promotion(7, 900, 4, 1)]);
     streams(&mut world, &record);
-    says(&world, "beyond 0/384 is kept");
-    assert_eq!((world.count("rewind"), world.count("clone")), (1, 0));
+    says(
+        &world,
+        "both it and the primary were promoted since they parted",
+    );
+    assert_eq!((world.count("rewind"), world.count("clone")), (0, 1));
     is_whole(&world);
 }
 
@@ -149,9 +168,11 @@ fn what_cannot_be_rewound_is_cloned_and_said_why() {
         (|dir| dir.rewindable = false, "wal_log_hints"),
         (
             |dir| {
-                dir.timelines.push((Timeline(3), Lsn(900)));
+                dir.timelines.push((Timeline(2), Lsn(1000)));
+                dir.timelines.push((Timeline(3), Lsn(1000)));
                 dir.checkpointed = false;
-                dir.stamp.as_mut().unwrap().history = History::from(vec![promotion(3, 900, 4, 1)]);
+                dir.stamp.as_mut().unwrap().history =
+                    History::from(vec![promotion(2, 1000, 5, 1), promotion(3, 1000, 5, 2)]);
             },
             "does not tell of timeline 3",
         ),

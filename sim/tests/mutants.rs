@@ -75,6 +75,11 @@ fn each_of_these_oracles_is_the_first_to_see_its_promise_broken() {
     let left_out = left_out.parse().expect("it is a scenario");
     let found = first(&left_out, Mutant::R17ForgetsForced);
     assert_eq!(found, Some("vanished"));
+    // Two promotions of one number, of which a record names one.
+    let number = include_str!("../scenarios/a-number-made-twice-and-named-once.scenario");
+    let number = number.parse().expect("it is a scenario");
+    let found = first(&number, Mutant::R15NamedNumbersAlone);
+    assert_eq!(found, Some("half_written"));
 }
 
 #[test]

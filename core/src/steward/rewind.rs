@@ -24,7 +24,7 @@ impl Steward {
             return Err("it has no stamp of this member's".to_owned());
         };
         self.rewindable(data)?;
-        divergence(&stamp.history, self.facts.end, &discard.source.promotions)
+        self.rewinds_to(&stamp.history, self.facts.end, &discard.source.promotions)
     }
 
     /// The rewind of this directory to the source; or why there is none. Nothing runs.
@@ -51,7 +51,7 @@ impl Steward {
             );
         }
         let (history, end) = (&stamp.history, data.end());
-        let fork = divergence(history, end, &source.promotions)?;
+        let fork = self.rewinds_to(history, end, &source.promotions)?;
         // What pg_rewind takes for this copy's history and end is in the control file alone.
         let mine = last_timeline(&entered(history, end));
         let (recovered_on, recovered_to) = data.recovered_to;
@@ -79,6 +79,34 @@ impl Steward {
                 why: misfit(history, end, &source.promotions).unwrap_or_default(),
             },
         })
+    }
+
+    /// Where a copy with this history, that ends at `end`, and the primary parted, if a rewind may go back there.
+    fn rewinds_to(&self, own: &History, end: Lsn, primary: &History) -> Result<Lsn, String> {
+        let fork = parted(own, end, primary);
+        let own = entered(own, end);
+        let (own, primary) = (own.promotions(), primary.promotions());
+        let common = common(own, primary);
+        let (mine, theirs) = (&own[common..], &primary[common..]);
+        // Also of what they have in common: a copy that was promoted without having heard of a timeline made its number again.
+        let numbered = |of: &[Promotion], timeline| of.iter().any(|p| p.timeline == timeline);
+        let twice = mine
+            .iter()
+            .find(|p| numbered(primary, p.timeline))
+            .or_else(|| theirs.iter().find(|p| numbered(own, p.timeline)));
+        if let Some(twice) = twice {
+            return Err(format!(
+                "both it and the primary made a timeline {}, each its own, and pg_rewind would take them for one",
+                twice.timeline
+            ));
+        }
+        // Nor need a record name them: a copy that streams takes up what its upstream is promoted to, heard of or not, and
+        // may be promoted beyond that itself.
+        let both = !mine.is_empty() && !theirs.is_empty();
+        if both && !mutant!(self.config, R15NamedNumbersAlone) {
+            return Err("both it and the primary were promoted since they parted, and may have made one timeline number twice: pg_rewind would take the two for one".to_owned());
+        }
+        fork.ok_or_else(|| "by its history it should fit".to_owned())
     }
 
     fn rewindable(&self, data: &DataDirectory) -> Result<(), String> {
@@ -113,7 +141,7 @@ impl Steward {
     pub(super) fn leaving(&self, data: &DataDirectory, why: String) -> Leaving {
         let (stamp, end) = (self.untouched(data), data.end());
         let both = stamp.zip(self.record());
-        let parted = both.and_then(|(s, r)| divergence(&s.history, end, &r.promotions).ok());
+        let parted = both.and_then(|(s, r)| parted(&s.history, end, &r.promotions));
         let misfit = both.and_then(|(s, r)| misfit(&s.history, end, &r.promotions));
         Leaving {
             copy: stamp.map(|stamp| stamp.copy),
@@ -166,30 +194,18 @@ impl Steward {
     }
 }
 
-/// Where a copy with this history, that ends at `end`, and the primary parted, if a rewind may go back there.
-fn divergence(own: &History, end: Lsn, primary: &History) -> Result<Lsn, String> {
+/// How many promotions both begin with.
+fn common(own: &[Promotion], primary: &[Promotion]) -> usize {
+    own.iter().zip(primary).take_while(|(a, b)| a == b).count()
+}
+
+/// Where a copy with this history, that ends at `end`, and the primary parted; none: it should fit.
+fn parted(own: &History, end: Lsn, primary: &History) -> Option<Lsn> {
     let own = entered(own, end);
     let (own, primary) = (own.promotions(), primary.promotions());
-    let common = own.iter().zip(primary).take_while(|(a, b)| a == b).count();
-    let numbered = |of: &[Promotion], timeline| of.iter().any(|p| p.timeline == timeline);
-    let mut mine = own[common..].iter();
-    let mut theirs = primary[common..].iter();
-    // Also of what they have in common: a copy that was promoted without having heard of a timeline made its number again.
-    let twice = mine
-        .find(|p| numbered(primary, p.timeline))
-        .or_else(|| theirs.find(|p| numbered(own, p.timeline)));
-    if let Some(twice) = twice {
-        return Err(format!(
-            "both it and the primary made a timeline {}, each its own, and pg_rewind would take them for one",
-            twice.timeline
-        ));
-    }
+    let common = common(own, primary);
     let parted = own[common..].iter().chain(&primary[common..]);
-    let parted = parted.map(|p| p.start).min();
-    match parted {
-        Some(fork) if fork < end => Ok(fork),
-        _ => Err("by its history it should fit".to_owned()),
-    }
+    parted.map(|p| p.start).min().filter(|fork| *fork < end)
 }
 
 fn last_timeline(history: &History) -> Timeline {
