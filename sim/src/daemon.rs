@@ -321,9 +321,7 @@ impl World {
                         let said = &mut self.oracles.specification.members[h];
                         said.hurries = mode == StopMode::Now;
                     }
-                    if order.step == Step::Promote {
-                        self.check_asks_for_promotion(h, order.term);
-                    }
+                    self.check_asks(h, &order);
                     moments = match &order.step {
                         Step::Promote => &[Trigger::Promotion, Trigger::Steps(0)],
                         Step::WriteSettings(s) if s.gate.is_some() => {

@@ -273,7 +273,10 @@ mod tests {
 
     /// What is said against a growth.
     fn why(world: &mut World) -> String {
-        world.judge_growth(0, COPY, Term(1)).err().unwrap_or_default()
+        world
+            .judge_growth(0, COPY, Term(1))
+            .err()
+            .unwrap_or_default()
     }
 
     fn gives(world: &mut World, serial: u64, lasts: Lasts) {

@@ -222,23 +222,36 @@ impl World {
         }
     }
 
-    /// A steward asks for a promotion. Its guard may take that in late, when much has changed.
-    pub(crate) fn check_asks_for_promotion(&mut self, h: usize, term: Term) {
-        if let Err(why) = self.judge_asked_promotion(h, term) {
-            let what = format!("m{h} in term {term}: asks for a promotion: {why}");
+    /// A steward asks its guard for something. The guard may take that in late, when much has changed.
+    pub(crate) fn check_asks(&mut self, h: usize, order: &Order) {
+        if let Err(why) = self.judge_asked(h, order) {
+            let (term, step) = (order.term, &order.step);
+            let what = format!("m{h} in term {term} asks: {step}: {why}");
             self.violated("specification", what);
         }
     }
 
-    fn judge_asked_promotion(&self, h: usize, term: Term) -> Judged {
+    fn judge_asked(&self, h: usize, order: &Order) -> Judged {
+        let opens = match &order.step {
+            Step::WriteSettings(settings) => settings.gate.is_some(),
+            Step::Promote => true,
+            _ => return Ok(()),
+        };
         let host = &self.hosts[h];
         let spec = &self.oracles.specification;
         let lead = &spec.members[h].lead;
-        let own = lead.first.filter(|_| lead.term == term);
-        must!(
-            own.is_some_and(|key| lead.is_committed(h, key, self.majority())),
-            "R6: no record of its own term is committed"
-        );
+        let own = lead.first.filter(|_| lead.term == order.term);
+        let own = own.is_some_and(|key| lead.is_committed(h, key, self.majority()));
+        if !matches!(order.step, Step::Promote) {
+            // Of a primary that was elected again, or resumed, the gate is left as found (R6).
+            let serves = host.server.as_ref().is_some_and(|s| s.serving);
+            must!(
+                own || serves || !opens,
+                "R6: the gate opens before a record of its own term is committed"
+            );
+            return Ok(());
+        }
+        must!(own, "R6: no record of its own term is committed");
         let stamp = host.storage.stamp();
         let newest = lead.newest.and_then(|key| spec.records.get(&key));
         let named = newest.and_then(|r| r.copy_of(host.config.me));
@@ -279,18 +292,10 @@ impl World {
         let Some(names) = &settings.gate else {
             return Ok(());
         };
-        let host = &self.hosts[h];
         let spec = &self.oracles.specification;
         let (lead, majority) = (&spec.members[h].lead, self.majority());
         let is_committed = |key| lead.is_committed(h, key, majority);
-        let own = lead.term == term && lead.first.is_some_and(is_committed);
-        if !own {
-            // Of a primary that was elected again, or resumed, the gate is left as found (R6).
-            let serves = host.server.as_ref().is_some_and(|s| s.serving);
-            must!(
-                serves,
-                "R6: the gate opens before a record of its own term is committed"
-            );
+        if lead.term != term || !lead.first.is_some_and(is_committed) {
             return Ok(());
         }
         let before = lead
