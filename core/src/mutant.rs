@@ -74,6 +74,7 @@ mutants! {
     R7ClosesUnseen = "r7-closes-unseen", "The gate counts as closed once the settings are read.";
     R7NoCanary = "r7-no-canary", "The gate counts as closed though no commit was seen waiting.";
     R7CanaryAlone = "r7-canary-alone", "The gate counts as closed though a walsender still counts.";
+    R7ProvesOldSettings = "r7-proves-old-settings", "A proof begins with settings that are about to be replaced.";
     R7ClosesOver = "r7-closes-over", "A gate is closed while its opening for nobody is under way.";
     R8OpensWhenProposed = "r8-opens-when-proposed", "The gate opens when the shrink is proposed.";
     R8ShrinksUnheard = "r8-shrinks-unheard", "A shrink is proposed though no majority answered.";
@@ -115,6 +116,7 @@ mutants! {
     R11AnyLaterTerm = "r11-any-later-term", "A record counts as committed once one of any later term is.";
     R11KeepsLate = "r11-keeps-late", "The leave to discard is taken back only when what rests on a disk is told.";
     R11ReplacesUnknown = "r11-replaces-unknown", "A copy is replaced on an operator's word before its leader knows that it leaves.";
+    R11NameOfItsClone = "r11-name-of-its-clone", "A doubted copy may get the name that the same daemon gave to it as a clone.";
     R11NameGivenTwice = "r11-name-given-twice", "A second clone of one daemon gets the name of the first.";
     R12VouchesForAll = "r12-vouches-for-all", "An operator's word counts for every member, not for those alone that it names.";
     R12OneAnswer = "r12-one-answer", "One answer is enough to join again.";
@@ -163,6 +165,7 @@ mutants! {
     R18OpensAnyRun = "r18-opens-any-run", "What was to be open in one run of the primary is opened in the next.";
     R18SessionsStay = "r18-sessions-stay", "A standby's sessions stay across its promotion.";
     R18DoorsBeforeGate = "r18-doors-before-gate", "Doors open before the gate.";
+    R19LeadersAlone = "r19-leaders-alone", "A lone primary that hangs is started again only while its daemon leads.";
     R19NeverGivesWay = "r19-never-gives-way", "A leader whose database is dead or hangs leads on.";
     R19WaitsToSee = "r19-waits-to-see", "Who hangs gives way only to a copy that it sees running.";
     R19LoneWaits = "r19-lone-waits", "A lone leader whose database hangs leaves it so.";

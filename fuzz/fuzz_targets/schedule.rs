@@ -13,16 +13,9 @@ static SITUATIONS: [AtomicU8; 1 << 16] = [const { AtomicU8::new(0) }; 1 << 16];
 /// What comes next is its choice: libFuzzer's own would go by the code's coverage, which a few runs exhaust.
 static SEARCH: LazyLock<Mutex<Search>> = LazyLock::new(Mutex::default);
 
-static MUTANT: LazyLock<Option<usize>> = LazyLock::new(schedule::mutant);
-/// For `fuzz/compare`: every run is a random seed, and nothing guides.
-static RANDOM: LazyLock<bool> = LazyLock::new(|| std::env::var_os("YOKE_RANDOM").is_some());
-
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let scenario = schedule::scenario(bytes);
-    let (events, situations) = schedule::explore(&scenario, *MUTANT);
-    if *RANDOM {
-        return;
-    }
+    let (events, situations) = schedule::explore(&scenario, None);
     for number in situations.numbers() {
         SITUATIONS[number as usize % SITUATIONS.len()].store(1, Relaxed);
     }

@@ -75,11 +75,44 @@ fn each_of_these_oracles_is_the_first_to_see_its_promise_broken() {
     let left_out = left_out.parse().expect("it is a scenario");
     let found = first(&left_out, Mutant::R17ForgetsForced);
     assert_eq!(found, Some("vanished"));
-    // Two promotions of one number, of which a record names one.
-    let number = include_str!("../scenarios/a-number-made-twice-and-named-once.scenario");
-    let number = number.parse().expect("it is a scenario");
-    let found = first(&number, Mutant::R15NamedNumbersAlone);
-    assert_eq!(found, Some("half_written"));
+}
+
+/// Bugs that no seed has shown, but a scenario that the guided search came by.
+#[test]
+fn what_only_a_scenario_shows_is_found_there() {
+    let shown = [
+        (
+            Mutant::R9OrderUnderWay,
+            include_str!("../scenarios/growth-while-an-order-leaves-the-copy-out.scenario"),
+        ),
+        (
+            Mutant::R15NamedNumbersAlone,
+            include_str!("../scenarios/a-number-made-twice-and-named-once.scenario"),
+        ),
+        (
+            Mutant::R7ProvesOldSettings,
+            include_str!("../scenarios/settings-written-while-an-opening-is-found.scenario"),
+        ),
+        (
+            Mutant::R11NameOfItsClone,
+            include_str!("../scenarios/doubted-by-the-daemon-that-cloned-it.scenario"),
+        ),
+        (
+            Mutant::R19LeadersAlone,
+            include_str!("../scenarios/lone-hangs-while-nobody-leads.scenario"),
+        ),
+    ];
+    for (mutant, text) in shown {
+        let scenario: Scenario = text.parse().expect("it is a scenario");
+        assert_eq!(sim::run(&scenario, How::default()).violation, None);
+        let how = How {
+            trace: false,
+            mutant: Mutant::ALL.iter().position(|m| *m == mutant),
+        };
+        let violation = sim::run(&scenario, how).violation;
+        let found = violation.is_some_and(|violation| violation.is_an_oracles());
+        assert!(found, "{mutant}");
+    }
 }
 
 #[test]

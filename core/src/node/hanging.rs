@@ -1,6 +1,7 @@
 //! A database that hangs where nobody leads: stopped, and started again (R19). A leader's is looked after by `give_way`.
 
 use super::Node;
+use crate::mutant;
 use crate::postgres::{PgState, RunId};
 use crate::reason::Reason;
 use crate::time::{Duration, Instant};
@@ -38,6 +39,9 @@ impl Node {
             return;
         }
         let silence = match self.pg_state() {
+            PgState::Silent { primary: true, .. } if mutant!(self.config, R19LeadersAlone) => {
+                return;
+            }
             PgState::Silent { since, .. } => self.now.since(*since),
             _ => return,
         };

@@ -85,6 +85,7 @@ impl Steward {
             && let Some(stamp) = &data.stamp
             && stamp.copy == self.fresh_copy()
             && !mutant!(self.config, R11NameGivenTwice)
+            && !mutant!(self.config, R11NameOfItsClone)
         {
             self.ids += 1;
         }
@@ -161,7 +162,7 @@ impl Steward {
         let in_force = run
             .in_force
             .as_ref()
-            .filter(|s| written == Some(s.generation));
+            .filter(|s| written == Some(s.generation) || mutant!(self.config, R7ProvesOldSettings));
         let proven = run
             .proof
             .observed(&self.config, number, &server, in_force, run.wrote);

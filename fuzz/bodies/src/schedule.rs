@@ -23,7 +23,27 @@ pub fn scenario(bytes: &[u8]) -> Scenario {
 }
 
 /// Runs it, with a deliberate bug or none: how many events it took, and which situations it came by.
+///
+/// # Panics
+/// If it breaks a promise: libFuzzer takes that for a find.
 pub fn explore(scenario: &Scenario, mutant: Option<usize>) -> (u64, Situations) {
+    let (events, situations, found) = judge(scenario, mutant);
+    if let Some(violation) = found {
+        let how = How {
+            trace: true,
+            mutant,
+        };
+        let again = sim::run(scenario, how);
+        let lines = again.story.unwrap_or_default().in_columns();
+        let last = lines[lines.len().saturating_sub(40)..].join("\n");
+        eprintln!("{last}\n\n{scenario}\nVIOLATION: {violation}");
+        panic!("{violation}");
+    }
+    (events, situations)
+}
+
+/// The same, and the promise that it breaks.
+pub fn judge(scenario: &Scenario, mutant: Option<usize>) -> (u64, Situations, Option<Violation>) {
     sim::catch_panics();
     let how = How {
         mutant,
@@ -35,31 +55,13 @@ pub fn explore(scenario: &Scenario, mutant: Option<usize>) -> (u64, Situations) 
         let clean = || sim::run(scenario, How::default()).violation.is_none();
         mutant.is_none() || (violation.is_an_oracles() && clean())
     };
-    if let Some(violation) = report.violation.filter(is_find) {
-        let again = sim::run(scenario, How { trace: true, ..how });
-        let lines = again.story.unwrap_or_default().in_columns();
-        let last = lines[lines.len().saturating_sub(40)..].join("\n");
-        eprintln!("{last}\n\n{scenario}\nVIOLATION: {violation}");
-        panic!("{violation}");
-    }
-    (report.events, situations)
+    let found = report.violation.filter(is_find);
+    (report.events, situations, found)
 }
 
-/// The deliberate bug that `YOKE_MUTANT` names; none without it.
+/// A deliberate bug's place in the list, by its name.
 #[cfg(feature = "mutants")]
-pub fn mutant() -> Option<usize> {
-    let name = std::env::var("YOKE_MUTANT").ok()?;
-    let all = yoke_core::mutant::Mutant::ALL;
-    let place = all.iter().position(|mutant| mutant.to_string() == name);
-    assert!(
-        place.is_some(),
-        "YOKE_MUTANT is {name}: no mutant is called that"
-    );
-    place
-}
-
-/// Without the feature there are none.
-#[cfg(not(feature = "mutants"))]
-pub fn mutant() -> Option<usize> {
-    None
+pub fn mutant(name: &str) -> Option<usize> {
+    let mut all = yoke_core::mutant::Mutant::ALL.iter();
+    all.position(|mutant| mutant.to_string() == name)
 }
