@@ -47,6 +47,12 @@ impl Outbox {
         }
     }
 
+    /// What it rests on counts for nothing any more, before anybody heard of it: it is not said (R12).
+    pub fn drop_words(&mut self) {
+        self.waiting
+            .retain(|(_, action)| !matches!(action, Action::Send { .. }));
+    }
+
     /// Queues an action that waits for no disk: it stops, shortens or explains.
     pub fn push_at_once(&mut self, action: Action) {
         self.ready.push_back(action);
