@@ -230,7 +230,12 @@ impl World {
             (glance.role == RoleView::Leader).then_some(glance.term)
         };
         let newest = (0..self.hosts.len()).filter_map(leads).max();
-        if self.hosts[h].daemon.is_some() && (leads(h).is_none() || leads(h) < newest) {
+        // Of a daemon that is away what counts is the term that it was ordered in.
+        let own = match self.hosts[h].daemon.is_some() {
+            true => leads(h),
+            false => self.hosts[h].server.as_ref().map(|s| s.term),
+        };
+        if own.is_none() || own < newest {
             return;
         }
         self.watch_primary();
