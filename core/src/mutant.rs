@@ -68,6 +68,7 @@ mutants! {
     R6TakesOverAlone = "r6-takes-over-alone", "A take-over names the new leader alone.";
     R6ResumesUnvoted = "r6-resumes-unvoted", "A daemon resumes a term in which it did not vote for itself.";
     R6JoinsUnentered = "r6-joins-unentered", "A promoted copy's history keeps promotions that it never entered.";
+    R6PromotesAsFound = "r6-promotes-as-found", "What is to be left as found, and is gone, is started and promoted.";
     R7OpenAtPromotion = "r7-open-at-promotion", "The gate is open at a promotion (PostgreSQL's default).";
     R7ForgetsProposed = "r7-forgets-proposed", "The gate is that of the committed record alone while another is proposed.";
     R7AnyOne = "r7-any-one", "Of several copies in sync the gate names one.";

@@ -77,7 +77,7 @@ fn each_of_these_oracles_is_the_first_to_see_its_promise_broken() {
     assert_eq!(found, Some("vanished"));
 }
 
-/// Bugs that no seed has shown, but a scenario that the guided search came by.
+/// Bugs that no seed of a block shows, but a scenario that the guided search or a long campaign came by.
 #[test]
 fn what_only_a_scenario_shows_is_found_there() {
     let shown = [
@@ -88,6 +88,10 @@ fn what_only_a_scenario_shows_is_found_there() {
         (
             Mutant::R15NamedNumbersAlone,
             include_str!("../scenarios/a-number-made-twice-and-named-once.scenario"),
+        ),
+        (
+            Mutant::R6PromotesAsFound,
+            include_str!("../scenarios/as-found-is-gone-while-the-disk-is-full.scenario"),
         ),
         (
             Mutant::R7ProvesOldSettings,

@@ -71,6 +71,10 @@ impl Steward {
                 return Plan::wait(Some(INSPECT_AGAIN));
             }
             Want::Nothing => return Plan::step(Step::Inspect),
+            // What was to be left as found is gone (R6): the node says what comes next.
+            want if *want == Want::AS_FOUND && !mutant!(self.config, R6PromotesAsFound) => {
+                return Plan::wait(None);
+            }
             Want::Stopped(_) | Want::Draining => return Plan::wait(None),
             Want::Standby { .. } => false,
             Want::Primary { .. } => true,
@@ -202,6 +206,8 @@ impl Steward {
                 } else if self.guard.serving.is_some() && !self.facts.run.promote_again {
                     // Promoting: it happens some time after the order.
                     Plan::look(Pace::Fast)
+                } else if *want == Want::AS_FOUND && !mutant!(self.config, R6PromotesAsFound) {
+                    Plan::look(Pace::Slow)
                 } else {
                     self.plan_promotion(now, server)
                 }
