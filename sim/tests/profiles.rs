@@ -65,7 +65,7 @@ fn calm_has_no_fault_and_chaos_has_all_and_none() {
             }
         }
     }
-    // Those that bring back something old are of the written histories.
+    // Those that bring back something old, or take the last that there is, are of the written histories.
     let written = [
         "restore-state",
         "restore-data",
@@ -75,6 +75,7 @@ fn calm_has_no_fault_and_chaos_has_all_and_none() {
         "edit",
         "wedge",
         "timeout",
+        "lose-last",
     ];
     let missing: Vec<_> = What::WORDS
         .iter()
