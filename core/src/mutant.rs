@@ -15,6 +15,11 @@ macro_rules! mutants {
         impl Mutant {
             /// Every mutant, in the order of the rules.
             pub const ALL: &[Mutant] = &[$(Mutant::$mutant),*];
+
+            /// Its place in the list, by its name.
+            pub fn place(name: &str) -> Option<usize> {
+                [$($name),*].iter().position(|known| *known == name)
+            }
         }
 
         impl fmt::Display for Mutant {
@@ -119,6 +124,7 @@ mutants! {
     R11ReplacesUnknown = "r11-replaces-unknown", "A copy is replaced on an operator's word before its leader knows that it leaves.";
     R11NameOfItsClone = "r11-name-of-its-clone", "A doubted copy may get the name that the same daemon gave to it as a clone.";
     R11NameGivenTwice = "r11-name-given-twice", "A second clone of one daemon gets the name of the first.";
+    R12SaysWhatWaited = "r12-says-what-waited", "What waited for a disk when a state was found old is said later.";
     R12VouchesForAll = "r12-vouches-for-all", "An operator's word counts for every member, not for those alone that it names.";
     R12OneAnswer = "r12-one-answer", "One answer is enough to join again.";
     R12StatelessAnswers = "r12-stateless-answers", "The answer of a member without state counts.";

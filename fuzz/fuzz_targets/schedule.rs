@@ -15,7 +15,7 @@ static SEARCH: LazyLock<Mutex<Search>> = LazyLock::new(Mutex::default);
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let scenario = schedule::scenario(bytes);
-    let (events, situations) = schedule::explore(&scenario, None);
+    let (events, situations) = schedule::explore(&scenario);
     for number in situations.numbers() {
         SITUATIONS[number as usize % SITUATIONS.len()].store(1, Relaxed);
     }

@@ -54,7 +54,7 @@ pub struct Coverage {
     pub vouched: u64,
     /// Copies that an operator made the cluster's database.
     pub adopted: u64,
-    /// Runs in which no copy was left that holds all that was acknowledged.
+    /// Runs in which nothing was left that could become the cluster's database.
     pub left_to_operators: u64,
     /// Forced promotions that lost something acknowledged, which an operator knew.
     pub lost_by_word: u64,

@@ -1,7 +1,7 @@
 //! Lost things: a state file, a data directory, a whole disk; gone, or brought back from an older copy.
 //!
 //! Data is taken away only while another copy in sync holds every acknowledged write: what is on no disk any more
-//! nobody can promise. It goes back only so far that those who are left have seen it further, or together with a state
+//! nobody can promise; but one fault takes the last, for an operator to give up what is lost. It goes back only so far that those who are left have seen it further, or together with a state
 //! that they have seen further: nobody can tell else.
 
 use crate::choices::About;

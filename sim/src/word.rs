@@ -23,6 +23,8 @@ pub(crate) struct Words {
     resume_at: u64,
     /// Hosts that stay without power until the copy that was adopted is the database: its host, and them.
     adopting: Option<(usize, Vec<usize>)>,
+    /// The newest word to adopt was said knowing that this host's copy lacks something, and that nobody has it.
+    gives_up_at: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -94,7 +96,9 @@ impl World {
             CommandOutcome::Adopted { .. } => {
                 self.coverage.adopted += 1;
                 self.leaves_out(h);
-                self.forgives_losses(h);
+                if self.words.gives_up_at == Some(h) {
+                    self.forgives_losses(h);
+                }
                 self.word_has_effect();
             }
             CommandOutcome::Stands => self.word_has_effect(),
@@ -201,7 +205,8 @@ impl World {
         // it lacks is lost, and every member said so.
         let whole: Vec<usize> = all.clone().filter(|h| self.is_whole(*h)).collect();
         let told = |h: &usize| self.is_told(*h, "yokeadm adopt").is_some();
-        let left = match whole.is_empty() {
+        let gives_up = whole.is_empty();
+        let left = match gives_up {
             true => all.filter(told).collect(),
             false => whole,
         };
@@ -215,6 +220,7 @@ impl World {
         };
         let furthest = left.iter().copied().filter(told).max_by_key(reached);
         if let Some(h) = furthest {
+            self.words.gives_up_at = gives_up.then_some(h);
             self.give_word(h, vec![], Command::Adopt { step: LEAST_STEP });
         }
         (!left.is_empty()).then_some(furthest.is_some())
@@ -239,6 +245,7 @@ impl World {
         }
         let off = (0..self.hosts.len()).filter(|o| !self.hosts[*o].up);
         self.words.adopting = Some((h, off.collect()));
+        self.words.gives_up_at = None;
         self.give_word(h, vec![], Command::Adopt { step: LEAST_STEP });
     }
 

@@ -102,6 +102,10 @@ fn what_only_a_scenario_shows_is_found_there() {
             include_str!("../scenarios/doubted-by-the-daemon-that-cloned-it.scenario"),
         ),
         (
+            Mutant::R12SaysWhatWaited,
+            include_str!("../scenarios/old-state-found-while-words-wait.scenario"),
+        ),
+        (
             Mutant::R19LeadersAlone,
             include_str!("../scenarios/lone-hangs-while-nobody-leads.scenario"),
         ),

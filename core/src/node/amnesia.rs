@@ -168,7 +168,9 @@ impl Node {
         // Durable, or the writes of this very run would hide the loss from the next start.
         state.lost = true;
         state.writes += 1;
-        self.outbox.drop_words();
+        if !mutant!(self.config, R12SaysWhatWaited) {
+            self.outbox.drop_words();
+        }
         self.outbox.persist(state.clone());
         self.dirty = false;
         self.memory.left = Some(Box::new(state));

@@ -10,10 +10,11 @@
 //! ```
 #![allow(clippy::unwrap_used)]
 
-use fuzz_bodies::schedule::{Search, judge, mutant, scenario};
+use fuzz_bodies::schedule::{Search, judge, scenario};
 use std::fs;
 use std::path::Path;
 use std::thread;
+use yoke_core::mutant::Mutant;
 
 /// How many executions until something is found; one more than `most` if nothing is.
 fn search(mutant: usize, corpus: Option<&[Vec<u8>]>, repetition: u64, most: u64) -> u64 {
@@ -42,7 +43,7 @@ fn main() {
     let name = args.next().expect("which mutant?");
     let mut number = |default| args.next().map_or(default, |arg| arg.parse().unwrap());
     let (repetitions, most) = (number(15), number(5000));
-    let mutant = mutant(&name).expect("no mutant is called that");
+    let mutant = Mutant::place(&name).expect("no mutant is called that");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/schedule");
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()

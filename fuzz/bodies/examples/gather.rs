@@ -25,7 +25,7 @@ fn main() {
     files.sort();
     let mut search = Search::default();
     let learn = |search: &mut Search, scenario| {
-        let (events, situations) = explore(&scenario, None);
+        let (events, situations) = explore(&scenario);
         search.learn(&scenario, events, &situations);
     };
     for file in &files {

@@ -5,7 +5,7 @@ use sim::{How, Scenario, Situations, Violation};
 
 /// Runs it with every oracle on.
 pub fn run(bytes: &[u8]) {
-    explore(&scenario(bytes), None);
+    explore(&scenario(bytes));
 }
 
 /// The scenario that the bytes are; if they are none, that of the seed which the first four of them name.
@@ -22,16 +22,16 @@ pub fn scenario(bytes: &[u8]) -> Scenario {
     }
 }
 
-/// Runs it, with a deliberate bug or none: how many events it took, and which situations it came by.
+/// Runs it: how many events it took, and which situations it came by.
 ///
 /// # Panics
 /// If it breaks a promise: libFuzzer takes that for a find.
-pub fn explore(scenario: &Scenario, mutant: Option<usize>) -> (u64, Situations) {
-    let (events, situations, found) = judge(scenario, mutant);
+pub fn explore(scenario: &Scenario) -> (u64, Situations) {
+    let (events, situations, found) = judge(scenario, None);
     if let Some(violation) = found {
         let how = How {
             trace: true,
-            mutant,
+            ..How::default()
         };
         let again = sim::run(scenario, how);
         let lines = again.story.unwrap_or_default().in_columns();
@@ -42,7 +42,7 @@ pub fn explore(scenario: &Scenario, mutant: Option<usize>) -> (u64, Situations) 
     (events, situations)
 }
 
-/// The same, and the promise that it breaks.
+/// The same with a deliberate bug or none, and the promise that it breaks.
 pub fn judge(scenario: &Scenario, mutant: Option<usize>) -> (u64, Situations, Option<Violation>) {
     sim::catch_panics();
     let how = How {
@@ -57,11 +57,4 @@ pub fn judge(scenario: &Scenario, mutant: Option<usize>) -> (u64, Situations, Op
     };
     let found = report.violation.filter(is_find);
     (report.events, situations, found)
-}
-
-/// A deliberate bug's place in the list, by its name.
-#[cfg(feature = "mutants")]
-pub fn mutant(name: &str) -> Option<usize> {
-    let mut all = yoke_core::mutant::Mutant::ALL.iter();
-    all.position(|mutant| mutant.to_string() == name)
 }

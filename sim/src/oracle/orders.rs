@@ -232,33 +232,31 @@ impl World {
     }
 
     fn judge_asked(&self, h: usize, order: &Order) -> Judged {
-        let opens = match &order.step {
-            Step::WriteSettings(settings) => settings.gate.is_some(),
-            Step::Promote => true,
-            _ => return Ok(()),
-        };
         let host = &self.hosts[h];
         let spec = &self.oracles.specification;
         let lead = &spec.members[h].lead;
         let own = lead.first.filter(|_| lead.term == order.term);
-        let own = own.is_some_and(|key| lead.is_committed(h, key, self.majority()));
-        if !matches!(order.step, Step::Promote) {
-            // Of a primary that was elected again, or resumed, the gate is left as found (R6).
-            let serves = host.server.as_ref().is_some_and(|s| s.serving);
-            must!(
-                own || serves || !opens,
-                "R6: the gate opens before a record of its own term is committed"
-            );
-            return Ok(());
+        let committed = own.is_some_and(|key| lead.is_committed(h, key, self.majority()));
+        match &order.step {
+            Step::WriteSettings(settings) if settings.gate.is_some() => {
+                // Of a primary that was elected again, or resumed, the gate is left as found (R6).
+                let serves = host.server.as_ref().is_some_and(|s| s.serving);
+                must!(
+                    committed || serves,
+                    "R6: the gate opens before a record of its own term is committed"
+                );
+            }
+            Step::Promote => {
+                must!(committed, "R6: no record of its own term is committed");
+                let newest = lead.newest.and_then(|key| spec.records.get(&key));
+                let named = newest.and_then(|r| r.copy_of(host.config.me));
+                must!(
+                    named.map(|copy| copy.id) == host.storage.stamp().map(|s| s.copy),
+                    "R4: the record does not name this copy"
+                );
+            }
+            _ => {}
         }
-        must!(own, "R6: no record of its own term is committed");
-        let stamp = host.storage.stamp();
-        let newest = lead.newest.and_then(|key| spec.records.get(&key));
-        let named = newest.and_then(|r| r.copy_of(host.config.me));
-        must!(
-            named.map(|copy| copy.id) == stamp.map(|s| s.copy),
-            "R4: the record does not name this copy"
-        );
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! Nothing acknowledged vanishes: at any time each acknowledged write is in some host's data directory that is whole. What
-//! was renamed out of the way, or is being rewritten, does not count. Faults of disks leave one that holds everything
+//! was renamed out of the way, or is being rewritten, does not count. Faults of disks, but for the one that takes the last (S1's exception), leave one that holds everything
 //! ([`crate::loss`]), so nothing excuses this but an operator who adopts a copy that lacks something, and says so. What
 //! that word leaves out is kept, if only out of the way, until a second word gives it up (R17); nobody here gives one.
 

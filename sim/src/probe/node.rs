@@ -14,6 +14,8 @@ impl World {
     pub(crate) fn observe_node(&mut self, h: usize, reason: &Reason) {
         self.observer.hears(h, reason);
         let excused = self.hosts[h].excused_until > self.now;
+        let server = self.hosts[h].server.as_ref();
+        let serves = server.is_some_and(|server| server.serving);
         let observer = &mut self.observer;
         let facts = &mut observer.members[h];
         match reason {
@@ -91,7 +93,7 @@ impl World {
             Reason::GivesWay { dead: false, .. } => observer.note(Probe::GaveWayHanging),
             Reason::RestartsDatabase { dead: true, .. } => observer.note(Probe::RestartedDead),
             Reason::RestartsDatabase { dead: false, .. } => observer.note(Probe::RestartedHanging),
-            Reason::DatabaseHangs { .. } => observer.note(Probe::StandbyHung),
+            Reason::DatabaseHangs { .. } => observer.note_if(!serves, Probe::StandbyHung),
             Reason::HandsOver { to: None } => observer.note(Probe::StoppedWithoutSuccessor),
             _ => {}
         }
