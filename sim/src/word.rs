@@ -268,10 +268,13 @@ impl World {
         true
     }
 
-    /// Its copy holds everything that was acknowledged, and is not about to be replaced.
+    /// Its copy holds everything that was acknowledged; it is no other member's, and not about to be replaced.
     fn is_whole(&mut self, h: usize) -> bool {
-        let storage = &mut self.hosts[h].storage;
-        let dir = storage.directory.as_mut().filter(|_| !storage.rewriting);
+        let host = &mut self.hosts[h];
+        let me = host.config.name(host.config.me);
+        let stamp = host.storage.stamp();
+        let own = stamp.is_none_or(|stamp| stamp.member == me) && !host.storage.rewriting;
+        let dir = host.storage.directory.as_mut().filter(|_| own);
         dir.is_some_and(|d| first_missing(&self.oracles.lost_write.acked, d).is_none())
     }
 
