@@ -1,7 +1,7 @@
 //! How fast the simulator is, on one core, with every oracle on; and how much memory a step asks for.
 
 use nix::time::{ClockId, clock_gettime};
-use sim::{How, Profile};
+use sim::{How, Profile, Scenario};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Range;
 use std::process::ExitCode;
@@ -42,10 +42,22 @@ unsafe impl GlobalAlloc for Counting {
 /// A release build that does less in a second of processor time has become slow: half of what it is meant to do.
 const LEAST: u64 = 500_000;
 
-/// What the mix of all faults costs, which is what the seeds are; and beside it a cluster whose hosts meet none.
+/// What the mix of all faults costs, which is what the seeds are: clusters of up to seven members, with short timeouts and
+/// busy clients; the same where nothing goes wrong; and the cluster that most have, three hosts with the defaults, for an
+/// hour in which nothing goes wrong.
 pub(crate) fn run(seeds: Range<u64>, how: How) -> Result<ExitCode, String> {
-    let events = measure(&seeds, Profile::Mix, how)?;
-    measure(&seeds, Profile::Calm, how)?;
+    let of = |profile| -> Vec<Scenario> {
+        let scenario = |seed| sim::scenario_in(profile, seed);
+        seeds.clone().map(scenario).collect()
+    };
+    let named = |profile| format!("profile {profile}, seeds {}..{}", seeds.start, seeds.end);
+    let events = measure(&named(Profile::Mix), &of(Profile::Mix), how)?;
+    measure(&named(Profile::Calm), &of(Profile::Calm), how)?;
+    let hour = Scenario {
+        heal_after: 3_600_000_000,
+        ..Scenario::calm(1)
+    };
+    measure("three hosts with the defaults, one calm hour", &[hour], how)?;
     if events < LEAST {
         return Err(format!(
             "less than {LEAST} events: is this a release build?"
@@ -54,13 +66,13 @@ pub(crate) fn run(seeds: Range<u64>, how: How) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the seeds once for the speed, and once more to count; how many events a second were done. A simulated second is
+/// Runs the scenarios once for the speed, and once more to count; how many events a second were done. A simulated second is
 /// one of the run's, from its hosts' start to its end: all that the product does in one is done.
-fn measure(seeds: &Range<u64>, profile: Profile, how: How) -> Result<u64, String> {
+fn measure(what: &str, scenarios: &[Scenario], how: How) -> Result<u64, String> {
     let all = || {
         let (mut events, mut length, mut steps) = (0, 0, 0);
-        for seed in seeds.clone() {
-            let report = sim::run(&sim::scenario_in(profile, seed), how);
+        for scenario in scenarios {
+            let report = sim::run(scenario, how);
             events += report.events;
             length += report.length;
             steps += report.core_steps;
@@ -82,8 +94,7 @@ fn measure(seeds: &Range<u64>, profile: Profile, how: How) -> Result<u64, String
         format!("{}.{:02}", hundredths / 100, hundredths % 100)
     };
     println!(
-        "profile {profile}, seeds {}..{} on one core, every oracle on: {millis} ms of processor time, {waited} ms by the clock; a second of processor time does",
-        seeds.start, seeds.end
+        "{what}, on one core, every oracle on: {millis} ms of processor time, {waited} ms by the clock; a second of processor time does"
     );
     println!("{:>12} events", a_second(events));
     println!(
