@@ -3,12 +3,13 @@
 //!
 //! Edits work on the faults' words, as shrinking does: a later kind of fault is edited like all others.
 
+use super::situation::Moment;
 use crate::generate::bits::Bits;
 use crate::generate::one::{Class, come};
 use crate::scenario::{Fault, Kind, Scenario, What};
 
 const SECOND: u64 = 1_000_000;
-/// No run has more faults than this by edits, and none later.
+/// No edit makes more faults than this, and none later.
 const MOST: usize = 25;
 const LATEST: u64 = 60 * SECOND;
 
@@ -25,6 +26,37 @@ pub(super) fn child(bits: &mut Bits, parent: &Scenario, donor: &Scenario) -> Sce
     if s == *parent {
         s.choices = bits.within(0, u64::from(u32::MAX));
     }
+    settle(bits, s, parent)
+}
+
+/// The run goes on otherwise from this moment of `parent`: until then both are the same, and what was rare comes again.
+pub(super) fn onward(bits: &mut Bits, parent: &Scenario, moment: Moment) -> Scenario {
+    let mut s = parent.clone();
+    if is_fixed(parent) {
+        s.choices = bits.within(0, u64::from(u32::MAX));
+        return s;
+    }
+    if bits.one_in(2) {
+        s.faults
+            .retain(|fault| fault.early || fault.at <= moment.at);
+    }
+    for _ in 0..bits.pick(&[1, 1, 2, 3]) {
+        let before = s.faults.len();
+        let later = bits.time(1_000, 2 * s.decision_timeout);
+        let class = bits.pick(&Class::ALL);
+        come(bits, &mut s, class, moment.at + later);
+        if bits.one_in(2) {
+            // Where it came about.
+            for fault in &mut s.faults[before..] {
+                meets(fault, 0, format!("m{}", moment.who));
+            }
+        }
+    }
+    settle(bits, s, parent)
+}
+
+/// What an edited run promises, and when it heals.
+fn settle(bits: &mut Bits, mut s: Scenario, parent: &Scenario) -> Scenario {
     let other_choices = Scenario {
         choices: s.choices,
         ..parent.clone()
@@ -39,7 +71,7 @@ pub(super) fn child(bits: &mut Bits, parent: &Scenario, donor: &Scenario) -> Sce
     if s.faults != parent.faults {
         s.faults.retain(|fault| fault.at <= LATEST);
         s.faults.sort_by_key(|fault| (!fault.early, fault.at));
-        s.faults.truncate(MOST);
+        s.faults.truncate(MOST.max(parent.faults.len()));
     }
     let last = s.faults.iter().filter(|f| !f.early).map(|f| f.at).max();
     let least = last.unwrap_or_default() + SECOND;
@@ -172,7 +204,11 @@ fn retarget(bits: &mut Bits, fault: &mut Fault, members: usize) {
         1 => "standby".to_owned(),
         _ => format!("m{}", bits.within(0, members as u64 - 1)),
     };
-    let which = bits.within(0, 1) as usize;
+    meets(fault, bits.within(0, 1) as usize, other);
+}
+
+/// Its first or second target is this one.
+fn meets(fault: &mut Fault, which: usize, other: String) {
     reworded(fault, |words| {
         let is_target = |word: &String| word.parse::<crate::scenario::Target>().is_ok();
         let places: Vec<usize> = (1..words.len()).filter(|w| is_target(&words[*w])).collect();

@@ -13,7 +13,7 @@ mod situation;
 
 use crate::generate::{self, bits::Bits};
 use crate::scenario::Scenario;
-use situation::Sort;
+use situation::{Moment, Sort};
 pub use situation::{Situations, watched};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ struct Seen {
 struct Kept {
     /// How long it took.
     events: u64,
+    moment: Moment,
     scenario: Arc<Scenario>,
 }
 
@@ -73,16 +74,19 @@ impl Search {
         if self.seen.is_empty() || bits.within(1, 100) <= FRESH {
             return fresh(&mut bits);
         }
-        let parent = self.rare(&mut bits);
+        let (parent, moment) = self.rare(&mut bits);
+        if bits.one_in(2) {
+            return edit::onward(&mut bits, &parent, moment);
+        }
         let donor = match bits.one_in(2) {
-            true => self.rare(&mut bits),
+            true => self.rare(&mut bits).0,
             false => Arc::new(fresh(&mut bits)),
         };
         edit::child(&mut bits, &parent, &donor)
     }
 
-    /// A run that came by something rare.
-    fn rare(&self, bits: &mut Bits) -> Arc<Scenario> {
+    /// A run that came by something rare, and when it did.
+    fn rare(&self, bits: &mut Bits) -> (Arc<Scenario>, Moment) {
         loop {
             let sort = bits.pick(&Sort::ALL);
             let of = self.seen.range((sort, 0)..=(sort, u64::MAX));
@@ -94,7 +98,8 @@ impl Search {
             for (_, seen) in of {
                 if drawn <= seen.weight() {
                     let place = bits.within(0, seen.kept.len() as u64 - 1);
-                    return Arc::clone(&seen.kept[place as usize].scenario);
+                    let kept = &seen.kept[place as usize];
+                    return (Arc::clone(&kept.scenario), kept.moment);
                 }
                 drawn -= seen.weight();
             }
@@ -104,13 +109,17 @@ impl Search {
     /// What a run of so many events came by.
     pub fn learn(&mut self, scenario: &Scenario, events: u64, came_by: &Situations) {
         let mut shared = None;
-        for situation in &came_by.0 {
+        for (situation, moment) in &came_by.0 {
             let seen = self.seen.entry(*situation).or_default();
             seen.runs += 1;
             if seen.has_room(events) {
                 let scenario = shared.get_or_insert_with(|| Arc::new(scenario.clone()));
                 let scenario = Arc::clone(scenario);
-                seen.kept.push(Kept { events, scenario });
+                seen.kept.push(Kept {
+                    events,
+                    moment: *moment,
+                    scenario,
+                });
             }
         }
     }
@@ -143,7 +152,7 @@ fn fresh(bits: &mut Bits) -> Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::How;
+    use crate::run::{How, Session};
     use crate::scenario::{Fault, Target, What};
 
     fn learned(scenario: &Scenario) -> (u64, Situations) {
@@ -166,6 +175,43 @@ mod tests {
         let (next, rarest) = searched();
         assert_eq!(rarest.len(), 10);
         assert_eq!(searched(), (next, rarest));
+    }
+
+    #[test]
+    fn a_run_that_goes_on_otherwise_from_a_moment_is_the_same_until_then() {
+        let mut gone_on = 0;
+        for seed in 0..60 {
+            let parent = generate::scenario(seed);
+            let (_, came_by) = learned(&parent);
+            let last = came_by.0.into_values().filter(|m| m.at < parent.heal_after);
+            let Some(moment) = last.max_by_key(|moment| moment.at) else {
+                continue;
+            };
+            let child = edit::onward(&mut Bits::from_seed(seed), &parent, moment);
+            // An echo keeps earlier what it brings back.
+            let echoes = child.faults.iter().any(|fault| fault.what.age().is_some());
+            if child.faults == parent.faults || child.kind != parent.kind || echoes {
+                continue;
+            }
+            gone_on += 1;
+            let [mut one, mut other] =
+                [&parent, &child].map(|scenario| Session::begin(scenario, How::default()));
+            let is_before = |session: &Session| {
+                let ready = session.world.ready.unwrap_or(u64::MAX - moment.at);
+                session.now().1 < ready + moment.at
+            };
+            while is_before(&one) {
+                one.step();
+                other.step();
+                assert_eq!(
+                    one.digest(),
+                    other.digest(),
+                    "at {:?} of\n{child}",
+                    one.now()
+                );
+            }
+        }
+        assert!(gone_on > 20, "only {gone_on} went on");
     }
 
     #[test]

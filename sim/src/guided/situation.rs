@@ -6,19 +6,28 @@ use super::heard::Heard;
 use crate::choices::mix;
 use crate::coverage::Coverage;
 use crate::postgres::server::{Phase, waits};
-use crate::probe::Probe;
+use crate::probe::{Probe, Reached};
 use crate::run::{How, Report, Session};
 use crate::scenario::Scenario;
 use crate::world::World;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use yoke_core::member::MemberId;
 use yoke_core::permission::Lasts;
 use yoke_core::postgres::Doors;
 use yoke_core::record::Record;
 
-/// What a run came by, each as what sort it is of and a number that stands for it.
+/// What a run came by, each as what sort it is of and a number that stands for it; and when it first did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Situations(pub(super) BTreeSet<(Sort, u64)>);
+pub struct Situations(pub(super) BTreeMap<(Sort, u64), Moment>);
+
+/// When a run first came into a situation, and where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// In microseconds after the cluster was ready, as faults count; before that: 0.
+    pub(super) at: u64,
+    /// The member that the step met.
+    pub(super) who: usize,
+}
 
 /// Sorts of situations; each has its turn, however many the others have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +58,7 @@ impl Situations {
     /// Numbers that stand for them.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         self.0
-            .iter()
+            .keys()
             .map(|(sort, number)| mix(*sort as u64, *number))
     }
 }
@@ -65,20 +74,12 @@ pub fn watched(scenario: &Scenario, how: How) -> (Report, Situations) {
     while session.step() {
         walk.after(&session.world);
     }
-    let mut found = walk.found;
-    let heard = session.world.observer.heard.take();
-    let said = heard.into_iter().flat_map(|heard| heard.pairs);
-    found.extend(said.map(|said| (Sort::Said, said)));
-    let report = session.report();
-    let probes = Probe::ALL.iter().filter(|p| report.reached.has(**p));
-    found.extend(probes.map(|probe| (Sort::Probe, *probe as u64)));
-    found.extend(magnitudes(&report.coverage).map(|number| (Sort::Count, number)));
-    (report, Situations(found))
+    (session.report(), Situations(walk.found))
 }
 
-/// Once, twice, four times, eight times and so on.
-fn magnitudes(c: &Coverage) -> impl Iterator<Item = u64> {
-    let counts = [
+/// What is counted, and what for.
+fn counts(c: &Coverage) -> [u64; 14] {
+    [
         c.elections,
         c.failovers,
         c.hand_overs,
@@ -93,20 +94,20 @@ fn magnitudes(c: &Coverage) -> impl Iterator<Item = u64> {
         c.adopted,
         c.restarts,
         c.made,
-    ];
-    (0..).zip(counts).filter_map(|(what, count)| {
-        let magnitude = count.checked_ilog2()?;
-        Some(what << 8 | u64::from(magnitude))
-    })
+    ]
 }
 
 /// Goes along a run, and notes each situation that it comes into.
 #[derive(Debug, Default)]
 struct Walk {
-    found: BTreeSet<(Sort, u64)>,
+    found: BTreeMap<(Sort, u64), Moment>,
     steps: u64,
     /// By member: what it is, and where exactly.
     members: Vec<(u64, u64)>,
+    /// How much of what was said is noted, and what was counted and reached so far.
+    said: usize,
+    counts: [u64; 14],
+    reached: Reached,
 }
 
 impl Walk {
@@ -121,21 +122,58 @@ impl Walk {
             Some(h) => h..h + 1,
             None => 0..self.members.len(),
         };
+        let ready = world.ready.unwrap_or(world.now);
+        let moment = Moment {
+            at: world.now - ready,
+            who: met.start,
+        };
         let mut changed = false;
         for h in met {
             let was = std::mem::replace(&mut self.members[h], world.of_member(h));
             let (is, exactly) = self.members[h];
             changed |= was.0 != is;
             if was.1 != exactly {
-                self.found.insert((Sort::Moved, mix(was.1, exactly)));
+                self.finds(Sort::Moved, mix(was.1, exactly), moment);
             }
         }
         if changed {
             let mut together: Vec<u64> = self.members.iter().map(|(is, _)| *is).collect();
             together.sort_unstable();
             let all = together.into_iter().fold(0, mix);
-            self.found.insert((Sort::Together, all));
+            self.finds(Sort::Together, all, moment);
         }
+        let said = world.observer.heard.as_ref().map_or(&[][..], |h| &h.pairs);
+        for pair in &said[self.said..] {
+            self.finds(Sort::Said, *pair, moment);
+        }
+        self.said = said.len();
+        self.counted(counts(&world.coverage), moment);
+        self.reaches(world.observer.reached, moment);
+    }
+
+    fn finds(&mut self, sort: Sort, number: u64, moment: Moment) {
+        self.found.entry((sort, number)).or_insert(moment);
+    }
+
+    /// Once, twice, four times, eight times and so on.
+    fn counted(&mut self, counts: [u64; 14], moment: Moment) {
+        let before = std::mem::replace(&mut self.counts, counts);
+        for (what, (before, count)) in (0..).zip(before.into_iter().zip(counts)) {
+            if before.checked_ilog2() != count.checked_ilog2() {
+                let magnitude = u64::from(count.ilog2());
+                self.finds(Sort::Count, what << 8 | magnitude, moment);
+            }
+        }
+    }
+
+    fn reaches(&mut self, reached: Reached, moment: Moment) {
+        if reached == self.reached {
+            return;
+        }
+        for probe in Probe::ALL.iter().filter(|probe| reached.has(**probe)) {
+            self.finds(Sort::Probe, *probe as u64, moment);
+        }
+        self.reached = reached;
     }
 }
 
