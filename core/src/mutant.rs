@@ -124,6 +124,7 @@ mutants! {
     R11ReplacesUnknown = "r11-replaces-unknown", "A copy is replaced on an operator's word before its leader knows that it leaves.";
     R11NameOfItsClone = "r11-name-of-its-clone", "A doubted copy may get the name that the same daemon gave to it as a clone.";
     R11NameGivenTwice = "r11-name-given-twice", "A second clone of one daemon gets the name of the first.";
+    R11EndOutlivesItsCopy = "r11-end-outlives-its-copy", "How far a copy came counts for the one that replaces it, if the mark's answer was a failure.";
     R12SaysWhatWaited = "r12-says-what-waited", "What waited for a disk when a state was found old is said later.";
     R12VouchesForAll = "r12-vouches-for-all", "An operator's word counts for every member, not for those alone that it names.";
     R12OneAnswer = "r12-one-answer", "One answer is enough to join again.";

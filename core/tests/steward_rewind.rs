@@ -203,6 +203,23 @@ fn r15_a_rewind_that_did_nothing_is_seen_and_cloned() {
     is_whole(&world);
 }
 
+/// The mark was set, and its answer was a failure: what the old copy held beyond the primary is not the new one's.
+#[test]
+fn r11_a_rewound_copy_does_not_inherit_how_far_the_old_one_came() {
+    let (mut world, record) = world();
+    let beyond = Lsn(9000);
+    world.dir.as_mut().unwrap().end = beyond;
+    world.failing.insert("mark", 1);
+    rejoin(&mut world, &record);
+    world.until("tried", |w| w.failing["mark"] == 0);
+    world.mark = true;
+    world.until("named", |w| w.status.copy.is_some_and(|c| c != CopyId(2)));
+    assert_eq!((world.count("rewind"), world.count("clone")), (1, 0));
+    assert!(world.status.end < beyond, "{:?}", world.status);
+    world.until("streams", World::streams);
+    is_whole(&world);
+}
+
 #[test]
 fn a_rewind_that_breaks_off_is_cloned() {
     let (mut world, record) = world();

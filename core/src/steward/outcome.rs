@@ -101,6 +101,14 @@ impl Steward {
         if inspection.rewriting || named {
             self.facts.discard = None;
         }
+        // Set or cleared, whatever its own answer was.
+        self.is_over(match inspection.rewriting {
+            true => &Step::MarkRewriting,
+            false => &Step::ClearMark,
+        });
+        if inspection.rewriting && !mutant!(self.config, R11EndOutlivesItsCopy) {
+            self.facts.end = Lsn(0);
+        }
         // What was seen in force before the settings were known.
         if let (Some(written), Some((server, _))) = (&inspection.written, &self.facts.run.seen)
             && written.generation == server.settings
@@ -125,10 +133,9 @@ impl Steward {
         if run.seen.is_none() {
             // The start has worked.
             self.progress_at = now;
-            let start = std::mem::discriminant(&Step::Start);
-            self.hold.take_if(|h| h.kind == start);
-            self.trouble.take_if(|(kind, _)| *kind == start);
+            self.is_over(&Step::Start);
         }
+        let run = &mut self.facts.run;
         self.facts.generation = self.facts.generation.max(server.settings);
         if let Some(written) = &self.facts.written
             && written.generation == server.settings
@@ -326,11 +333,9 @@ impl Steward {
 
     /// It worked: what kept it back is over.
     fn worked(&mut self, now: Instant, step: &Step) {
-        let kind = std::mem::discriminant(step);
         // A start has worked once the server answers.
         if !matches!(step, Step::Start) {
-            self.hold.take_if(|h| h.kind == kind);
-            self.trouble.take_if(|(of, _)| *of == kind);
+            self.is_over(step);
         }
         // A canary and a reload may come again and again while something else is in the way.
         if !matches!(
@@ -339,6 +344,13 @@ impl Steward {
         ) {
             self.progress_at = now;
         }
+    }
+
+    /// What kept such a step back is over.
+    fn is_over(&mut self, step: &Step) {
+        let kind = std::mem::discriminant(step);
+        self.hold.take_if(|h| h.kind == kind);
+        self.trouble.take_if(|(of, _)| *of == kind);
     }
 
     fn failed(&mut self, now: Instant, number: u64, step: &Step, why: String) {
