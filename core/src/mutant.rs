@@ -130,6 +130,7 @@ mutants! {
     R12OneAnswer = "r12-one-answer", "One answer is enough to join again.";
     R12StatelessAnswers = "r12-stateless-answers", "The answer of a member without state counts.";
     R12AnswersUnlooked = "r12-answers-unlooked", "Who has not looked at its directory answers as with state.";
+    R12LearnsUnlooked = "r12-learns-unlooked", "Terms and records of answers are taken before the directory was looked at.";
     R12OldAnswers = "r12-old-answers", "An answer to a question asked before the loss counts.";
     R12VotesAgain = "r12-votes-again", "Who joined again may vote in the term that it adopted.";
     R12AdoptsNoRecord = "r12-adopts-no-record", "Who joins again does not adopt the highest record.";

@@ -70,7 +70,7 @@ impl Node {
         nonce: u64,
     ) {
         // A higher term met is taken, or a leader would never learn why it is refused (R2).
-        if !mutant!(self.config, R2LeaderLearnsNothing) {
+        if !mutant!(self.config, R2LeaderLearnsNothing) && self.may_learn() {
             self.meet_term(term);
         }
         let record = self.record().filter(|r| Some(r.key) > holds).cloned();
@@ -98,12 +98,21 @@ impl Node {
         if nonce == self.asking.nonce || mutant!(self.config, R12OldAnswers) {
             self.asking.answers[usize::from(from.0)] = Some(answered);
         }
+        if !self.may_learn() {
+            return;
+        }
         self.meet_term(term);
         if let Some(record) = record
             .filter(|_| !mutant!(self.config, R3NoSpread) && !mutant!(self.config, R3AsksInVain))
         {
             self.take_up(record);
         }
+    }
+
+    /// Before the directory was looked at, nothing is learnt: a state that went back in time would come to be as new as the
+    /// stamp that tells it, and be durable so (R12).
+    fn may_learn(&self) -> bool {
+        self.has_looked() || mutant!(self.config, R12LearnsUnlooked)
     }
 
     /// Whether it leads with a committed lone record and has proposed nothing since (R12).
