@@ -39,8 +39,8 @@ pub(crate) struct Memory {
     /// How it calls its present start.
     start: Option<u64>,
     started: Instant,
-    /// What it has asked since the loss, and who has answered that to its present daemon.
-    asked: BTreeSet<u64>,
+    /// What it has asked since the loss, in order, and who has answered that to its present daemon.
+    asked: Vec<u64>,
     answers: [Option<Answer>; MOST],
     /// Whom an operator vouched for, and whether one had its copy adopted.
     vouched: BTreeSet<MemberId>,
@@ -50,6 +50,8 @@ pub(crate) struct Memory {
 /// An answer to a question asked after the loss.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
+    /// To which question, by its place.
+    to: usize,
     term: Term,
     holds: Option<RecordKey>,
     has_state: bool,
@@ -162,11 +164,12 @@ impl Memory {
             promise,
             ..
         } = &m.body
-            && self.asked.contains(nonce)
+            && let Some(to) = self.asked.iter().position(|asked| asked == nonce)
             // One that was held up on its way takes back nothing.
-            && (whole || self.answers[from].is_none())
+            && self.answers[from].is_none_or(|newest| whole && newest.to <= to)
         {
             self.answers[from] = Some(Answer {
+                to,
                 term: m.term,
                 holds: m.holds,
                 has_state: *has_state && whole,
@@ -390,7 +393,9 @@ impl World {
         let said = &mut spec.members[h];
         match &m.body {
             Body::Ask { nonce } if m.presence.is_none() => {
-                said.memory.asked.insert(*nonce);
+                if !said.memory.asked.contains(nonce) {
+                    said.memory.asked.push(*nonce);
+                }
             }
             Body::Answer {
                 has_state,
