@@ -7,13 +7,12 @@ use crate::scenario::{Blow, Kind, Links, Scenario, Target, Trigger, What};
 
 /// One of them.
 pub(crate) fn forgetful(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    match bits.within(0, 6) {
+    match bits.within(0, 5) {
         0 => votes_and_forgets(bits, s, start),
         1 => joins_during_an_election(bits, s, start),
         2 => forgets_twice(bits, s, start),
         3 => forgets_what_it_leads(bits, s, start),
         4 => another_is_elected_too_soon(bits, s, start),
-        5 => an_old_state_answers(bits, s, start),
         _ => several_forget(bits, s, start),
     }
 }
@@ -155,29 +154,4 @@ fn another_is_elected_too_soon(bits: &mut Bits, s: &mut Scenario, start: u64) {
         );
     }
     s.heal_after = start + d + bits.time(SECOND, 2 * d);
-}
-
-/// A failover, which the new primary's state file is too old to know; the witness has lost its own, and asks. The former
-/// primary is back: the two could elect it.
-fn an_old_state_answers(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    let d = s.decision_timeout;
-    let off = d * 11 / 10 + bits.within(SECOND, d);
-    let at = start + off;
-    let down = bits.within(d / 8, d);
-    add(s, start, What::Host(PRIMARY, Trigger::Actions(0), off));
-    add(s, at, What::RestoreState(STANDBY, off + SECOND, down));
-    add(
-        s,
-        at + 1,
-        What::LoseState(THIRD, bits.within(10_000, down / 2)),
-    );
-    // It dies again and again before it knows: it may answer each time.
-    let mut gone = at + down;
-    for _ in 0..bits.within(4, 16) {
-        gone += bits.within(3_000, 25_000);
-        let daemon = What::Daemon(STANDBY, Trigger::Actions(0), 1_000);
-        add(s, gone, daemon);
-    }
-    add(s, gone, What::Host(STANDBY, Trigger::Actions(0), 4 * d));
-    s.heal_after = gone + 4 * d + bits.time(SECOND, 2 * d);
 }

@@ -2,6 +2,7 @@
 
 mod adopted;
 mod amid;
+mod before_it_knows;
 mod behind;
 pub(crate) mod bits;
 mod born;

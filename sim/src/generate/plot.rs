@@ -3,6 +3,7 @@
 use super::SECOND;
 use super::adopted::adopted;
 use super::amid::ends_amid_a_step;
+use super::before_it_knows::before_it_knows;
 use super::behind::behind_is_elected;
 use super::bits::Bits;
 use super::born::born;
@@ -56,6 +57,7 @@ const HISTORIES: &[(u64, History)] = &[
     (1, ordered_in_vain),
     (1, adopted),
     (2, forgetful),
+    (4, before_it_knows),
     (2, born),
     (3, went_back),
     (1, new_copies),

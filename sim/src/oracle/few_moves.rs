@@ -224,12 +224,14 @@ impl World {
 
     /// A promotion has ended.
     pub(crate) fn check_move(&mut self, h: usize) {
-        // One that lands when another leads moves nothing.
+        // One that lands when another leads, or led, moves nothing.
         let leads = |host: usize| {
             let glance = self.hosts[host].daemon.as_ref()?.glance();
             (glance.role == RoleView::Leader).then_some(glance.term)
         };
-        let newest = (0..self.hosts.len()).filter_map(leads).max();
+        let committed = self.oracles.newest_record.committed.as_ref();
+        let led = committed.map(|record| record.key.term);
+        let newest = (0..self.hosts.len()).filter_map(leads).chain(led).max();
         // Of a daemon that is away what counts is the term that it was ordered in.
         let own = match self.hosts[h].daemon.is_some() {
             true => leads(h),
