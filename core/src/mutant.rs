@@ -113,6 +113,7 @@ mutants! {
     R10ServesOncePromoted = "r10-serves-once-promoted", "A database counts as serving only once its promotion is done.";
     R10NeverWakes = "r10-never-wakes", "The guard looks at its permission only when something comes.";
     R10JoinsWhileServing = "r10-joins-while-serving", "Who joins again takes up another's record while its own database serves.";
+    R10StopsInTurns = "r10-stops-in-turns", "A stop at once is taken back to a clean one, and ordered again, in turns.";
     R10ResumesLone = "r10-resumes-lone", "A resumed leader takes its lone record for committed.";
     R10LoneLease = "r10-lone-lease", "A lone primary needs a lease, too.";
     R11DiscardsNamed = "r11-discards-named", "A copy is given up that the record names.";

@@ -21,6 +21,9 @@ use yoke_core::steward::{StewardAction, StewardEvent};
 use yoke_core::view::RoleView;
 use yoke_core::{Action, HardState, Instant};
 
+/// The two machines answer each other, at once, so often at most.
+const MOST_AT_ONCE: u64 = 1000;
+
 /// For one of the two machines.
 #[derive(Debug)]
 pub(crate) enum Inner {
@@ -135,8 +138,14 @@ impl World {
             && self.steward_drains(h, &mut daemon, &mut queue);
         self.hosts[h].left_over = false;
         let mut decided = false;
+        let before = self.core_steps;
         while alive && let Some(inner) = queue.pop_front() {
             self.core_steps += 1;
+            if self.core_steps - before > MOST_AT_ONCE {
+                let what = format!("the node and the steward of m{h} do not come to rest");
+                self.violated("liveness", what);
+                break;
+            }
             alive = match inner {
                 Inner::Node(event) => {
                     decided = true;

@@ -143,10 +143,7 @@ impl Node {
 
     /// Another leads, or led, and this member's database may still serve: that has to end first (R10).
     pub(super) fn stop_for(&mut self, other: MemberId, term: Term) {
-        let stopping = self
-            .target
-            .as_ref()
-            .is_some_and(|t| t.want == Want::Stopped(StopMode::Now));
+        let stopping = self.is_stopping_at_once();
         if self.guard.serving.is_none() {
             // Nothing serves yet: without a permission nothing will.
             self.withdraw_permission();
@@ -262,6 +259,11 @@ impl Node {
             self.target.as_ref().map(|t| &t.want),
             Some(Want::Stopped(_))
         )
+    }
+
+    /// Whether it was told to stop at once.
+    pub(super) fn is_stopping_at_once(&self) -> bool {
+        (self.target.as_ref()).is_some_and(|t| t.want == Want::Stopped(StopMode::Now))
     }
 
     fn decide_follower_target(&mut self) {

@@ -128,10 +128,13 @@ impl Node {
             || self.now.since(since) > self.config.sync_timeout
     }
 
-    /// A clean stop that has not ended long after it was due hangs.
+    /// A clean stop that has not ended long after it was due hangs; and what serves and is to stop at once, because another
+    /// leads (R10), is not given more time.
     pub(super) fn stop_mode(&self) -> StopMode {
         let patience = self.config.sync_timeout + self.config.decision_timeout;
+        let hurried = self.guard.serving.is_some() && self.is_stopping_at_once();
         match self.stopping {
+            _ if hurried && !mutant!(self.config, R10StopsInTurns) => StopMode::Now,
             _ if self.hangs_since().is_some() => StopMode::Now,
             Some(since) if self.now.since(since) > patience => StopMode::Now,
             _ => StopMode::Clean,
