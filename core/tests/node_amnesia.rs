@@ -282,6 +282,26 @@ fn r12_a_state_older_than_its_stamp_is_lost() {
     cluster.over();
 }
 
+/// What others tell it before it has looked at its directory would make it as new as the stamp, and hide the loss.
+#[test]
+fn r12_nothing_is_learnt_before_the_directory_was_looked_at() {
+    let mut cluster = Cluster::in_sync();
+    let old = cluster.host(DATA2).disk.clone();
+    the_role_moves(&mut cluster);
+    let record = cluster.record(DATA2).unwrap();
+    let term = cluster.term(DATA2).0;
+    cluster.power_off(DATA2);
+    cluster.host_mut(DATA2).disk = old;
+    cluster.cut_off(DATA2);
+    cluster.start(DATA2);
+    cluster.passes_on(MONITOR, DATA2, term, &record);
+    cluster.inject(MONITOR, DATA2, term, Body::Ask { nonce: 1 });
+    cluster.run_for(secs(1));
+    assert!(cluster.said(DATA2, "older than the stamp"));
+    assert!(is_out(&cluster, DATA2));
+    cluster.over();
+}
+
 /// Nobody takes a vote request or an acceptance of one that has forgotten, before it knows that itself.
 #[test]
 fn r12_who_has_forgotten_gets_no_vote() {
