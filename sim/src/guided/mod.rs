@@ -1,9 +1,10 @@
 //! A search that is led on by situations: it keeps the runs that came by something rare, and looks around them.
 //!
 //! The code's own coverage says nothing here: a few runs have been everywhere in it. What counts is where a cluster was
-//! ([`situation`]), and how seldom it was there so far. The next run is now and then a fresh seed's; else it is one near a
-//! run that came by something rare ([`edit`]): the rarer, the more often. As its children come by the same, that becomes
-//! less rare, and others have their turn.
+//! ([`situation`]), and how seldom it was there so far. The next run is now and then a fresh seed's; else it belongs to a
+//! run that came by something rare, the rarer, the more often: it is one near that ([`edit`]), or the same until the moment
+//! of it, with other faults from there on. As its children come by the same, that becomes less rare, and others have their
+//! turn.
 //!
 //! The fuzz target `schedule` searches with it, and needs nothing of libFuzzer but the loop around it.
 
