@@ -164,6 +164,7 @@ mutants! {
     R16StopWaits = "r16-stop-waits", "A stop waits for the order under way.";
     R16Presumes = "r16-presumes", "A new daemon presumes to know what its predecessor's order did.";
     R16EndedIsOver = "r16-ended-is-over", "An order that was ended counts as over before it has answered.";
+    R16IdleStopStays = "r16-idle-stop-stays", "A stop of what does not run is waited for when another stop has ended it.";
     R16HurriesNoStop = "r16-hurries-no-stop", "A stop at once waits for a clean one.";
     R16FenceEndsNothing = "r16-fence-ends-nothing", "A fence leaves the order under way to itself.";
     R16AnyGone = "r16-any-gone", "The end of an older run counts for the present one.";

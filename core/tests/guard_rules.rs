@@ -360,6 +360,22 @@ fn r16_a_stop_of_nothing_waits_for_what_it_ended() {
     assert_eq!(bench.view().order, None);
 }
 
+/// The first stop has nothing to do but wait, and was never begun: nobody would answer that it has ended.
+#[test]
+fn r16_a_second_stop_of_nothing_does_not_wait_for_the_first() {
+    let mut bench = Bench::new();
+    bench.order(5, Step::Clone { from: A });
+    let clone = bench.number;
+    bench.order(5, Step::Stop(StopMode::Clean));
+    let clean = bench.number;
+    let actions = bench.order(5, Step::Stop(StopMode::Now));
+    let now = bench.number;
+    assert!(actions.contains(&answer(clean, Outcome::Ended)));
+    let actions = bench.outcome(clone, Outcome::Ended);
+    assert!(actions.contains(&answer(now, Outcome::Done)));
+    assert_eq!(bench.view().order, None);
+}
+
 #[test]
 fn a_stop_is_safe_in_any_term() {
     let (mut bench, run) = Bench::serving(Lasts::Unbounded);

@@ -118,6 +118,10 @@ fn what_only_a_scenario_shows_is_found_there() {
             include_str!("../scenarios/old-state-found-while-words-wait.scenario"),
         ),
         (
+            Mutant::R16IdleStopStays,
+            include_str!("../scenarios/stopped-twice-while-nothing-runs.scenario"),
+        ),
+        (
             Mutant::R19LeadersAlone,
             include_str!("../scenarios/lone-hangs-while-nobody-leads.scenario"),
         ),

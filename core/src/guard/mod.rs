@@ -351,12 +351,17 @@ impl Guard {
     fn end_order(&mut self, by_fence: bool) {
         if let Some(order) = self.under_way.take() {
             let number = order.number;
-            self.urgent.push_back(GuardAction::EndOrder { number });
+            let waits = self.view.run.is_none() && is_stop(&order);
             self.explain(GuardReason::EndedEarly {
                 number,
                 step: order.step.to_string(),
                 by_fence,
             });
+            if waits && !mutant!(self.config, R16IdleStopStays) {
+                // A stop of what does not run was never begun: nothing of it will answer.
+                return self.answer(number, Outcome::Ended);
+            }
+            self.urgent.push_back(GuardAction::EndOrder { number });
             self.ending.push(order);
         }
     }
