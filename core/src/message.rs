@@ -134,7 +134,7 @@ pub enum Body {
         stamped: bool,
         /// It leads with a committed lone record, and has proposed nothing since: then its answer is enough (R12).
         lone: bool,
-        /// It leads, or hears a leader (R17).
+        /// It leads, or hears a leader, or its database serves as primary all the same (R17).
         hears: bool,
         /// How far its copy has come.
         reached: Option<Reached>,

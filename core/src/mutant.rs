@@ -171,6 +171,7 @@ mutants! {
     R17RewindsForced = "r17-rewinds-forced", "What an operator's word left out is rewound in place.";
     R17NextTerm = "r17-next-term", "An adopted copy leads the very next term.";
     R17ForgetsForced = "r17-forgets-forced", "A record made by an operator's word does not say so.";
+    R17AdoptsBesideServing = "r17-adopts-beside-serving", "A copy is adopted while another's database serves on without a leader.";
     R18DoorsOpen = "r18-doors-open", "A promotion is ordered while the doors are open.";
     R18OpensEarly = "r18-opens-early", "Clients come in before the standbys have flushed the end of recovery.";
     R18OpensAnyRun = "r18-opens-any-run", "What was to be open in one run of the primary is opened in the next.";

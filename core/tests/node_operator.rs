@@ -387,6 +387,25 @@ fn r12_a_torn_state_at_the_first_start_is_removed_by_hand() {
     cluster.run_until("in sync", D + secs(60), Cluster::is_in_sync);
 }
 
+/// Every state is lost while a lone primary serves on under its guard, and goes on acknowledging: no other copy is adopted
+/// beside it, not even one that holds as much.
+#[test]
+fn r17_nothing_is_adopted_beside_what_serves_without_a_state() {
+    let mut cluster = Cluster::lone();
+    for m in ALL {
+        cluster.kill_daemon(m);
+        cluster.host_mut(m).disk = None;
+    }
+    for m in ALL {
+        cluster.start(m);
+    }
+    cluster.run_for(D + secs(1));
+    assert!(ALL.iter().all(|m| is_out(&cluster, *m)) && cluster.is_served());
+    cluster.db_mut(DATA2).end = Lsn(1 << 40);
+    cluster.run_for(secs(1));
+    assert_refused(cluster.adopt(DATA2), "its database serves still");
+}
+
 /// Every state is lost while a lone primary serves on under its guard: the word stops it first, and then makes its copy the
 /// database.
 #[test]

@@ -319,7 +319,7 @@ impl World {
         if let Some(other) = other.filter(|_| why.contains("stop yoke there first")) {
             // "Adopt that one": it is told to, and has all that was acknowledged.
             if self.is_told(other, "yokeadm adopt").is_some() && self.is_whole(other) {
-                return;
+                return self.give_word(other, vec![], Command::Adopt { step: LEAST_STEP });
             }
             self.host_dies(other);
             self.after(

@@ -122,6 +122,10 @@ fn what_only_a_scenario_shows_is_found_there() {
             include_str!("../scenarios/stopped-twice-while-nothing-runs.scenario"),
         ),
         (
+            Mutant::R17AdoptsBesideServing,
+            include_str!("../scenarios/all-states-lost-while-a-lone-primary-serves.scenario"),
+        ),
+        (
             Mutant::R19LeadersAlone,
             include_str!("../scenarios/lone-hangs-while-nobody-leads.scenario"),
         ),

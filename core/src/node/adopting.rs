@@ -132,7 +132,8 @@ impl Node {
         let hears = |p: &MemberId| self.heard_answer(*p).is_some_and(|a| a.hears);
         if let Some(who) = self.names(hears) {
             return Err(format!(
-                "{who} leads, or hears a leader: nothing need be adopted. If {me} is cut off from that leader, mend the network"
+                "{who} leads, or hears a leader, or its database serves still: nothing need be adopted. If {me} is cut off from that \
+                 leader, mend the network. If a database serves there without one, adopt that, or stop yoke there first"
             ));
         }
         if let Some(record) = known {

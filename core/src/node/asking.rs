@@ -81,7 +81,9 @@ impl Node {
                 && (self.has_looked() || mutant!(self.config, R12AnswersUnlooked)),
             stamped: self.pg.stamped || !self.has_looked() || self.has_forgotten(),
             lone: self.leads_lone(),
-            hears: self.leader.is_some() || self.hears_leader(),
+            hears: self.leader.is_some()
+                || self.hears_leader()
+                || (self.guard.serving.is_some() && !mutant!(self.config, R17AdoptsBesideServing)),
             reached: self.reached(),
             promise: self
                 .state
