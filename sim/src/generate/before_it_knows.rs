@@ -11,6 +11,9 @@ use std::ops::Range;
 /// It dies again and again before it knows: each time it may answer the third as if all were well, and learn enough to be as
 /// new as its directory.
 pub(crate) fn before_it_knows(bits: &mut Bits, s: &mut Scenario, start: u64) {
+    // Nobody else may have been elected, whose directory would know more.
+    s.members = vec![true, true, false];
+    s.rates.truncate(3);
     let d = s.decision_timeout;
     let off = d * 11 / 10 + bits.within(SECOND, d);
     let at = start + off;
