@@ -29,6 +29,16 @@ pub(super) struct Moment {
     pub(super) who: usize,
 }
 
+impl Moment {
+    fn of(world: &World, who: usize) -> Moment {
+        let ready = world.ready.unwrap_or(world.now);
+        Moment {
+            at: world.now - ready,
+            who,
+        }
+    }
+}
+
 /// Sorts of situations; each has its turn, however many the others have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sort {
@@ -74,6 +84,9 @@ pub fn watched(scenario: &Scenario, how: How) -> (Report, Situations) {
     while session.step() {
         walk.after(&session.world);
     }
+    // Some things are known at the end alone.
+    let end = Moment::of(&session.world, 0);
+    walk.notes(&session.world, end);
     (session.report(), Situations(walk.found))
 }
 
@@ -122,11 +135,7 @@ impl Walk {
             Some(h) => h..h + 1,
             None => 0..self.members.len(),
         };
-        let ready = world.ready.unwrap_or(world.now);
-        let moment = Moment {
-            at: world.now - ready,
-            who: met.start,
-        };
+        let moment = Moment::of(world, met.start);
         let mut changed = false;
         for h in met {
             let was = std::mem::replace(&mut self.members[h], world.of_member(h));
@@ -142,6 +151,11 @@ impl Walk {
             let all = together.into_iter().fold(0, mix);
             self.finds(Sort::Together, all, moment);
         }
+        self.notes(world, moment);
+    }
+
+    /// What was said, counted and reached since the last time.
+    fn notes(&mut self, world: &World, moment: Moment) {
         let said = world.observer.heard.as_ref().map_or(&[][..], |h| &h.pairs);
         for pair in &said[self.said..] {
             self.finds(Sort::Said, *pair, moment);
@@ -159,9 +173,10 @@ impl Walk {
     fn counted(&mut self, counts: [u64; 14], moment: Moment) {
         let before = std::mem::replace(&mut self.counts, counts);
         for (what, (before, count)) in (0..).zip(before.into_iter().zip(counts)) {
-            if before.checked_ilog2() != count.checked_ilog2() {
-                let magnitude = u64::from(count.ilog2());
-                self.finds(Sort::Count, what << 8 | magnitude, moment);
+            if let Some(magnitude) = count.checked_ilog2()
+                && before.checked_ilog2() != Some(magnitude)
+            {
+                self.finds(Sort::Count, what << 8 | u64::from(magnitude), moment);
             }
         }
     }

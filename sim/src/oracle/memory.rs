@@ -392,10 +392,8 @@ impl World {
         let spec = &mut self.oracles.specification;
         let said = &mut spec.members[h];
         match &m.body {
-            Body::Ask { nonce } if m.presence.is_none() => {
-                if !said.memory.asked.contains(nonce) {
-                    said.memory.asked.push(*nonce);
-                }
+            Body::Ask { nonce } if m.presence.is_none() && !said.memory.asked.contains(nonce) => {
+                said.memory.asked.push(*nonce);
             }
             Body::Answer {
                 has_state,
