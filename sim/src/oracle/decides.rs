@@ -235,7 +235,8 @@ impl World {
             .filter(|s| !s.lost)
             .map(|s| s.record.as_ref().map(|r| r.key));
         let lacks = free && holds.is_some_and(|holds| holds < Some(key));
-        let told = spec.members[h].told_of.filter(|_| lacks);
+        let told = spec.members[h].told_of;
+        let told = told.filter(|(of, _)| lacks && holds.is_some_and(|holds| holds < Some(*of)));
         if let Some((of, at)) = told
             && key >= of
             && self.now >= at + TAKES_UP
