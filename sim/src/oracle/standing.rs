@@ -35,13 +35,15 @@ impl World {
             return;
         }
         let now = self.now;
-        // A record that is on its way to a disk just then is known to its member or is not: L's words fit neither.
+        // A record that is on its way to a disk just then, or from one, is known to its member or is not: L's words fit
+        // neither.
+        let committed = self.oracles.newest_record.committed.as_ref().map(|r| r.key);
         let on_its_way = |host: &crate::host::Host| {
             let record = |s: &yoke_core::HardState| s.record.as_ref().map(|r| r.key);
             let disk = &host.disk;
             let mut coming = [&disk.next, &disk.under_way].into_iter().flatten();
             let durable = disk.durable.as_deref().and_then(record);
-            coming.any(|(_, state)| record(state) != durable)
+            durable > committed || coming.any(|(_, state)| record(state) != durable)
         };
         if self.hosts.iter().any(on_its_way) {
             return;
