@@ -207,7 +207,8 @@ impl Single {
             // Nobody notices: a daemon that is away for a moment is not needed (R6, R20).
             Single::Daemon | Single::Unheard => second * 3 / 10,
             Single::Secondary | Single::DataLink => scenario.sync_timeout + second,
-            Single::PrimaryDisk => scenario.health_timeout + second,
+            // The health write that fails begins a quarter of a second later at most, and so does a client's.
+            Single::PrimaryDisk => scenario.health_timeout + second * 12 / 10,
         }
     }
 }
