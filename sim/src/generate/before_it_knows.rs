@@ -5,15 +5,17 @@
 use super::SECOND;
 use super::bits::Bits;
 use super::plot::{PRIMARY, STANDBY, THIRD, add};
-use crate::scenario::{Links, Scenario, Trigger, What};
+use crate::scenario::{Kind, Links, Scenario, Trigger, What};
 use std::ops::Range;
 
 /// It dies again and again before it knows: each time it may answer the third as if all were well, and learn enough to be as
 /// new as its directory.
 pub(crate) fn before_it_knows(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    // Nobody else may have been elected, whose directory would know more.
+    // It is the one that was elected, and was promoted before it loses its state: its directory tells of that.
+    s.kind = Kind::Chaos;
     s.members = vec![true, true, false];
-    s.rates.truncate(3);
+    s.rates = vec![1000; 3];
+    s.failures = 0;
     let d = s.decision_timeout;
     let off = d * 11 / 10 + bits.within(SECOND, d);
     let at = start + off;

@@ -57,7 +57,6 @@ const HISTORIES: &[(u64, History)] = &[
     (1, ordered_in_vain),
     (1, adopted),
     (2, forgetful),
-    (4, before_it_knows),
     (2, born),
     (3, went_back),
     (1, new_copies),
@@ -75,6 +74,7 @@ const HISTORIES: &[(u64, History)] = &[
 const ALONE: &[(u64, History)] = &[
     (1, fell_back),
     (1, half_grown),
+    (4, before_it_knows),
     (3, network_stands),
     (3, standing),
 ];

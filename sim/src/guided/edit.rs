@@ -95,7 +95,7 @@ fn restores(what: &What) -> bool {
 
 fn edit(bits: &mut Bits, s: &mut Scenario, donor: &Scenario) {
     let kind = bits.within(0, 19);
-    if kind > 3 && is_fixed(s) {
+    if kind > 2 && is_fixed(s) {
         return;
     }
     let last = s.faults.len().checked_sub(1);
@@ -221,12 +221,17 @@ fn meets(fault: &mut Fault, which: usize, other: String) {
 /// Lasts longer or shorter.
 fn stretch(bits: &mut Bits, fault: &mut Fault) {
     let sixteenths = bits.pick(&[2, 4, 8, 12, 14, 15, 17, 18, 20, 24, 32, 64]);
+    // A shorter D is refused.
+    let least = match fault.what {
+        What::Timeout(..) => SECOND,
+        _ => 1,
+    };
     reworded(fault, |words| {
         if let Some(last) = words.last_mut()
             && let Ok(time) = last.parse::<u64>()
         {
             let time = time.saturating_mul(sixteenths) / 16;
-            *last = time.clamp(1, 60 * SECOND).to_string();
+            *last = time.clamp(least, 60 * SECOND).to_string();
         }
     });
 }

@@ -2,6 +2,7 @@
 
 use crate::choices::About;
 use crate::event::Ev;
+use crate::oracle::few_moves::Cause;
 use crate::postgres::directory::DataDir;
 use crate::postgres::instance::DbEv;
 use crate::postgres::rewind::Fate;
@@ -302,6 +303,10 @@ impl World {
                     20,
                     (200_000, 1_500_000),
                 );
+                if replay + time >= self.hosts[h].config.decision_timeout.0 {
+                    // Its daemon gives it no more than that (R19).
+                    self.is_in_trouble(h, Cause::Database);
+                }
                 let file = replay
                     + self
                         .choices
