@@ -303,8 +303,8 @@ impl World {
                     20,
                     (200_000, 1_500_000),
                 );
-                if replay + time >= self.hosts[h].config.decision_timeout.0 {
-                    // Its daemon gives it no more than that (R19).
+                if 2 * (replay + time) >= self.hosts[h].config.decision_timeout.0 {
+                    // Its daemon gives it no more than that, with what comes before and after (R19).
                     self.is_in_trouble(h, Cause::Database);
                 }
                 let file = replay
