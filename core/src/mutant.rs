@@ -103,6 +103,7 @@ mutants! {
     R10GuardPromotes = "r10-guard-promotes", "The guard promotes without a permission.";
     R10GuardOpens = "r10-guard-opens", "The guard opens gate or doors without a permission.";
     R10OlderPermission = "r10-older-permission", "An older permission that comes late replaces a newer one.";
+    R10LateIsUnknown = "r10-late-is-unknown", "A permission that an earlier daemon gave, and that its guard takes late, is never ended.";
     R10AnyRound = "r10-any-round", "The answer to any heartbeat extends the lease as one to the newest.";
     R10LeaseIsPromise = "r10-lease-is-promise", "The lease lasts as long as the promise.";
     R10OneLess = "r10-one-less", "A lease needs one answer less than a majority.";

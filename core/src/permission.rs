@@ -53,6 +53,11 @@ impl Permission {
         lasts: Lasts::Ended,
     };
 
+    /// By this a newer one is told from an older one.
+    pub fn order(&self) -> (Term, u64) {
+        (self.term, self.serial)
+    }
+
     /// Whether a primary of `term` may serve at `now`.
     pub fn allows(&self, term: Term, now: Instant) -> bool {
         self.term == term && !self.is_over(now)

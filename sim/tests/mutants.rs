@@ -98,6 +98,10 @@ fn what_only_a_scenario_shows_is_found_there() {
             include_str!("../scenarios/settings-written-while-an-opening-is-found.scenario"),
         ),
         (
+            Mutant::R10LateIsUnknown,
+            include_str!("../scenarios/permissions-of-an-earlier-daemon-come-late.scenario"),
+        ),
+        (
             Mutant::R10StopsInTurns,
             include_str!("../scenarios/told-to-stop-while-another-leads.scenario"),
         ),

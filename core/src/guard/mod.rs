@@ -175,9 +175,7 @@ impl Guard {
     /// R10: holds the newest permission; an older one that comes late changes nothing.
     fn take_permission(&mut self, now: Instant, new: Permission) {
         let held = self.view.permission;
-        if (new.term, new.serial) <= (held.term, held.serial)
-            && !mutant!(self.config, R10OlderPermission)
-        {
+        if new.order() <= held.order() && !mutant!(self.config, R10OlderPermission) {
             return;
         }
         self.view.permission = new;

@@ -332,8 +332,12 @@ impl Node {
     }
 
     fn on_guard(&mut self, view: GuardView) {
-        if view.permission.serial < self.guard.permission.serial {
-            // Another guard: the one that held our permissions is gone, and its database with it.
+        let held = view.permission.order();
+        // Another guard: the one that held our permissions is gone, and its database with it.
+        let another = held < self.guard.permission.order();
+        // What an earlier daemon gave came late. It stands until a newer one is given.
+        let late = held > self.given.order() && !mutant!(self.config, R10LateIsUnknown);
+        if another || late {
             self.given = view.permission;
         }
         self.guard = view;
@@ -427,7 +431,7 @@ impl Node {
     /// given, and that is over (R5, R10).
     fn primary_is_down(&self) -> bool {
         self.guard.serving.is_none()
-            && self.guard.permission.serial >= self.given.serial
+            && self.guard.permission.order() >= self.given.order()
             && self.guard.permission.is_over(self.now)
             || (mutant!(self.config, R10NothingServes) && self.guard.serving.is_none())
     }

@@ -307,7 +307,7 @@ impl World {
                     Action::Guard(permission) => {
                         let host = self.host(h);
                         let held = host.guard.permission;
-                        if (permission.term, permission.serial) > (held.term, held.serial) {
+                        if permission.order() > held.order() {
                             host.guard.permission = permission;
                         }
                     }

@@ -216,8 +216,8 @@ impl World {
         let spec = &self.oracles.specification;
         // Its guard has not said yet that its own primary is down, or that nothing can serve any more (R10).
         let said = &spec.members[h];
-        let serial = said.holds.map(|holds| holds.serial);
-        let confirmed = said.given.is_none_or(|given| serial >= Some(given.serial));
+        let held = said.holds.map(|holds| holds.order());
+        let confirmed = said.given.is_none_or(|given| held >= Some(given.order()));
         let serves = host.guard.as_ref().is_some_and(|guard| {
             let view = guard.view();
             view.serving.is_some() || !view.permission.is_over(now)

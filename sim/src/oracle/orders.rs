@@ -24,7 +24,7 @@ impl World {
     pub(crate) fn check_gives(&mut self, h: usize, permission: Permission) {
         // One that waited for a disk may leave after a later one that shortens: the guard ignores it.
         let given = &mut self.oracles.specification.members[h].given;
-        if given.is_none_or(|old| (old.term, old.serial) < (permission.term, permission.serial)) {
+        if given.is_none_or(|old| old.order() < permission.order()) {
             *given = Some(permission);
         }
         if permission.lasts == Lasts::Unbounded {

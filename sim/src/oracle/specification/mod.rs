@@ -232,7 +232,7 @@ impl Specification {
     /// A guard has got a permission; an older one that comes late changes nothing (R10).
     pub(crate) fn takes(&mut self, h: usize, new: Permission) {
         let holds = &mut self.members[h].holds;
-        if holds.is_none_or(|old| (new.term, new.serial) > (old.term, old.serial)) {
+        if holds.is_none_or(|old| new.order() > old.order()) {
             *holds = Some(new);
         }
     }
