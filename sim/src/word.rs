@@ -201,6 +201,11 @@ impl World {
         if vouched > 0 || self.is_led() {
             return Some(vouched > 0);
         }
+        // Before the first promotion nothing can be lost, and nothing adopted: what is left is thrown away, and all begins anew.
+        let mut stamps = self.hosts.iter().filter_map(|host| host.storage.stamp());
+        if self.is_beginning() && stamps.next().is_none() {
+            return None;
+        }
         // Nobody to vouch for: a copy is made the cluster's database, one that holds everything; where none does, any: what
         // it lacks is lost, and every member said so.
         let whole: Vec<usize> = all.clone().filter(|h| self.is_whole(*h)).collect();
