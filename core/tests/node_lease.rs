@@ -5,7 +5,7 @@ mod scenario;
 
 use scenario::*;
 use yoke_core::message::Body;
-use yoke_core::permission::Lasts;
+use yoke_core::permission::{Lasts, Permission};
 use yoke_core::time::{Duration, Instant};
 
 const LEASE: Duration = Duration::millis(3250);
@@ -46,6 +46,24 @@ fn r10_the_lease_counts_from_before_the_heartbeat_was_sent() {
         let end = lease_end(&cluster).unwrap();
         assert!(end <= newest_answered(&cluster) + LEASE);
     }
+    cluster.over();
+}
+
+/// A guard that takes late what an earlier daemon gave, when the present one has found it without: that ends, or this member
+/// would count as one whose database may serve.
+#[test]
+fn r10_what_an_earlier_daemon_gave_is_ended() {
+    let mut cluster = Cluster::in_sync();
+    let late = Permission {
+        term: cluster.term(DATA2),
+        serial: 99,
+        lasts: Lasts::Unbounded,
+    };
+    cluster.db_mut(DATA2).guard.permission = late;
+    cluster.run_for(ms(100));
+    let held = cluster.db(DATA2).guard.permission;
+    assert!(held.order() > late.order(), "{held}");
+    assert_eq!(held.lasts, Lasts::Ended);
     cluster.over();
 }
 

@@ -7,8 +7,7 @@ use yoke_core::postgres::StopMode;
 
 impl Database {
     pub(super) fn take_permission(&mut self, new: Permission) {
-        let held = self.guard.permission;
-        if (new.term, new.serial) > (held.term, held.serial) {
+        if new.order() > self.guard.permission.order() {
             self.guard.permission = new;
             // A leader that was elected again takes its running database along into its new term.
             if let Some(serving) = &mut self.guard.serving
