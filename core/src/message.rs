@@ -55,6 +55,11 @@ impl Reached {
         }
     }
 
+    /// Whether it is of a later promotion than that of another copy, or has come further in the same one.
+    pub fn is_beyond(self, other: Reached) -> bool {
+        (self.promotion, self.end) > (other.promotion, other.end)
+    }
+
     /// Whether a copy that has come this far holds all that `known` says of it.
     pub fn covers(self, known: Reached) -> bool {
         self.end >= known.end && self.promotion >= known.promotion

@@ -85,6 +85,8 @@ mutants! {
     R8OpensWhenProposed = "r8-opens-when-proposed", "The gate opens when the shrink is proposed.";
     R8ShrinksUnheard = "r8-shrinks-unheard", "A shrink is proposed though no majority answered.";
     R8FellBack = "r8-fell-back", "A copy that shows less than it confirmed stays in sync.";
+    R8BelievesOldWord = "r8-believes-old-word", "What a daemon that ran on says of its copy is believed, however old it may be.";
+    R8NudgesRarely = "r8-nudges-rarely", "The health write comes as seldom as D is long: who has nothing to confirm seems to lag.";
     R8LagIgnored = "r8-lag-ignored", "A copy that lags stays in sync.";
     R8WaitsForReturn = "r8-waits-for-return", "A new primary waits for who does not return.";
     R8StopsAtOnce = "r8-stops-at-once", "Who is told to stop does not wait to be shrunk out.";
@@ -132,6 +134,7 @@ mutants! {
     R12OneAnswer = "r12-one-answer", "One answer is enough to join again.";
     R12StatelessAnswers = "r12-stateless-answers", "The answer of a member without state counts.";
     R12AnswersUnlooked = "r12-answers-unlooked", "Who has not looked at its directory answers as with state.";
+    R12LateStartStands = "r12-late-start-stands", "What an earlier start said of its copy, come late, takes the place of what the present one says.";
     R12LearnsUnlooked = "r12-learns-unlooked", "Terms and records of answers are taken before the directory was looked at.";
     R12OldAnswers = "r12-old-answers", "An answer to a question asked before the loss counts.";
     R12VotesAgain = "r12-votes-again", "Who joined again may vote in the term that it adopted.";

@@ -550,3 +550,21 @@ fn two_candidates_do_not_keep_each_other_out() {
         }
     }
 }
+
+/// Both standbys have heard the primary last at the same time, and stand at once. If each voted for itself, the third member
+/// being away, both would wait for it for D/10.
+#[test]
+fn r2_of_two_that_stand_at_once_the_first_goes_first() {
+    for moment in 0..6 {
+        let mut cluster = Cluster::bare(3, 0);
+        let members: Vec<_> = cluster.config.ids().collect();
+        cluster.fill_disks(&members);
+        let mut cluster = cluster.settled();
+        let term = cluster.term(DATA1);
+        cluster.run_for(ms(43 * moment));
+        cluster.power_off(DATA1);
+        cluster.run_until("data2 leads", D + ms(100), |c| c.leader() == Some(DATA2));
+        assert_eq!(cluster.term(DATA2).0, term.0 + 1, "{}", cluster.trace());
+        cluster.over();
+    }
+}

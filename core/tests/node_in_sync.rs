@@ -5,8 +5,8 @@ mod scenario;
 
 use scenario::*;
 use yoke_core::member::MemberId;
-use yoke_core::message::Body;
-use yoke_core::postgres::{Gate, Want};
+use yoke_core::message::{Body, Message};
+use yoke_core::postgres::{Gate, Lsn, Want};
 use yoke_core::record::Record;
 
 fn names(record: &Record) -> Vec<MemberId> {
@@ -359,6 +359,55 @@ fn three_data_members_all_enter_and_the_slowest_is_dropped() {
     let gap = cluster.longest_gap();
     assert!(gap <= SYNC_TIMEOUT + secs(1), "{gap}");
     cluster.over();
+}
+
+/// The standby's host dies, and comes back with a directory that ends below what was confirmed to the primary, which alone
+/// can tell.
+#[test]
+fn r8_a_copy_that_went_back_leaves() {
+    let mut cluster = Cluster::in_sync();
+    let mut answer = dies_and_answers_less(&mut cluster);
+    let presence = answer.presence.as_mut().unwrap();
+    presence.start += 1;
+    presence.found = presence.writes;
+    cluster.hand_in(DATA2, DATA1, answer);
+    assert!(cluster.said(DATA1, "shows less than it has confirmed"));
+    cluster.over();
+}
+
+/// A daemon that did not run for a moment answers at once all that it was asked meanwhile, and says of its database what it
+/// knew before.
+#[test]
+fn r8_the_old_word_of_a_daemon_that_ran_on_is_no_disk_that_went_back() {
+    let mut cluster = Cluster::in_sync();
+    let answer = dies_and_answers_less(&mut cluster);
+    cluster.hand_in(DATA2, DATA1, answer);
+    assert!(!cluster.said(DATA1, "shows less than it has confirmed"));
+    cluster.over();
+}
+
+/// Data2's host dies; its answer to the newest heartbeat, from before, but that it ends a bit lower.
+fn dies_and_answers_less(cluster: &mut Cluster) -> Message {
+    cluster.run_for(secs(1));
+    let answers = cluster.sent_by(DATA2).filter(|s| match &s.message.body {
+        Body::HeartbeatReply(reply) => reply.report.drained,
+        _ => false,
+    });
+    let mut answer = answers.last().unwrap().message.clone();
+    cluster.power_off(DATA2);
+    cluster.mark();
+    cluster.run_for(secs(1));
+    let round = |s: &Sent| match &s.message.body {
+        Body::Heartbeat(heartbeat) => Some(heartbeat.round),
+        _ => None,
+    };
+    let newest = cluster.sent_by(DATA1).filter_map(round).last().unwrap();
+    let Body::HeartbeatReply(reply) = &mut answer.body else {
+        unreachable!("it was looked for")
+    };
+    reply.round = newest;
+    reply.report.end = Lsn(reply.report.end.0 - 700);
+    answer
 }
 
 /// A standby's answer of long ago comes once more, or only now: it says less than the copy has confirmed since.

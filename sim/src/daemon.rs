@@ -275,11 +275,14 @@ impl World {
                     self.observe_node(h, &reason);
                     match &reason {
                         Reason::Forgot { .. } => {
-                            self.on_loss_noticed(h, &reason.to_string());
+                            self.on_loss_noticed(h, &reason);
                             self.forgets(h);
                         }
                         Reason::CopyFellBack { .. } | Reason::CopyDoubted { .. } => {
-                            self.on_loss_noticed(h, &reason.to_string());
+                            self.on_loss_noticed(h, &reason);
+                        }
+                        Reason::ShrinksFellBack { copy } => {
+                            self.check_lost_something(usize::from(copy.member.0), &reason);
                         }
                         Reason::Rejoined { .. } => self.on_rejoined(h),
                         // After a hand-over its target has D/5 to be elected, and nothing else is known here.

@@ -6,9 +6,10 @@ use crate::probe::Reached;
 use crate::scenario::Scenario;
 use crate::story::Story;
 use crate::world::{Violation, World};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::Hasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use yoke_core::Config;
 
 /// What came of a run.
@@ -43,11 +44,22 @@ pub struct How {
 
 thread_local! {
     static PANIC: RefCell<Option<(String, bool)>> = const { RefCell::new(None) };
+    /// Whether this thread is within [`caught`].
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Panics are reported as violations; nothing is to be printed when they happen.
+/// Panics of a run are reported as violations; nothing is to be printed when they happen.
 pub fn catch_panics() {
-    std::panic::set_hook(Box::new(|info| {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(set_hook);
+}
+
+fn set_hook() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !CAUGHT.get() {
+            return usual(info);
+        }
         let text = info
             .payload()
             .downcast_ref::<String>()
@@ -62,6 +74,14 @@ pub fn catch_panics() {
         let core = !place.contains("sim/src");
         PANIC.with(|p| *p.borrow_mut() = Some((format!("{text} ({place})"), core)));
     }));
+}
+
+/// What it comes to, or its panic.
+pub(crate) fn caught<T>(it: impl FnOnce() -> T) -> std::thread::Result<T> {
+    CAUGHT.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(it));
+    CAUGHT.set(false);
+    outcome
 }
 
 /// Runs a scenario to its end or its first violation.
@@ -98,14 +118,14 @@ impl Session {
             return false;
         }
         let world = &mut self.world;
-        let more = catch_unwind(AssertUnwindSafe(|| {
+        let more = caught(|| {
             let stepped = world.step();
             let goes_on = stepped && !world.finished && world.violation.is_none();
             if !goes_on && world.violation.is_none() {
                 world.at_the_end();
             }
             goes_on
-        }));
+        });
         self.ended = !*more.as_ref().unwrap_or(&false);
         if more.is_err() {
             let (what, core) = PANIC.with(|p| p.borrow_mut().take()).unwrap_or_default();

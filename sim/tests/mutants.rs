@@ -118,6 +118,10 @@ fn what_only_a_scenario_shows_is_found_there() {
             include_str!("../scenarios/refreshed-before-it-was-known-to-be-old.scenario"),
         ),
         (
+            Mutant::R12LateStartStands,
+            include_str!("../scenarios/words-of-an-earlier-start-come-late.scenario"),
+        ),
+        (
             Mutant::R12SaysWhatWaited,
             include_str!("../scenarios/old-state-found-while-words-wait.scenario"),
         ),

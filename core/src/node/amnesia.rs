@@ -104,9 +104,17 @@ impl Node {
             return false;
         }
         let newer = new.presence.writes >= old.presence.writes;
+        // Of two starts between which nothing was written nobody can tell which came first: what has come further stands.
+        let unclear =
+            new.presence.start != old.presence.start && new.presence.writes == old.presence.writes;
         old.reached = match (old.reached, new.reached) {
             (Some(a), Some(b)) if a.copy == b.copy => Some(a.further(b)),
             (Some(a), Some(_)) if !newer => Some(a),
+            (Some(a), Some(b))
+                if unclear && a.is_beyond(b) && !mutant!(self.config, R12LateStartStands) =>
+            {
+                Some(a)
+            }
             (a, b) => b.or(a),
         };
         if newer {

@@ -107,6 +107,7 @@ impl Node {
         self.silent_until = ANCIENT;
         self.yields_until = ANCIENT;
         self.retry_at = ANCIENT;
+        self.let_go_first = None;
         self.ask_at = ANCIENT;
         let mut all = vec![&mut self.started];
         all.extend(self.heard.as_mut().map(|h| &mut h.until));
@@ -136,6 +137,7 @@ impl Node {
             for peer in &mut leader.peers {
                 peer.acked = peer.acked.map(|_| NOW);
                 peer.asked = peer.asked.map(|_| NOW);
+                peer.start = None;
                 if let Some((_, at)) = &mut peer.report {
                     *at = NOW;
                 }
@@ -195,7 +197,9 @@ impl super::keeping_up::Track {
         self.mark.1 = now;
         self.fresh_at = now;
         self.heard.1 = now;
-        self.confirmed.newest = (Lsn(0), now);
-        self.confirmed.settled = (Lsn(0), now);
+        self.confirmed.position = Lsn(0);
+        self.confirmed.at = now;
+        self.confirmed.start = None;
+        self.mark_start = None;
     }
 }

@@ -269,6 +269,9 @@ impl Node {
             self.meet_term(Term(term.0 + 1));
         }
         let refusal = self.refusal(from, term, &candidacy, pre);
+        if refusal.is_none() && pre {
+            self.lets_go_first(from, candidacy.round);
+        }
         if refusal.is_none() && !pre {
             self.meet_term(term);
             if let Some(state) = &mut self.state {
@@ -284,6 +287,18 @@ impl Node {
                 refusal,
             }),
         );
+    }
+
+    /// Two that stand at once, with the third away, would share the votes and wait for it: the first in the list goes first,
+    /// once a candidacy.
+    fn lets_go_first(&mut self, other: MemberId, round: u64) {
+        let votes = self.campaign.as_ref().is_some_and(|c| !c.pre);
+        if other > self.config.me || votes || self.let_go_first == Some(round) {
+            return;
+        }
+        self.let_go_first = Some(round);
+        self.campaign = None;
+        self.retry_at = self.retry_at.max(self.now + self.config.retry());
     }
 
     fn refusal(

@@ -1,12 +1,15 @@
 //! How each copy keeps up with this run of the primary.
 
 use super::Node;
+use crate::config::Config;
+use crate::message::Report;
+use crate::mutant;
 use crate::postgres::Lsn;
 use crate::record::Copy;
 use crate::time::{Duration, Instant};
 
-/// How far apart the positions are that are kept as confirmed: longer than a report takes.
-const NOTE_EVERY: Duration = Duration::secs(1);
+/// A daemon that runs looks at its copy more often than that: what it says of a moment so long ago is true of that.
+const LOOKED_WITHIN: Duration = Duration::millis(500);
 
 /// How one copy keeps up with this run of the primary.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -14,6 +17,8 @@ pub(super) struct Track {
     pub(super) copy: Copy,
     /// A position of the primary, and when it was there: who has flushed it was fresh at that time.
     pub(super) mark: (Lsn, Instant),
+    /// Which start of its member's daemon had reported last at that time.
+    pub(super) mark_start: Option<u64>,
     /// It had flushed all that the primary held at this time.
     pub(super) fresh_at: Instant,
     /// How far it was seen, and when it was last seen to have come further, or to have all: its stream fell silent no
@@ -25,11 +30,15 @@ pub(super) struct Track {
     pub(super) confirmed: Confirmed,
 }
 
-/// Two positions that a copy has confirmed, each the end of a whole record, and since when: the newest, and the one before.
+/// The newest position that a copy has confirmed, the end of a whole record, and what its member says to that.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Confirmed {
-    pub(super) newest: (Lsn, Instant),
-    pub(super) settled: (Lsn, Instant),
+    pub(super) position: Lsn,
+    pub(super) at: Instant,
+    /// In this start of its member's daemon, or a later one.
+    pub(super) start: Option<u64>,
+    /// Its member says that it ends below.
+    pub(super) fell: bool,
 }
 
 impl Node {
@@ -49,18 +58,22 @@ impl Node {
         leader.status_at = now;
         for standby in &primary.standbys {
             let known = leader.tracks.iter().position(|t| t.copy == standby.copy);
+            let start = leader.peers[usize::from(standby.copy.member.0)].start;
             let track = match known {
                 Some(i) => &mut leader.tracks[i],
                 None => {
                     leader.tracks.push(Track {
                         copy: standby.copy,
                         mark: (end, now),
+                        mark_start: start,
                         fresh_at: leader.primary_since,
                         heard: (Lsn(0), now),
                         steady_since: None,
                         confirmed: Confirmed {
-                            newest: (Lsn(0), now),
-                            settled: (Lsn(0), now),
+                            position: Lsn(0),
+                            at: now,
+                            start: None,
+                            fell: false,
                         },
                     });
                     let last = leader.tracks.len() - 1;
@@ -74,9 +87,17 @@ impl Node {
                 track.heard = (standby.flushed, now);
             }
             if standby.flushed >= track.mark.0 {
-                track.confirmed.note(track.mark.0, now);
+                if track.mark.0 > track.confirmed.position {
+                    track.confirmed = Confirmed {
+                        position: track.mark.0,
+                        at: now,
+                        start: track.mark_start,
+                        fell: false,
+                    };
+                }
                 track.fresh_at = track.mark.1;
                 track.mark = (end, now);
+                track.mark_start = start;
             }
         }
         let sync_timeout = self.config.sync_timeout;
@@ -94,34 +115,31 @@ impl Node {
     }
 
     /// Whether a copy shows less than what it has confirmed: its disk went back in time (R8). What a walsender reports
-    /// proves nothing: after a reconnection it begins at a segment's start (research/postgres.md). The member's own word,
-    /// once all that it has is replayed, does.
+    /// proves nothing: after a reconnection it begins at a segment's start (research/postgres.md). The word of its member
+    /// does, whose daemon has started since, once all is replayed. That of one that ran on may be old, as after a pause.
     pub(super) fn fell_back(&self, copy: Copy) -> bool {
-        let Some(leader) = self.leader.as_deref() else {
-            return false;
-        };
-        let asked = leader.peers[usize::from(copy.member.0)].asked;
-        leader
-            .tracks
-            .iter()
-            .find(|t| t.copy == copy)
-            .zip(leader.report_of(copy.member))
-            .is_some_and(|(track, report)| {
-                let (settled, at) = track.confirmed.settled;
-                report.copy == Some(copy.id)
-                    && report.running
-                    && report.drained
-                    && report.end < settled
-                    && asked >= Some(at)
-            })
+        let mut tracks = self.leader.iter().flat_map(|leader| &leader.tracks);
+        tracks.any(|t| t.copy == copy && t.confirmed.fell)
     }
 }
 
-impl Confirmed {
-    fn note(&mut self, position: Lsn, now: Instant) {
-        if now.since(self.newest.1) >= NOTE_EVERY {
-            self.settled = self.newest;
-            self.newest = (position, now);
-        }
+impl Track {
+    /// What its member says, asked at that time.
+    pub(super) fn is_told(
+        &mut self,
+        config: &Config,
+        report: &Report,
+        start: Option<u64>,
+        asked: Instant,
+    ) {
+        let confirmed = &mut self.confirmed;
+        let ran_anew = confirmed.start.is_some()
+            && confirmed.start != start
+            && asked.since(confirmed.at) >= LOOKED_WITHIN;
+        confirmed.fell = report.copy == Some(self.copy.id)
+            && report.running
+            && report.drained
+            && report.end < confirmed.position
+            && (ran_anew || mutant!(config, R8BelievesOldWord));
     }
 }

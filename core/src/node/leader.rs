@@ -98,6 +98,8 @@ pub(super) struct Peer {
     pub(super) report: Option<(Report, Instant)>,
     /// When the heartbeat was sent that this report answers: it tells of that moment, or of a later one.
     pub(super) asked: Option<Instant>,
+    /// Which start of its daemon gave it.
+    pub(super) start: Option<u64>,
 }
 
 impl Node {
@@ -165,6 +167,7 @@ impl Node {
                     accepted: None,
                     report: None,
                     asked: None,
+                    start: None,
                 };
                 members
             ],

@@ -78,7 +78,13 @@ impl Node {
         }
     }
 
-    pub(super) fn on_heartbeat_reply(&mut self, from: MemberId, term: Term, reply: HeartbeatReply) {
+    pub(super) fn on_heartbeat_reply(
+        &mut self,
+        from: MemberId,
+        term: Term,
+        start: Option<u64>,
+        reply: HeartbeatReply,
+    ) {
         if !mutant!(self.config, R2LeaderLearnsNothing) {
             self.meet_term(term);
         }
@@ -95,9 +101,15 @@ impl Node {
             false => sent.map(|(_, at)| *at),
         };
         // An answer that comes late says nothing new.
+        if let Some(asked) = sent.filter(|_| sent > peer.asked) {
+            for track in leader.tracks.iter_mut().filter(|t| t.copy.member == from) {
+                track.is_told(&self.config, &reply.report, start, asked);
+            }
+        }
         if sent >= peer.asked {
             peer.report = Some((reply.report, now));
             peer.asked = sent;
+            peer.start = start;
         }
         if !reply.promised || term != own {
             return;

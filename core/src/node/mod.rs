@@ -112,6 +112,8 @@ pub struct Node {
     yields_until: Instant,
     /// When to campaign next, and when to ask.
     retry_at: Instant,
+    /// Another's candidacy that had the first try.
+    let_go_first: Option<u64>,
     ask_at: Instant,
     campaign: Option<Campaign>,
     /// Counts campaigns and questions.
@@ -176,6 +178,7 @@ impl Node {
             silent_until: boot.now + silence,
             yields_until: boot.now,
             retry_at: boot.now,
+            let_go_first: None,
             ask_at: boot.now,
             campaign: None,
             rounds: 0,
@@ -307,7 +310,10 @@ impl Node {
             Body::Vote(candidacy) => self.on_vote_request(from, term, candidacy, false),
             Body::VoteReply(reply) => self.on_vote_reply(from, term, reply),
             Body::Heartbeat(heartbeat) => self.on_heartbeat(from, term, heartbeat),
-            Body::HeartbeatReply(reply) => self.on_heartbeat_reply(from, term, reply),
+            Body::HeartbeatReply(reply) => {
+                let start = presence.map(|p| p.start);
+                self.on_heartbeat_reply(from, term, start, reply);
+            }
             Body::Release {
                 term: released,
                 successor,

@@ -12,6 +12,9 @@ use crate::time::{Duration, Instant};
 /// How long the checkpoint after a promotion may take before another is begun.
 const CHECKPOINT_AGAIN: Duration = Duration::secs(300);
 
+/// The health write comes no later than this after the one before.
+const NUDGES_WITHIN: Duration = Duration::millis(500);
+
 impl Steward {
     pub(super) fn plan_primary(
         &self,
@@ -22,9 +25,14 @@ impl Steward {
     ) -> Plan {
         let run = &self.facts.run;
         // The health write; the first one also says where the recovery ended (R18). However long D is, several fit into
-        // `health_timeout`: else a healthy primary would give way (R19).
-        let patience = self.config.health_timeout.part(1, 4);
-        let due = self.config.heartbeat().times(2).min(patience);
+        // `health_timeout`, else a healthy primary would give way (R19); and into `sync_timeout`, else a copy that has
+        // nothing to confirm would seem to lag (R8). That it does lag shows at the next one.
+        let timeouts = self.config.sync_timeout.min(self.config.health_timeout);
+        let patience = timeouts.part(1, 4).min(NUDGES_WITHIN);
+        let due = match mutant!(self.config, R8NudgesRarely) {
+            true => self.config.heartbeat().times(2),
+            false => self.config.heartbeat().times(2).min(patience),
+        };
         if run.nudged_at.is_none_or(|at| now >= at + due) {
             return Plan::step(Step::Nudge).in_passing();
         }

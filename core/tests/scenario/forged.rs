@@ -39,6 +39,11 @@ impl Cluster {
             seen: None,
             body,
         };
+        self.hand_in(from, to, message);
+    }
+
+    /// The same with all that a message says of its sender.
+    pub(crate) fn hand_in(&mut self, from: MemberId, to: MemberId, message: Message) {
         let message = Box::new(message);
         self.handle(to, Event::Received { from, message });
     }

@@ -225,6 +225,10 @@ fn check_keys(sections: &[Section]) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// A commit that waits for a standby takes as long as the network's way there and back, now and then several times that:
+/// with less patience a healthy primary gives way, and a standby that keeps up leaves `in_sync`.
+const LEAST_TIMEOUT: Duration = Duration::millis(500);
+
 fn build(section: &Section, sections: &[Section]) -> Result<Configuration, Wrong> {
     let (entry, me) = role(section)?;
     let (members, addresses) = members(section)?;
@@ -241,18 +245,8 @@ fn build(section: &Section, sections: &[Section]) -> Result<Configuration, Wrong
             Duration::secs(5),
             Duration::secs(1),
         )?,
-        sync_timeout: duration(
-            section,
-            "sync_timeout",
-            Duration::secs(2),
-            Duration::millis(100),
-        )?,
-        health_timeout: duration(
-            section,
-            "health_timeout",
-            Duration::secs(3),
-            Duration::millis(100),
-        )?,
+        sync_timeout: duration(section, "sync_timeout", Duration::secs(2), LEAST_TIMEOUT)?,
+        health_timeout: duration(section, "health_timeout", Duration::secs(3), LEAST_TIMEOUT)?,
         #[cfg(feature = "mutants")]
         mutant: None,
     };

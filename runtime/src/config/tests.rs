@@ -292,6 +292,14 @@ fn every_mistake_has_its_own_sentence() {
             "y.conf:12: decision_timeout is `999ms`: expected at least 1.000 s",
         ),
         (
+            format!("{WHOLE}health_timeout=499ms\n"),
+            "y.conf:12: health_timeout is `499ms`: expected at least 0.500 s",
+        ),
+        (
+            format!("{WHOLE}sync_timeout=100ms\n"),
+            "y.conf:12: sync_timeout is `100ms`: expected at least 0.500 s",
+        ),
+        (
             format!("{WHOLE}decision_timeout=soon\n"),
             "y.conf:12: decision_timeout is `soon`: expected a length",
         ),

@@ -47,9 +47,9 @@ pub use scope::Scope;
 #[cfg(feature = "mutants")]
 pub use scopes::{Prey, prey};
 
+use crate::run::caught;
 use moves::Move;
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant as WallClock;
 use world::World;
 use yoke_core::Config;
@@ -91,8 +91,7 @@ pub fn search(scope: &Scope, judge: Judge, mutate: &dyn Fn(&mut Config)) -> Foun
         let mut next_layer = vec![];
         for (number, world) in layer {
             for what in moves::moves(&world) {
-                let after = AssertUnwindSafe(|| moves::after(&world, what));
-                let next = match catch_unwind(after) {
+                let next = match caught(|| moves::after(&world, what)) {
                     Ok(Some(next)) => next,
                     Ok(None) => continue,
                     Err(panic) => {

@@ -42,6 +42,9 @@ use swarm::swarm;
 
 const SECOND: u64 = 1_000_000;
 
+/// No file may name a shorter `sync_timeout` or `health_timeout`.
+const LEAST_TIMEOUT: u64 = 500_000;
+
 /// The scenario of a seed alone.
 pub fn scenario(seed: u64) -> Scenario {
     scenario_in(Profile::Mix, seed)
@@ -79,6 +82,7 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
         _ => {}
     }
     let written = matches!(profile, Profile::Mix) && !bits.one_in(3);
+    timeouts(&mut bits, &mut s, written);
     let mut alone = false;
     if written {
         if s.members.len() > 5 || !s.members[1] {
@@ -136,9 +140,6 @@ fn clocks(bits: &mut Bits, s: &mut Scenario, unbounded: bool) {
 }
 
 fn conditions(bits: &mut Bits, s: &mut Scenario) {
-    s.decision_timeout = bits.pick(&[2, 3, 5]) * SECOND;
-    s.sync_timeout = s.decision_timeout * 2 / 5;
-    s.health_timeout = s.decision_timeout * 3 / 5;
     s.own_database = bits.one_in(4);
     s.delay = bits.pick(&[
         (100, 400),
@@ -159,4 +160,20 @@ fn conditions(bits: &mut Bits, s: &mut Scenario) {
         (SECOND, 10 * SECOND),
     ]);
     s.failures = bits.pick(&[0, 0, 2, 10]);
+}
+
+/// The shortest timeouts that a file may name, the defaults, longer ones; a file may name any of them, or all. In a history,
+/// and mostly, the others are to `decision_timeout` as their defaults are to its own. Where a network needs longer than a
+/// short one, nobody keeps up for long.
+fn timeouts(bits: &mut Bits, s: &mut Scenario, written: bool) {
+    let slow = s.delay.1 > 5_000 || s.network.0 > 5;
+    let shortest = if slow { 2 } else { 1 };
+    let d = bits.pick(&[shortest, 2, 2, 3, 3, 5, 5, 10, 20]) * SECOND;
+    s.decision_timeout = d;
+    s.sync_timeout = (d * 2 / 5).max(LEAST_TIMEOUT);
+    s.health_timeout = d * 3 / 5;
+    if !slow && !written && bits.one_in(3) {
+        s.sync_timeout = bits.pick(&[LEAST_TIMEOUT, SECOND, 2 * SECOND, 10 * SECOND]);
+        s.health_timeout = bits.pick(&[LEAST_TIMEOUT, SECOND, 3 * SECOND, 10 * SECOND]);
+    }
 }

@@ -18,6 +18,9 @@ use yoke_core::view::{Glance, RoleView};
 const TAKES_UP: u64 = 200_000;
 /// What a copy confirmed is certain to a leader after so long.
 const REMEMBERS: u64 = 5_000_000;
+/// A leader believes a word against what a copy confirmed if it asked for it so much later; and some more, since what was
+/// confirmed travels for a while.
+const UNCLEAR: u64 = 800_000;
 /// What its guard sees, a daemon that runs knows after so long.
 const HEARS: u64 = 50_000;
 
@@ -169,13 +172,16 @@ impl World {
         let member = MemberId(from as u8);
         let copy = Copy { member, id };
         let server = host.server.as_ref();
-        // An answer may tell of a time before a pause: what matters is that the disk did go back.
-        let went_back = |dir: &DataDir| dir.went_back == Some(id);
+        // An answer may tell of a time before a pause: what matters is that the disk did go back, and has not got again what
+        // it lost.
+        let confirmed = server.filter(|s| s.writable()).map(|s| s.settled(copy));
+        let went_back =
+            |dir: &DataDir| dir.went_back == Some(id) && Some(dir.wal.end()) < confirmed;
         let theirs = self.hosts[from].storage.directory.as_ref();
         let fell = theirs.is_some_and(went_back)
             && report.running
             && report.drained
-            && server.is_some_and(|s| s.writable() && report.end < s.settled(copy));
+            && Some(report.end) < confirmed;
         if !fell || !news || !told.promised || daemon.paused_until > self.now {
             return;
         }
@@ -186,10 +192,13 @@ impl World {
             || self.troubled_database(h) > self.now
             || self.now < self.oracles.handing_over_until;
         // Its memory of copies begins with its leadership, and with its daemon's run.
-        // What answers an old question tells of that time.
-        let fresh = lead
-            .sent_at(told.round)
-            .is_some_and(|at| now.since(at).0 < REMEMBERS / 5);
+        // What answers an old question tells of that time; and of one that came right after the last that it confirmed, which
+        // of the two was later, is not clear.
+        let struck = self.losses.struck_at(from).unwrap_or_default();
+        let fresh = lead.sent_at(told.round).is_some_and(|at| {
+            let age = now.since(at).0;
+            age < REMEMBERS / 5 && self.now - 2 * age > struck + UNCLEAR
+        });
         let settled = glance.role == RoleView::Leader
             && fresh
             && lead.term == glance.term

@@ -18,8 +18,8 @@ pub(crate) struct Liveness {
     well_since: Option<u64>,
 }
 
-/// A cluster that meets no fault is ready by then.
-const GENESIS: u64 = 60_000_000;
+/// All are in sync after as long, and after as many D: a copy that left has to keep up for longer each time (R9).
+const IN_SYNC: (u64, u64) = (50_000_000, 5);
 
 impl World {
     /// A write was acknowledged.
@@ -67,12 +67,14 @@ impl World {
     pub(crate) fn check_liveness(&mut self) {
         let now = self.now;
         let bounded = self.scenario.kind != Kind::Unbounded;
+        let d = self.scenario.decision_timeout;
+        let in_sync_within = IN_SYNC.0 + IN_SYNC.1 * d;
         let Some(heal_at) = self.heal_at else {
-            if self.ready.is_none() && now > GENESIS {
+            if self.ready.is_none() && now > in_sync_within {
                 if bounded && !self.scenario.faults.iter().any(|f| f.early) {
                     self.violated(
                         "liveness",
-                        "a new cluster is not in sync after a minute".into(),
+                        format!("a new cluster is not in sync after {} s", now / 1_000_000),
                     );
                 }
                 self.is_ready();
@@ -83,9 +85,10 @@ impl World {
             self.finished = now > heal_at + 2_000_000;
             return;
         }
-        let d = self.scenario.decision_timeout;
         // A voter may have just started, a clock be slow, a database have to recover.
-        let patience = 2 * d * 11 / 10 + 5_000_000;
+        // Who is told to stop may wait for a standby that hangs.
+        let stops = 5_000_000.max(self.scenario.sync_timeout + 3_000_000);
+        let patience = 2 * d * 11 / 10 + stops;
         // Only an operator can decide (R12, R15), and then it is as if everything had healed after the last word.
         let mut since = heal_at.max(self.words.last);
         // Nothing is promised while a pause lasts, and operators end it at once.
@@ -120,7 +123,7 @@ impl World {
                 ),
             );
         }
-        let in_sync_by = since + 60_000_000;
+        let in_sync_by = since + in_sync_within;
         if now > in_sync_by && self.oracles.liveness.well_since.is_none() {
             self.violated(
                 "liveness",

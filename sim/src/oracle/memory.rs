@@ -201,9 +201,12 @@ impl Memory {
             return false;
         }
         let newer = presence.writes >= old.presence.writes;
+        let unclear =
+            presence.start != old.presence.start && presence.writes == old.presence.writes;
         old.reached = match (old.reached, reached) {
             (Some(a), Some(b)) if a.copy == b.copy => Some(a.further(b)),
             (Some(a), Some(_)) if !newer => Some(a),
+            (Some(a), Some(b)) if unclear && a.is_beyond(b) => Some(a),
             (a, b) => b.or(a),
         };
         if newer {
