@@ -109,20 +109,33 @@ impl World {
         })
     }
 
-    /// Whether a member that has forgotten nothing knows all that this one's state does: R12 makes good what one has
-    /// forgotten, and what several have as long as somebody can tell them.
-    fn is_state_known(&self, h: usize) -> bool {
-        let knows = |host: &Host| {
-            let state = host.disk.durable.as_ref()?;
-            Some((state.term, state.record.as_ref().map(|r| r.key)))
+    /// Whether nobody can be misled once this state is lost, or an older one is in its place: where one has an older state
+    /// than it had, which its stamp does not tell, and others forget as well, somebody has to be left who knows as much as
+    /// was known (R12). Those who know that they have forgotten wait for an operator.
+    fn may_forget(&self, h: usize, restored: Option<(&HardState, Option<&DataDir>)>) -> bool {
+        let key = |state: &HardState| state.record.as_ref().map(|r| r.key);
+        let is_unaware = |state: &HardState, dir: Option<&DataDir>| {
+            let stamp = dir.and_then(|dir| dir.stamp.as_ref());
+            !state.lost && stamp.and_then(|s| s.record) <= key(state)
         };
+        let state = |other: usize| self.hosts[other].disk.durable.as_deref();
         let forgetful = |other: &usize| self.losses.forgetful.get(other) == Some(&true);
         let others = (0..self.hosts.len()).filter(|other| *other != h);
         let (forgot, rest): (Vec<usize>, Vec<usize>) = others.partition(forgetful);
-        let known = || rest.iter().filter_map(|other| knows(&self.hosts[*other]));
-        let own = knows(&self.hosts[h]);
-        let is_known = |(term, key)| known().any(|k| k.0 >= term) && known().any(|k| k.1 >= key);
-        forgot.is_empty() || own.is_none_or(is_known)
+        let mut unaware = forgot.iter().map(|other| {
+            let dir = self.hosts[*other].storage.directory.as_ref();
+            state(*other).is_some_and(|state| is_unaware(state, dir))
+        });
+        let misled = unaware.any(|it| it) || restored.is_some_and(|(s, dir)| is_unaware(s, dir));
+        if forgot.is_empty() || !misled {
+            return true;
+        }
+        let known = |state: &HardState| (!state.lost).then(|| (state.term, key(state)));
+        let mut left = rest
+            .iter()
+            .filter_map(|other| state(*other).and_then(known));
+        let own = state(h).and_then(known);
+        own.is_none_or(|own| left.any(|left| left >= own))
     }
 
     /// Something of the host is lost while it has no power.
@@ -147,13 +160,21 @@ impl World {
             });
             return;
         }
-        if state && !self.is_state_known(h) {
+        let image = self.losses.images.get(&number).map(|all| all[h].clone());
+        let restored = image.as_ref().and_then(|image| {
+            let dir = if data {
+                &image.directory
+            } else {
+                &self.hosts[h].storage.directory
+            };
+            Some((image.state.as_deref()?, dir.as_ref()))
+        });
+        if state && !self.may_forget(h, restored) {
             self.say(h, || {
                 "what it knows the others have forgotten, and it is left to it".into()
             });
             return;
         }
-        let image = self.losses.images.get(&number).map(|all| all[h].clone());
         if what.age().is_some() && image.is_none() {
             return;
         }
@@ -281,7 +302,7 @@ impl World {
     pub(crate) fn tears(&mut self, h: usize, down: u64) {
         self.host_dies(h);
         self.after(down, Ev::BootHost { h });
-        if self.hosts[h].disk.durable.is_none() || !self.is_state_known(h) {
+        if self.hosts[h].disk.durable.is_none() || !self.may_forget(h, None) {
             return;
         }
         self.losses.unnoticed = None;

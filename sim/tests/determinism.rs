@@ -1,5 +1,6 @@
 //! Equal seeds are equal runs: in another process, with any number of threads, step by step.
 
+use sim::scenario::{Fault, Scenario, Target, What};
 use sim::{How, Session, compare, record, run, run_twice, scenario_of};
 use std::process::Command;
 
@@ -35,7 +36,14 @@ fn a_run_beside_its_twin_is_the_run_alone() {
 
 #[test]
 fn a_record_of_another_run_is_told_apart_at_the_step_where_they_part() {
-    let scenario = scenario_of(5);
+    let mut scenario = Scenario::calm(5);
+    for at in [1_000_000, 2_000_000] {
+        scenario.faults.push(Fault {
+            at,
+            early: false,
+            what: What::Database(Target::Primary),
+        });
+    }
     let mut file = vec![];
     record(&scenario, How::default(), &mut file).expect("a vector takes everything");
     let steps = compare(&scenario, How::default(), &file[..]).expect("it is the same run");

@@ -68,14 +68,17 @@ fn settle(bits: &mut Bits, mut s: Scenario, parent: &Scenario) -> Scenario {
         // What is promised of one fault alone holds no more.
         s.kind = Kind::Chaos;
     }
+    let latest = LATEST.max(parent.heal_after);
     if s.faults != parent.faults {
-        s.faults.retain(|fault| fault.at <= LATEST);
+        s.faults.retain(|fault| fault.at <= latest);
         s.faults.sort_by_key(|fault| (!fault.early, fault.at));
         s.faults.truncate(MOST.max(parent.faults.len()));
     }
     let last = s.faults.iter().filter(|f| !f.early).map(|f| f.at).max();
     let least = last.unwrap_or_default() + SECOND;
-    s.heal_after = s.heal_after.clamp(least, least.max(LATEST + 10 * SECOND));
+    s.heal_after = s
+        .heal_after
+        .clamp(least, least.max(latest).max(LATEST + 10 * SECOND));
     if s == *parent {
         // What was added came too late.
         s.choices = bits.within(0, u64::from(u32::MAX));
