@@ -15,7 +15,7 @@
 //! cargo run --release -p sim -- --seed 7 --shrink           the smallest scenario that breaks the same promise
 //! cargo run --release -p sim -- --bench                     how fast it is
 //! cargo run --release -p sim -- pairs                       one failover, one hand-over: every action x every fault
-//! cargo run --release -p sim -- --seeds 0..2000 --require-probes   fails if a situation was never come by
+//! cargo run --release -p sim -- --seeds 0..3000 --require-probes   fails if a situation was never come by
 //! cargo run --release -p sim -- --seed 7 --probe LeaseLost --shrink   the fewest faults that come by this one
 //! cargo run --release -p sim -- study --svg study.svg       failovers and unavailability a year, by decision_timeout
 //! cargo run --release -p sim --features mutants -- mutants --seeds 0..2000
