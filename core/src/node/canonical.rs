@@ -107,7 +107,7 @@ impl Node {
         self.silent_until = ANCIENT;
         self.yields_until = ANCIENT;
         self.retry_at = ANCIENT;
-        self.let_go_first = None;
+        self.let_go_at = None;
         self.ask_at = ANCIENT;
         let mut all = vec![&mut self.started];
         all.extend(self.heard.as_mut().map(|h| &mut h.until));

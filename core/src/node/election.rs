@@ -270,7 +270,7 @@ impl Node {
         }
         let refusal = self.refusal(from, term, &candidacy, pre);
         if refusal.is_none() && pre {
-            self.lets_go_first(from, candidacy.round);
+            self.lets_go_first(from);
         }
         if refusal.is_none() && !pre {
             self.meet_term(term);
@@ -290,13 +290,17 @@ impl Node {
     }
 
     /// Two that stand at once, with the third away, would share the votes and wait for it: the first in the list goes first,
-    /// once a candidacy.
-    fn lets_go_first(&mut self, other: MemberId, round: u64) {
+    /// and has D/50; who cannot win keeps nobody back for longer.
+    fn lets_go_first(&mut self, other: MemberId) {
         let votes = self.campaign.as_ref().is_some_and(|c| !c.pre);
-        if other > self.config.me || votes || self.let_go_first == Some(round) {
+        let patience = self.config.decision_timeout.part(1, 10);
+        let lately = self
+            .let_go_at
+            .is_some_and(|at| self.now.since(at) < patience);
+        if other > self.config.me || votes || lately {
             return;
         }
-        self.let_go_first = Some(round);
+        self.let_go_at = Some(self.now);
         self.campaign = None;
         self.retry_at = self.retry_at.max(self.now + self.config.retry());
     }

@@ -112,8 +112,8 @@ pub struct Node {
     yields_until: Instant,
     /// When to campaign next, and when to ask.
     retry_at: Instant,
-    /// Another's candidacy that had the first try.
-    let_go_first: Option<u64>,
+    /// When it last let another candidate go first.
+    let_go_at: Option<Instant>,
     ask_at: Instant,
     campaign: Option<Campaign>,
     /// Counts campaigns and questions.
@@ -178,7 +178,7 @@ impl Node {
             silent_until: boot.now + silence,
             yields_until: boot.now,
             retry_at: boot.now,
-            let_go_first: None,
+            let_go_at: None,
             ask_at: boot.now,
             campaign: None,
             rounds: 0,
