@@ -257,6 +257,46 @@ async fn who_still_authenticates_is_ended_too() {
     }
 }
 
+/// What a failover meets: every client has lost its session and tries again at once, everywhere. None of them holds the
+/// promotion up.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_keep_coming_hold_nothing_up() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::AsyncReadExt;
+    let mut a = Host::fresh(A).await;
+    a.start(1).await;
+    a.promote(1, Lasts::Unbounded).await;
+    a.apply(1, None, Doors::Closed).await;
+    let address = (a.context.advertise_ip, a.context.pg_port);
+    let ended = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..16)
+        .map(|_| {
+            let ended = Arc::clone(&ended);
+            // Slow to say who they are: as soon as one is shown the door it is back.
+            tokio::spawn(async move {
+                loop {
+                    if let Ok(mut socket) = tokio::net::TcpStream::connect(address).await {
+                        let _ = socket.read_to_end(&mut Vec::new()).await;
+                        ended.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        })
+        .collect();
+    let (all, processes) = (clients.len(), a.processes());
+    a.until("all have come", |_| processes.arriving().len() >= all)
+        .await;
+    assert_eq!(a.daemons(Step::EndSessions).await, Outcome::Done);
+    a.until("the end of all that were there", |_| {
+        ended.load(Ordering::Relaxed) >= all
+    })
+    .await;
+    for client in clients {
+        client.abort();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "makes a cluster in /etc/postgresql, and removes it again"]
 async fn a_debian_cluster_is_adopted() {

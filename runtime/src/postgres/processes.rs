@@ -20,6 +20,28 @@ pub struct Processes {
     user: PgUser,
 }
 
+/// A server process that was not a session yet when it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Arriving {
+    pid: Pid,
+    /// In clock ticks since the host's start: tells it from a later process with the same number.
+    started: u64,
+}
+
+impl Arriving {
+    fn of(pid: Pid) -> Option<Arriving> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        started(&stat).map(|started| Arriving { pid, started })
+    }
+
+    /// Tells it to end, whatever it has become since; false where it has ended.
+    pub fn end(self) -> bool {
+        // An error means that it has just ended.
+        Arriving::of(self.pid).is_some_and(|now| now.started == self.started)
+            && kill(self.pid, Signal::SIGTERM).is_ok()
+    }
+}
+
 /// A directory's file system, and its number there.
 type Identity = (u64, u64);
 
@@ -58,32 +80,27 @@ impl Processes {
         found.len()
     }
 
-    /// Ends the server's processes that talk with a client who has not said yet, or not proven, who he is; how many there
-    /// were. They were forked with the access rules of that moment, show in no view before PostgreSQL 18, and may take
+    /// The server's processes that are not sessions yet: they talk with a client who has not said yet, or not proven, who
+    /// he is. They were forked with the access rules of that moment, show in no view before PostgreSQL 18, and may take
     /// `authentication_timeout` until they are a session.
     ///
     /// Whoever has not said anything yet has no title: its process still shows the postmaster's command line. So does any
     /// other process in its first moment, and takes it well: a server process that is told to end is begun anew.
-    pub fn end_arriving(&self) -> usize {
+    pub fn arriving(&self) -> Vec<Arriving> {
         let all = self.find();
         let is_child = |pid: Pid| {
             std::fs::read_to_string(format!("/proc/{pid}/stat"))
                 .is_ok_and(|stat| parent(&stat).is_some_and(|parent| all.contains(&parent)))
         };
-        let arriving: Vec<Pid> = all
-            .iter()
+        all.iter()
             .copied()
             .filter(|pid| {
                 std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
                     is_arriving(&line) || !line.starts_with(TITLE) && is_child(*pid)
                 })
             })
-            .collect();
-        for pid in &arriving {
-            // An error means that it ended.
-            let _ = kill(*pid, Signal::SIGTERM);
-        }
-        arriving.len()
+            .filter_map(Arriving::of)
+            .collect()
     }
 
     fn is_one(&self, pid: Pid, here: Option<Identity>) -> std::io::Result<bool> {
@@ -202,14 +219,20 @@ fn orphaned_zombies() -> Vec<Pid> {
 /// How the title of a server process begins.
 const TITLE: &[u8] = b"postgres: ";
 
-/// By the process's title: `postgres: cluster: user database host(port) authentication`.
+/// By the process's title: `postgres: cluster: user database host(port) authentication`; `startup` when it has proven who
+/// it is, and is in no view yet. The process that recovers says `startup` as well, and names no host.
 fn is_arriving(command_line: &[u8]) -> bool {
     let title = String::from_utf8_lossy(command_line);
     let title = title.trim_end_matches(['\0', ' ']);
+    let Some((client, doing)) = title.rsplit_once(' ') else {
+        return false;
+    };
     command_line.starts_with(TITLE)
-        && ["initializing", "authentication"]
-            .iter()
-            .any(|what| title.ends_with(what))
+        && match doing {
+            "initializing" | "authentication" => true,
+            "startup" => client.ends_with(')') || client.ends_with("[local]"),
+            _ => false,
+        }
 }
 
 /// Reads `17 (postgres) Z 16 …`.
@@ -219,6 +242,12 @@ fn is_zombie_of(stat: &str, parent: i32) -> bool {
     };
     let mut fields = rest.split(' ');
     fields.next() == Some("Z") && fields.next().and_then(|p| p.parse().ok()) == Some(parent)
+}
+
+/// Reads `17 (postgres) S 16 …`: the 22nd field (proc(5)).
+fn started(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(19)?.parse().ok()
 }
 
 /// Reads `17 (postgres) S 16 …`.
@@ -300,6 +329,25 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_has_ended_is_not_told_to() {
+        let mut child = std::process::Command::new("/bin/sleep")
+            .arg("60")
+            .spawn()
+            .expect("it runs");
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let arriving = Arriving::of(pid).expect("it is there");
+        let another = Arriving {
+            started: arriving.started + 1,
+            ..arriving
+        };
+        assert!(!another.end(), "a later process with the same number");
+        assert!(arriving.end());
+        let status = child.wait().expect("it ends");
+        assert!(!status.success(), "it was told to end");
+        assert!(!arriving.end());
+    }
+
+    #[test]
     fn the_parent_is_read() {
         assert_eq!(parent("17 (a) b) S 16 17 0"), Some(Pid::from_raw(16)));
         assert_eq!(parent(""), None);
@@ -310,6 +358,14 @@ mod tests {
         assert!(is_arriving(
             b"postgres: c/data1: app db 10.0.0.9(4711) authentication\0\0"
         ));
+        assert!(is_arriving(
+            b"postgres: c/data1: app db 10.0.0.9(4711) startup\0\0"
+        ));
+        assert!(is_arriving(
+            b"postgres: c/data1: app db [local] startup\0\0"
+        ));
+        assert!(!is_arriving(b"postgres: c/data1: startup \0"));
+        assert!(!is_arriving(b"postgres: startup\0"));
         assert!(!is_arriving(
             b"postgres: c/data1: app db 10.0.0.9(4711) idle\0"
         ));

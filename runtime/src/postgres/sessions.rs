@@ -372,20 +372,19 @@ impl Sessions {
             names::ROLE
         );
         let processes = Processes::of(self.context.real_data_dir(), user);
+        // Those that were let in by the old rules and still say who they are come to be sessions: they go first. Whoever
+        // comes after this look meets the rules that are in force, and there is no end of them: clients try again.
+        let mut arriving = self.off_thread(move |_| Ok(processes.arriving())).await?;
         // They end some time after they are told. Twice nobody: whoever was between proving who he is and being a session
         // at the first look is one at the second.
         let mut nobody = 0;
         while nobody < 2 {
-            // Those that were let in by the old rules and still say who they are come to be sessions: they go first.
-            let processes = processes.clone();
-            let arriving = self
-                .off_thread(move |_| Ok(processes.end_arriving()))
-                .await?;
+            arriving.retain(|process| process.end());
             let answers = session.query(&sql).await?;
             let left = answers
                 .first()
                 .and_then(|rows| rows.first()?.first()?.clone());
-            nobody = match arriving == 0 && left.as_deref() == Some("0") {
+            nobody = match arriving.is_empty() && left.as_deref() == Some("0") {
                 true => nobody + 1,
                 false => 0,
             };
