@@ -112,6 +112,7 @@ mutants! {
     R10HearsWhileServing = "r10-hears-while-serving", "A heartbeat is acknowledged while the own database serves.";
     R10TakesUpWhileServing = "r10-takes-up-while-serving", "Another's record is taken up while the own database serves.";
     R10NothingServes = "r10-nothing-serves", "A primary counts as down though a permission for it runs on.";
+    R10OrderedIsDown = "r10-ordered-is-down", "A promotion that is ordered, and of which the guard has said nothing yet, serves nothing.";
     R10FenceWaits = "r10-fence-waits", "A fence waits for the order under way.";
     R10ServesOncePromoted = "r10-serves-once-promoted", "A database counts as serving only once its promotion is done.";
     R10NeverWakes = "r10-never-wakes", "The guard looks at its permission only when something comes.";

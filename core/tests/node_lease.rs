@@ -4,8 +4,10 @@
 mod scenario;
 
 use scenario::*;
-use yoke_core::message::Body;
-use yoke_core::permission::{Lasts, Permission};
+use yoke_core::Event;
+use yoke_core::message::{Body, RefusedBecause};
+use yoke_core::permission::{GuardView, Lasts, Permission};
+use yoke_core::postgres::Lsn;
 use yoke_core::time::{Duration, Instant};
 
 const LEASE: Duration = Duration::millis(3250);
@@ -163,6 +165,35 @@ fn r10_without_the_guards_confirmation_nothing_grows() {
     assert!(cluster.record(DATA1).unwrap().is_lone());
     cluster.host_mut(DATA1).guard_hangs = false;
     cluster.run_until("in sync", secs(30), Cluster::is_in_sync);
+    cluster.over();
+}
+
+/// Its host does not run from the moment in which it orders its promotion. Awake again, the permission is over, and the
+/// guard has not said yet that there is something to fence.
+#[test]
+fn r10_who_has_ordered_a_promotion_votes_for_nobody_before_the_guard_has_spoken() {
+    let mut cluster = Cluster::in_sync();
+    cluster.power_off(DATA1);
+    cluster.run_until("data2 leads", secs(10), |c| c.leader() == Some(DATA2));
+    cluster.host_mut(DATA2).guard_hangs = true;
+    cluster.run_until("data2 is promoted", secs(10), |c| {
+        c.db(DATA2).role() == DbRole::Promoting
+    });
+    let before = GuardView {
+        serving: None,
+        ..cluster.db(DATA2).guard
+    };
+    cluster.handle(DATA2, Event::Guard(before));
+    cluster.now = cluster.now + LEASE + D;
+    let term = cluster.term(DATA2).0;
+    let record = cluster.record(DATA2).unwrap();
+    let copy = record.copy_of(DATA1).unwrap().id;
+    let refused = cluster.asks_vote_at(DATA1, DATA2, term + 1, record, copy, Lsn(u64::MAX));
+    assert_eq!(refused, Some(RefusedBecause::PrimaryRuns));
+    cluster.host_mut(DATA2).guard_hangs = false;
+    cluster.run_until("data2 serves", D + secs(2), |c| {
+        c.served_by() == Some(DATA2)
+    });
     cluster.over();
 }
 

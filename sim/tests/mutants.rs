@@ -102,6 +102,10 @@ fn what_only_a_scenario_shows_is_found_there() {
             include_str!("../scenarios/permissions-of-an-earlier-daemon-come-late.scenario"),
         ),
         (
+            Mutant::R10OrderedIsDown,
+            include_str!("../scenarios/promotion-ordered-before-a-pause.scenario"),
+        ),
+        (
             Mutant::R10StopsInTurns,
             include_str!("../scenarios/told-to-stop-while-another-leads.scenario"),
         ),

@@ -434,9 +434,10 @@ impl Node {
     }
 
     /// Nothing of this member's database serves as primary, nor can begin to: the guard holds the newest permission
-    /// given, and that is over (R5, R10).
+    /// given, and that is over, and no promotion is ordered whose end is not known (R5, R10).
     fn primary_is_down(&self) -> bool {
         self.guard.serving.is_none()
+            && (*self.pg_state() != PgState::Promoting || mutant!(self.config, R10OrderedIsDown))
             && self.guard.permission.order() >= self.given.order()
             && self.guard.permission.is_over(self.now)
             || (mutant!(self.config, R10NothingServes) && self.guard.serving.is_none())

@@ -109,7 +109,9 @@ impl Steward {
             return PgState::Stopping;
         }
         let run = &self.facts.run;
-        let serving = self.guard.serving.is_some();
+        // From the order on, whatever the guard has said of it yet: nobody hears of a guard that hangs in it (R10).
+        let promotes = matches!(self.flight.as_ref().map(|o| &o.step), Some(Step::Promote));
+        let serving = promotes || self.guard.serving.is_some();
         let seen = self.facts.server();
         let primary = serving || seen.is_some_and(|s| !s.in_recovery);
         if run.failing && now.since(run.answered) > SILENT {
