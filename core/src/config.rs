@@ -8,6 +8,11 @@ use std::sync::Arc;
 /// No cluster has more.
 pub const MOST_MEMBERS: usize = 7;
 
+/// No `sync_timeout` or `health_timeout` is shorter. A commit that waits for a standby takes as long as the network's way
+/// there and back, now and then several times that: with less patience a healthy primary gives way, and a standby that keeps
+/// up leaves `in_sync`.
+pub const LEAST_TIMEOUT: Duration = Duration::millis(500);
+
 /// What one member's node, steward and guard are told once, at start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {

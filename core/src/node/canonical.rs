@@ -194,12 +194,12 @@ impl PgStatus {
 impl super::keeping_up::Track {
     /// What it confirmed is not to be less later: no disk goes back in time here (R8).
     fn canonical(&mut self, now: Instant) {
-        self.mark.1 = now;
+        self.mark.at = now;
         self.fresh_at = now;
         self.heard.1 = now;
         self.confirmed.position = Lsn(0);
         self.confirmed.at = now;
         self.confirmed.start = None;
-        self.mark_start = None;
+        self.mark.start = None;
     }
 }

@@ -15,10 +15,7 @@ const LOOKED_WITHIN: Duration = Duration::millis(500);
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Track {
     pub(super) copy: Copy,
-    /// A position of the primary, and when it was there: who has flushed it was fresh at that time.
-    pub(super) mark: (Lsn, Instant),
-    /// Which start of its member's daemon had reported last at that time.
-    pub(super) mark_start: Option<u64>,
+    pub(super) mark: Mark,
     /// It had flushed all that the primary held at this time.
     pub(super) fresh_at: Instant,
     /// How far it was seen, and when it was last seen to have come further, or to have all: its stream fell silent no
@@ -28,6 +25,15 @@ pub(super) struct Track {
     pub(super) steady_since: Option<Instant>,
     /// What it has certainly flushed.
     pub(super) confirmed: Confirmed,
+}
+
+/// A position of the primary, and when it was there: who has flushed it was fresh at that time.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Mark {
+    pub(super) position: Lsn,
+    pub(super) at: Instant,
+    /// Which start of the copy's daemon had reported last at that time.
+    pub(super) start: Option<u64>,
 }
 
 /// The newest position that a copy has confirmed, the end of a whole record, and what its member says to that.
@@ -58,14 +64,17 @@ impl Node {
         leader.status_at = now;
         for standby in &primary.standbys {
             let known = leader.tracks.iter().position(|t| t.copy == standby.copy);
-            let start = leader.peers[usize::from(standby.copy.member.0)].start;
+            let mark = Mark {
+                position: end,
+                at: now,
+                start: leader.peers[usize::from(standby.copy.member.0)].start,
+            };
             let track = match known {
                 Some(i) => &mut leader.tracks[i],
                 None => {
                     leader.tracks.push(Track {
                         copy: standby.copy,
-                        mark: (end, now),
-                        mark_start: start,
+                        mark: mark.clone(),
                         fresh_at: leader.primary_since,
                         heard: (Lsn(0), now),
                         steady_since: None,
@@ -83,21 +92,20 @@ impl Node {
             if !standby.streaming {
                 continue;
             }
-            if standby.flushed > track.heard.0 || standby.flushed >= track.mark.0 {
+            if standby.flushed > track.heard.0 || standby.flushed >= track.mark.position {
                 track.heard = (standby.flushed, now);
             }
-            if standby.flushed >= track.mark.0 {
-                if track.mark.0 > track.confirmed.position {
+            if standby.flushed >= track.mark.position {
+                if track.mark.position > track.confirmed.position {
                     track.confirmed = Confirmed {
-                        position: track.mark.0,
+                        position: track.mark.position,
                         at: now,
-                        start: track.mark_start,
+                        start: track.mark.start,
                         fell: false,
                     };
                 }
-                track.fresh_at = track.mark.1;
-                track.mark = (end, now);
-                track.mark_start = start;
+                track.fresh_at = track.mark.at;
+                track.mark = mark;
             }
         }
         let sync_timeout = self.config.sync_timeout;

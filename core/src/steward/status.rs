@@ -109,8 +109,11 @@ impl Steward {
             return PgState::Stopping;
         }
         let run = &self.facts.run;
-        // From the order on, whatever the guard has said of it yet: nobody hears of a guard that hangs in it (R10).
-        let promotes = matches!(self.flight.as_ref().map(|o| &o.step), Some(Step::Promote));
+        // From the order on, unless the guard is known to have refused it: what comes of it may be long on its way (R10).
+        let promotes = self.flight.as_ref().is_some_and(|order| {
+            let permission = &self.guard.permission;
+            order.step == Step::Promote && permission.allows(order.term, self.ordered_at)
+        });
         let serving = promotes || self.guard.serving.is_some();
         let seen = self.facts.server();
         let primary = serving || seen.is_some_and(|s| !s.in_recovery);

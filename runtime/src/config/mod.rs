@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 use values::Address;
 use yoke_core::config::ConfigError as CoreError;
+use yoke_core::config::LEAST_TIMEOUT;
 use yoke_core::member::{Member, MemberId, MemberKind};
 use yoke_core::{Config, Duration};
 
@@ -224,10 +225,6 @@ fn check_keys(sections: &[Section]) -> Result<(), Wrong> {
     }
     Ok(())
 }
-
-/// A commit that waits for a standby takes as long as the network's way there and back, now and then several times that:
-/// with less patience a healthy primary gives way, and a standby that keeps up leaves `in_sync`.
-const LEAST_TIMEOUT: Duration = Duration::millis(500);
 
 fn build(section: &Section, sections: &[Section]) -> Result<Configuration, Wrong> {
     let (entry, me) = role(section)?;

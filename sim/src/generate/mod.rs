@@ -42,8 +42,7 @@ use swarm::swarm;
 
 const SECOND: u64 = 1_000_000;
 
-/// No file may name a shorter `sync_timeout` or `health_timeout`.
-const LEAST_TIMEOUT: u64 = 500_000;
+const LEAST_TIMEOUT: u64 = yoke_core::config::LEAST_TIMEOUT.0;
 
 /// The scenario of a seed alone.
 pub fn scenario(seed: u64) -> Scenario {

@@ -1,6 +1,6 @@
 //! What lies on a host's disk and outlives every process.
 
-use crate::postgres::wal::{Entry, Kind, Lineage, Wal};
+use crate::postgres::wal::{Entry, Kind, Lineage, Wal, continues};
 use yoke_core::postgres::{Lsn, SystemId, Timeline};
 use yoke_core::record::{Copy, CopyId};
 use yoke_core::step::{ClusterState, Directory, Inspection, Settings, Stamp};
@@ -112,6 +112,36 @@ impl DataDir {
     pub(crate) fn next_timeline(&self) -> Timeline {
         let known = self.newest_timeline().0.max(self.timeline().0);
         Timeline(known.0 + 1)
+    }
+
+    /// With `standby.signal` recovery follows the newest history file. Whether that leads on from what is here; of a
+    /// promotion that ended before it wrote anything only its file is here, and no newer one has to know of it (as seen of
+    /// PostgreSQL 15: a standby that runs waits for ever, one that is started again streams).
+    pub(crate) fn takes_newest_file(&mut self) -> bool {
+        let (newest, _) = self.newest_timeline();
+        let (mine, end) = (self.timeline().0, self.wal.end());
+        let mut files = self.files.iter();
+        let is_newest = |f: &&Lineage| f.last().is_some_and(|(t, _)| *t == newest);
+        let Some(file) = files.find(is_newest).filter(|_| newest > mine) else {
+            return true;
+        };
+        let is_begun = |(t, begin): &(Timeline, Lsn)| *begin < end || t.0 == 1;
+        let begun = self
+            .lineage
+            .iter()
+            .rposition(is_begun)
+            .map_or(0, |at| at + 1);
+        let of = self.lineage[..begun]
+            .last()
+            .map_or(Timeline(1), |(t, _)| *t);
+        if continues(mine, end, file) {
+            return true;
+        }
+        let fits = continues(of, end, file);
+        if fits {
+            self.lineage.truncate(begun);
+        }
+        fits
     }
 
     /// Takes in history files that it has not got yet; those that it has it keeps.

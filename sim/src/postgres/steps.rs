@@ -7,7 +7,6 @@ use crate::postgres::directory::DataDir;
 use crate::postgres::instance::DbEv;
 use crate::postgres::rewind::Fate;
 use crate::postgres::server::{Phase, Server};
-use crate::postgres::wal::continues;
 use crate::scenario::Trigger;
 use crate::trouble::Trouble;
 use crate::world::World;
@@ -236,15 +235,7 @@ impl World {
                 let Some(dir) = &mut storage.directory else {
                     return failed("there is no directory");
                 };
-                // With `standby.signal` recovery follows the newest history file; it has to be a child of what is here.
-                let (newest, _) = dir.newest_timeline();
-                let (mine, end) = (dir.timeline().0, dir.wal.end());
-                let fits = newest <= mine
-                    || dir
-                        .files
-                        .iter()
-                        .filter(|f| f.last().is_some_and(|(t, _)| *t == newest))
-                        .all(|f| continues(mine, end, f));
+                let fits = dir.takes_newest_file();
                 let crashed = dir.cluster == ClusterState::Other;
                 let begins_with = dir.wal.entries.len();
                 dir.cluster = ClusterState::Other;
