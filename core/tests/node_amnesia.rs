@@ -5,7 +5,7 @@ mod scenario;
 
 use scenario::*;
 use yoke_core::member::MemberId;
-use yoke_core::message::{Body, RefusedBecause};
+use yoke_core::message::{Body, Message, RefusedBecause};
 use yoke_core::postgres::Lsn;
 use yoke_core::record::CopyId;
 use yoke_core::view::RoleView;
@@ -345,6 +345,36 @@ fn r12_a_voter_refuses_a_copy_that_ends_below_what_it_knows_flushed() {
     assert_eq!(other, Some(RefusedBecause::NotEligible));
     let why = cluster.asks_vote_at(DATA2, MONITOR, term, record, copy, end);
     assert_eq!(why, None);
+}
+
+/// What a daemon said of the copy before this one comes late: nothing was written since, and still this one stands.
+#[test]
+fn r12_the_late_word_of_an_earlier_start_does_not_hide_what_was_seen() {
+    let mut cluster = Cluster::in_sync();
+    cluster.run_for(secs(1));
+    let of_data2 = |s: &&Sent| matches!(s.message.body, Body::HeartbeatReply(_));
+    let said = cluster.sent_by(DATA2).filter(of_data2).last().unwrap();
+    let mut late = Message {
+        seen: None,
+        ..said.message.clone()
+    };
+    cluster.cut_off(DATA1);
+    cluster.lose(|s| s.from == DATA2);
+    cluster.run_for(D + ms(10));
+    cluster.hand_in(DATA2, MONITOR, late.clone());
+    let (Some(presence), Body::HeartbeatReply(reply)) = (&mut late.presence, &mut late.body) else {
+        panic!("{late:?}");
+    };
+    (presence.start, presence.found) = (presence.start + 1, presence.writes);
+    let end = reply.report.end;
+    (reply.report.copy, reply.report.end) = (Some(CopyId(9)), Lsn(1));
+    cluster.hand_in(DATA2, MONITOR, late);
+    let record = cluster.record(MONITOR).unwrap();
+    let copy = record.copy_of(DATA2).unwrap().id;
+    let term = cluster.term(MONITOR).0 + 1;
+    let below = Lsn(end.0 - 1);
+    let why = cluster.asks_vote_at(DATA2, MONITOR, term, record, copy, below);
+    assert_eq!(why, Some(RefusedBecause::FellBack));
 }
 
 /// A restart is no loss, however often and whenever.
