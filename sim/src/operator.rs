@@ -453,12 +453,15 @@ impl World {
             host.away = host.away.min(300_000);
             host.disk.slow_until = 0;
             host.disk.tail = (0, 0, 0);
-            host.late_steps = (0, 0);
+            let were_late = std::mem::take(&mut host.late_steps) != (0, 0);
             if host.guard_paused_until > now {
                 host.guard_paused_until = now;
             }
             host.hung_until = 0;
             host.stalled_until = 0;
+            if were_late {
+                self.late_steps_end(h);
+            }
             self.troubles_end(h);
             self.takes_foreign_away(h);
             self.is_edited_back(h);

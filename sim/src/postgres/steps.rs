@@ -116,6 +116,17 @@ impl World {
         }
     }
 
+    /// What is under way, and late, ends soon; a copy in the midst of its parts goes on with them.
+    pub(crate) fn late_steps_end(&mut self, h: usize) {
+        let is_copy = |step: &Step| matches!(step, Step::Clone { .. } | Step::Rewind { .. });
+        let host = &self.hosts[h];
+        let (guard, execs) = (host.guard_runs, host.execs.iter());
+        let late = execs.filter(|e| e.ending || !is_copy(&e.order.step));
+        for number in late.map(|e| e.order.number).collect::<Vec<_>>() {
+            self.after(20_000, Ev::Exec { h, guard, number });
+        }
+    }
+
     /// A step's time is up.
     pub(crate) fn on_exec(&mut self, h: usize, number: u64) {
         let Some(at) = self.hosts[h]
