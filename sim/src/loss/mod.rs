@@ -298,6 +298,10 @@ impl World {
     pub(crate) fn on_rejoined(&mut self, h: usize) {
         self.coverage.rejoined += 1;
         self.losses.rejoining.insert(h, true);
+        // Where only an operator could decide, an answer from before the other loss may have come first.
+        if self.healed && self.losses.beyond {
+            self.words.last = self.now;
+        }
     }
 
     /// A state is durable: that of a member that joined again makes good its loss.
