@@ -28,7 +28,7 @@ pub(super) struct Track {
 }
 
 /// A position of the primary, and when it was there: who has flushed it was fresh at that time.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Mark {
     pub(super) position: Lsn,
     pub(super) at: Instant,
@@ -74,7 +74,7 @@ impl Node {
                 None => {
                     leader.tracks.push(Track {
                         copy: standby.copy,
-                        mark: mark.clone(),
+                        mark,
                         fresh_at: leader.primary_since,
                         heard: (Lsn(0), now),
                         steady_since: None,

@@ -125,19 +125,17 @@ impl DataDir {
         let Some(file) = files.find(is_newest).filter(|_| newest > mine) else {
             return true;
         };
-        let is_begun = |(t, begin): &(Timeline, Lsn)| *begin < end || t.0 == 1;
-        let begun = self
-            .lineage
-            .iter()
-            .rposition(is_begun)
-            .map_or(0, |at| at + 1);
-        let of = self.lineage[..begun]
-            .last()
-            .map_or(Timeline(1), |(t, _)| *t);
         if continues(mine, end, file) {
             return true;
         }
-        let fits = continues(of, end, file);
+        let is_begun = |(_, begin): &(Timeline, Lsn)| *begin < end;
+        let begun = self
+            .lineage
+            .iter()
+            .take_while(|it| is_begun(it))
+            .count()
+            .max(1);
+        let fits = continues(self.lineage[begun - 1].0, end, file);
         if fits {
             self.lineage.truncate(begun);
         }
