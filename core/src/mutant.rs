@@ -139,6 +139,7 @@ mutants! {
     R12LearnsUnlooked = "r12-learns-unlooked", "Terms and records of answers are taken before the directory was looked at.";
     R12OldAnswers = "r12-old-answers", "An answer to a question asked before the loss counts.";
     R12VotesAgain = "r12-votes-again", "Who joined again may vote in the term that it adopted.";
+    R12BelowItsGuard = "r12-below-its-guard", "Who joins again takes a term below one that its guard has seen.";
     R12AdoptsNoRecord = "r12-adopts-no-record", "Who joins again does not adopt the highest record.";
     R12TrustsOldState = "r12-trusts-old-state", "A state older than what a peer saw counts as whole.";
     R12CountsUnheard = "r12-counts-unheard", "What is written before anybody was heard raises the count of writes.";
@@ -161,6 +162,7 @@ mutants! {
     R15OrderStays = "r15-order-stays", "A follower's stamp keeps its own promotion order.";
     R15FollowsStays = "r15-follows-stays", "A promoted copy still counts as one that follows.";
     R15FollowsIsEnough = "r15-follows-is-enough", "Who followed a copy fits, whatever its history.";
+    R15StartsContradicted = "r15-starts-contradicted", "A copy on which PostgreSQL does not start is started all the same.";
     R15NextAlone = "r15-next-alone", "A copy fits that ends beyond a later promotion of the primary.";
     R15EndIgnored = "r15-end-ignored", "A copy fits whatever it holds beyond where the primary went on.";
     R15NeverSettled = "r15-never-settled", "A promotion order is never settled at a start.";

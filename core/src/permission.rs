@@ -33,6 +33,8 @@ pub enum Lasts {
 pub struct GuardView {
     /// The permission held; none was ever given: `Ended` in term 0 with serial 0.
     pub permission: Permission,
+    /// The highest term of any order and permission seen: an order of a lower one is refused (R16).
+    pub term: Term,
     /// The present run of the postmaster; none: every process was seen gone.
     pub run: Option<RunId>,
     /// The term whose promotion was ordered in that run: the database counts as serving from then on (R10).
@@ -77,6 +79,7 @@ impl GuardView {
     /// A guard that was just started.
     pub const NEW: GuardView = GuardView {
         permission: Permission::NONE,
+        term: Term(0),
         run: None,
         serving: None,
         order: None,

@@ -185,6 +185,9 @@ pub struct DataDirectory {
     pub checkpoint_timeline: Timeline,
     /// The newest timeline that `pg_wal`'s history files or the control file show, and where it begins (0 for timeline 1).
     pub newest_timeline: (Timeline, Lsn),
+    /// By the newest history file that recovery would follow, what is here was never on the way to it: PostgreSQL refuses to
+    /// start, in these words. None: it does not.
+    pub contradicted: Option<String>,
     /// `Minimum recovery ending location`, and its timeline: a standby's pages hold nothing beyond it. 0 for a primary.
     pub recovered_to: (Timeline, Lsn),
     /// Hint bits or checksums leave a trace in the WAL of every change of a page: pg_rewind needs that.

@@ -7,7 +7,7 @@ use scenario::*;
 use yoke_core::member::MemberId;
 use yoke_core::message::{Body, Message, RefusedBecause};
 use yoke_core::postgres::Lsn;
-use yoke_core::record::CopyId;
+use yoke_core::record::{CopyId, Term};
 use yoke_core::view::RoleView;
 
 const ALL: [MemberId; 3] = [DATA1, DATA2, MONITOR];
@@ -151,6 +151,21 @@ fn r12_the_adopted_term_counts_as_voted_in_and_its_promise_as_given() {
         matches!(silent, RefusedBecause::Silent | RefusedBecause::Promised),
         "{silent:?}"
     );
+}
+
+/// Under a guard that outlived the loss: it refuses every order of a lower term than it has seen (R16).
+#[test]
+fn r12_who_joins_again_is_not_below_its_guard() {
+    let mut cluster = Cluster::in_sync();
+    cluster.kill_daemon(DATA2);
+    cluster.host_mut(DATA2).disk = None;
+    let seen = Term(cluster.term(DATA1).0 + 7);
+    cluster.db_mut(DATA2).guard.term = seen;
+    cluster.start(DATA2);
+    cluster.run_until("data2 has state", secs(1), |c| !is_out(c, DATA2));
+    assert!(cluster.term(DATA2) >= seen);
+    cluster.run_until("in sync again", secs(30), Cluster::is_in_sync);
+    cluster.over();
 }
 
 /// What it led is forgotten with what it proposed in it: it does not lead that term on.

@@ -157,6 +157,25 @@ fn r15_two_promotions_of_one_number_and_place_are_two() {
 }
 
 #[test]
+fn r15_a_copy_on_which_postgresql_does_not_start_is_replaced() {
+    let (mut world, record) = world();
+    world.dir = Some(Dir {
+        contradicted: true,
+        ..stamped(B, 2)
+    });
+    world.want(5, Some(&record), standby(Upstream::AsFound, false));
+    world.run_for(Duration::secs(5));
+    assert_eq!(world.count("mark"), 0, "R11: not without the record's word");
+    assert!(world.status.fault.is_some());
+    // The node never sees its end, and lets it follow nobody.
+    world.want(5, Some(&record), standby(Upstream::AsFound, true));
+    world.until("marked", |w| w.count("mark") == 1);
+    world.want(5, Some(&record), of(A, true));
+    world.until("streams", World::streams);
+    assert_eq!(world.aside.len(), 1, "kept");
+}
+
+#[test]
 fn r11_the_mark_comes_first_and_gives_the_copy_up() {
     let (mut world, record) = world();
     let mut dir = rigid();

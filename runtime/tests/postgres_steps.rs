@@ -353,6 +353,48 @@ async fn a_debian_cluster_is_adopted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_history_file_of_another_promotion_is_found_before_a_start() {
+    let mut a = Host::fresh(A).await;
+    a.start(1).await;
+    a.done(1, Step::Stop(StopMode::Clean)).await;
+    let found = data(a.inspect().await.directory);
+    assert_eq!(found.contradicted, None);
+    assert!(found.checkpoint < found.recovered_to.1, "{found:?}");
+    let file = a.context.data_dir.join("pg_wal/00000002.history");
+    for (begins, words) in [
+        // All that is here was on the way to that timeline.
+        (found.recovered_to.1, None),
+        (
+            found.checkpoint,
+            Some("requested timeline 2 is not a child of this server's history"),
+        ),
+        (
+            Lsn(found.checkpoint.0 + 8),
+            Some("requested timeline 2 does not contain minimum recovery point"),
+        ),
+    ] {
+        std::fs::write(&file, format!("1\t{begins}\tof another\n")).expect("the file");
+        let seen = data(a.inspect().await.directory).contradicted;
+        let Some(words) = words else {
+            assert_eq!(seen, None);
+            a.start(1).await;
+            a.done(1, Step::Stop(StopMode::Clean)).await;
+            continue;
+        };
+        assert!(
+            seen.as_ref().is_some_and(|seen| seen.starts_with(words)),
+            "{seen:?}"
+        );
+        // PostgreSQL says the same.
+        a.done(1, Step::Start).await;
+        a.until_view("it has ended", |view| view.run.is_none())
+            .await;
+        let said = a.inspect().await.last_words.unwrap_or_default();
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_says_why() {
     let mut a = Host::fresh(A).await;
     let failed = |outcome: Outcome| match outcome {

@@ -118,6 +118,10 @@ fn what_only_a_scenario_shows_is_found_there() {
             include_str!("../scenarios/doubted-by-the-daemon-that-cloned-it.scenario"),
         ),
         (
+            Mutant::R12BelowItsGuard,
+            include_str!("../scenarios/guard-has-seen-a-higher-term.scenario"),
+        ),
+        (
             Mutant::R12LearnsUnlooked,
             include_str!("../scenarios/refreshed-before-it-was-known-to-be-old.scenario"),
         ),
@@ -128,6 +132,10 @@ fn what_only_a_scenario_shows_is_found_there() {
         (
             Mutant::R12SaysWhatWaited,
             include_str!("../scenarios/old-state-found-while-words-wait.scenario"),
+        ),
+        (
+            Mutant::R15StartsContradicted,
+            include_str!("../scenarios/history-file-of-another-promotion.scenario"),
         ),
         (
             Mutant::R16IdleStopStays,

@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::mutant;
 use crate::permission::{GuardView, Lasts, Permission};
 use crate::postgres::RunId;
-use crate::record::Term;
 use crate::rule;
 use crate::step::{Order, Outcome, Step};
 use crate::time::Instant;
@@ -85,8 +84,6 @@ pub struct Guard {
     /// Random bits of this guard and how many runs it began: a run's name is made of both.
     nonce: u64,
     runs: u64,
-    /// The highest term of an order seen (R16).
-    newest_term: Term,
     /// The order under way.
     under_way: Option<Order>,
     /// Orders that were ended and have not answered yet: nothing but a stop is begun before they have.
@@ -110,7 +107,6 @@ impl Guard {
             told: GuardView::NEW,
             nonce,
             runs: 0,
-            newest_term: Term(0),
             under_way: None,
             ending: Vec::new(),
             may_open: Opens::default(),
@@ -179,6 +175,7 @@ impl Guard {
             return;
         }
         self.view.permission = new;
+        self.view.term = self.view.term.max(new.term);
         // A leader that was elected again takes its running database along into its new term.
         if self.view.serving.is_some() && !self.view.fencing && !new.is_over(now) {
             self.view.serving = Some(new.term);
@@ -230,7 +227,7 @@ impl Guard {
         }
         self.refused = None;
         self.view.last_order = order.number;
-        self.newest_term = self.newest_term.max(order.term);
+        self.view.term = self.view.term.max(order.term);
         if self.under_way.is_some() {
             self.end_order(false);
         }

@@ -25,7 +25,7 @@ impl Opens {
 impl Guard {
     /// What stands in an order's way.
     pub(super) fn refusal(&self, now: Instant, order: &Order) -> Option<Refusal> {
-        let seen = self.newest_term.max(self.view.permission.term);
+        let seen = self.view.term;
         let run = self.view.run;
         if order.number <= self.view.last_order {
             let seen = self.view.last_order;

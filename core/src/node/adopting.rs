@@ -29,14 +29,12 @@ impl Node {
             .chain(left.as_ref().and_then(|s| s.record.clone()))
             .chain(self.record().cloned())
             .collect();
-        let seen = self
-            .answers()
-            .map(|a| a.term)
-            .chain(left.as_ref().map(|s| s.term))
-            .chain(self.pg.stamp.map(|s| s.term))
-            .chain(self.pg.history.promotions().iter().map(|p| p.term))
-            .chain(records.iter().map(|r| r.key.term))
-            .fold(self.term(), Term::max);
+        let promotions = self.pg.history.promotions().iter().map(|p| p.term);
+        let seen = records
+            .iter()
+            .map(|r| r.key.term)
+            .chain(promotions)
+            .fold(self.highest_term(left.as_deref()), Term::max);
         let version = records.iter().map(|r| r.key.version).max().unwrap_or(0) + 1;
         let step = match mutant!(self.config, R17NextTerm) {
             true => 1,

@@ -253,13 +253,10 @@ impl Node {
         }
         let left = self.memory.left.take();
         let left = left.as_deref();
-        let stamp = self.pg.stamp.map_or(Term(0), |s| s.term);
-        let term = self
-            .answers()
-            .map(|a| a.term)
-            .chain(left.map(|s| s.term))
-            .chain(record.as_ref().map(|r| r.key.term))
-            .fold(stamp, Term::max);
+        let term = record
+            .as_ref()
+            .map_or(Term(0), |r| r.key.term)
+            .max(self.highest_term(left));
         let step = self.vouched_step();
         let mut state = self.state_after_loss(left, step);
         state.term = Term(term.0 + step);
@@ -305,6 +302,18 @@ impl Node {
         record.is_some_and(|r| {
             r.primary == self.config.me && r.promotions.promotions().is_empty() && !r.forced
         })
+    }
+
+    /// The highest term that anything here or in the answers shows.
+    pub(super) fn highest_term(&self, left: Option<&HardState>) -> Term {
+        // R16: its guard refuses whatever is of a lower term than it has seen.
+        let guard = Some(self.guard.term).filter(|_| !mutant!(self.config, R12BelowItsGuard));
+        self.answers()
+            .map(|a| a.term)
+            .chain(left.map(|s| s.term))
+            .chain(self.pg.stamp.map(|s| s.term))
+            .chain(guard)
+            .fold(self.term(), Term::max)
     }
 
     /// A state to go on with, whose count lies above all that was ever seen. What was promised before the loss is

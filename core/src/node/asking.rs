@@ -136,10 +136,9 @@ impl Node {
             let mut state = HardState::empty(&self.config);
             // What was lost held no record that anybody has: what it voted in is all that counts of it.
             let left = self.memory_left();
-            let (term, writes) = left.map_or((Term(0), 0), |left| (left.term, left.writes));
-            state.term = self.answers().map(|a| a.term).fold(term, Term::max);
+            state.term = self.highest_term(left.as_deref());
             state.adopted = state.term;
-            state.writes = self.told_writes().max(writes) + 1;
+            state.writes = self.told_writes().max(left.map_or(0, |l| l.writes)) + 1;
             self.explain(Reason::Genesis);
             self.begin_with(state);
         }

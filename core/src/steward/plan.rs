@@ -102,7 +102,10 @@ impl Steward {
                 Some(discard) if self.is_discard_valid(discard, copy) => {
                     self.plan_rejoin(discard.why.clone())
                 }
-                _ => match self.is_to_be_replaced(copy) {
+                _ => match self
+                    .is_to_be_replaced(copy)
+                    .or_else(|| self.is_useless(data))
+                {
                     Some(why) => self.plan_rejoin(why),
                     None => self.plan_start(data, stamp, to_be_promoted),
                 },

@@ -112,6 +112,10 @@ impl Steward {
         )
     }
 
+    fn is_contradicted(&self) -> bool {
+        matches!(self.holding(), Holding::Own { data, .. } if data.contradicted.is_some())
+    }
+
     /// A server that is not ready yet. What a rewind or a clone left may lack WAL without which it is no whole copy, and
     /// a standby of nobody waits for that for ever (research/postgres.md 2).
     pub(super) fn give_up_unready(&self, now: Instant) -> Option<Plan> {
@@ -168,7 +172,7 @@ impl Steward {
             Want::Standby {
                 of: Upstream::AsFound,
                 may_discard: true,
-            } if self.is_rewritten() => record.primary,
+            } if self.is_rewritten() || self.is_contradicted() => record.primary,
             _ => return None,
         };
         let own = self.own_copy();
@@ -205,6 +209,13 @@ impl Steward {
         let asked = self.target.as_ref().and_then(|t| t.replaced) == Some(copy);
         (asked && self.clone_source().is_some())
             .then(|| "an operator asked for a fresh copy".to_owned())
+    }
+
+    /// No server can be started here, and nobody counts on this copy (R11): why it is given up.
+    pub(super) fn is_useless(&self, data: &DataDirectory) -> Option<String> {
+        let why = data.contradicted.as_ref()?;
+        (self.clone_source().is_some() && !mutant!(self.config, R15StartsContradicted))
+            .then(|| format!("PostgreSQL would not start on it: {why}"))
     }
 
     /// A directory that went back in time is another copy than its stamp says: it gets a name of its own, durable

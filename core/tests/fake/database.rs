@@ -16,6 +16,8 @@ pub struct Dir {
     pub checkpointed: bool,
     /// A rewind broke off in it.
     pub torn: bool,
+    /// Another promotion's history file lies in it.
+    pub contradicted: bool,
     pub stamp: Option<Stamp>,
 }
 
@@ -41,6 +43,7 @@ impl Dir {
             rewindable: true,
             checkpointed: true,
             torn: false,
+            contradicted: false,
             stamp: None,
         }
     }
@@ -96,6 +99,7 @@ impl World {
                             checkpoint: Lsn(dir.end.0.saturating_sub(10)),
                             checkpoint_timeline: dir.control_timeline(),
                             newest_timeline: dir.newest(),
+                            contradicted: dir.contradicted.then(|| "not a child".to_owned()),
                             recovered_to: match dir.cluster {
                                 ClusterState::ShutDown => (Timeline(0), Lsn(0)),
                                 _ => (dir.control_timeline(), dir.end),
@@ -165,6 +169,9 @@ impl World {
                         return Outcome::Failed("it broke off".to_owned());
                     }
                 }
+            }
+            Step::Start if self.dir.as_ref().is_some_and(|d| d.contradicted) => {
+                return Outcome::Failed("not a child".to_owned());
             }
             Step::Start => {
                 self.too_small = None;

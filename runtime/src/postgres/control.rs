@@ -195,6 +195,45 @@ pub(crate) fn timelines(data: &Path, last: Timeline) -> Said<Vec<(Timeline, Lsn)
     Ok(begins)
 }
 
+/// Whether PostgreSQL would refuse to start a standby here, and in which words: by the newest history file, which recovery
+/// follows, the last checkpoint or the minimum recovery point is not on the way to it
+/// (`InitWalRecovery` in PostgreSQL's `xlogrecovery.c`).
+///
+/// # Errors
+/// A history file cannot be read, or says nothing.
+pub fn contradiction(data: &Path, control: &Control) -> Said<Option<String>> {
+    // As PostgreSQL looks for it: upwards, until a number is missing.
+    let mut newest = control.checkpoint_timeline.max(control.recovery_timeline);
+    while let Some(next) = newest.0.checked_add(1).map(Timeline)
+        && timeline_start(data, next)?.is_some()
+    {
+        newest = next;
+    }
+    let begins = match timeline_start(data, newest)? {
+        Some(_) => timelines(data, newest)?,
+        // Without its file, it is taken to have no parent.
+        None => vec![(newest, Lsn(0))],
+    };
+    let is_on = |timeline: Timeline, at: Lsn| {
+        let of = begins.iter().rev().find(|(_, begin)| *begin <= at);
+        of.map(|(timeline, _)| *timeline) == Some(timeline)
+    };
+    let (at, timeline) = (control.checkpoint, control.checkpoint_timeline);
+    if !is_on(timeline, at) {
+        return Ok(Some(format!(
+            "requested timeline {newest} is not a child of this server's history: the latest checkpoint is at {at} on timeline {timeline}"
+        )));
+    }
+    let (at, timeline) = (control.recovered_to, control.recovery_timeline);
+    // The point is the end of a record: what counts is the byte before it.
+    let held = at == Lsn(0) || is_on(timeline, Lsn(at.0 - 1));
+    Ok((!held).then(|| {
+        format!(
+            "requested timeline {newest} does not contain minimum recovery point {at} on timeline {timeline}"
+        )
+    }))
+}
+
 /// A line of a history file: whose timeline ended, and where.
 fn switch(line: &str) -> Option<(Timeline, Lsn)> {
     let mut words = line.split_whitespace();

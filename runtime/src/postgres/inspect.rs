@@ -70,6 +70,7 @@ fn read(context: &Context, data: &Path) -> Said<DataDirectory> {
         checkpoint: control.checkpoint,
         checkpoint_timeline: control.checkpoint_timeline,
         newest_timeline,
+        contradicted: control::contradiction(data, &control)?,
         recovered_to: (control.recovery_timeline, control.recovered_to),
         rewindable: control.rewindable,
         never_used: control.never_used(newest_timeline.0),

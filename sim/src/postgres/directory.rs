@@ -5,6 +5,9 @@ use yoke_core::postgres::{Lsn, SystemId, Timeline};
 use yoke_core::record::{Copy, CopyId};
 use yoke_core::step::{ClusterState, Directory, Inspection, Settings, Stamp};
 
+/// PostgreSQL's words where the newest history file does not lead on from what is here.
+pub(crate) const NOT_A_CHILD: &str = "the timeline is not a child of this server's history";
+
 /// A data directory.
 #[derive(Clone, Debug)]
 pub(crate) struct DataDir {
@@ -114,19 +117,20 @@ impl DataDir {
         Timeline(known.0 + 1)
     }
 
-    /// With `standby.signal` recovery follows the newest history file. Whether that leads on from what is here; of a
-    /// promotion that ended before it wrote anything only its file is here, and no newer one has to know of it (as seen of
-    /// PostgreSQL 15: a standby that runs waits for ever, one that is started again streams).
-    pub(crate) fn takes_newest_file(&mut self) -> bool {
+    /// With `standby.signal` recovery follows the newest history file. How many of its timelines a start here then goes
+    /// through; none: that file does not lead on from what is here. Of a promotion that ended before it wrote anything only
+    /// its file is here, and no newer one has to know of it (as seen of PostgreSQL 15: a standby that runs waits for ever,
+    /// one that is started again streams).
+    fn recovers_along(&self) -> Option<usize> {
         let (newest, _) = self.newest_timeline();
         let (mine, end) = (self.timeline().0, self.wal.end());
         let mut files = self.files.iter();
         let is_newest = |f: &&Lineage| f.last().is_some_and(|(t, _)| *t == newest);
         let Some(file) = files.find(is_newest).filter(|_| newest > mine) else {
-            return true;
+            return Some(self.lineage.len());
         };
         if continues(mine, end, file) {
-            return true;
+            return Some(self.lineage.len());
         }
         let is_begun = |(_, begin): &(Timeline, Lsn)| *begin < end;
         let begun = self
@@ -135,11 +139,14 @@ impl DataDir {
             .take_while(|it| is_begun(it))
             .count()
             .max(1);
-        let fits = continues(self.lineage[begun - 1].0, end, file);
-        if fits {
-            self.lineage.truncate(begun);
-        }
-        fits
+        continues(self.lineage[begun - 1].0, end, file).then_some(begun)
+    }
+
+    /// Whether a server can be started here: if so, along which timelines.
+    pub(crate) fn recovers(&mut self) -> bool {
+        let along = self.recovers_along();
+        self.lineage.truncate(along.unwrap_or(usize::MAX));
+        along.is_some()
     }
 
     /// Takes in history files that it has not got yet; those that it has it keeps.
@@ -239,6 +246,10 @@ impl Storage {
                     checkpoint: dir.checkpoint,
                     checkpoint_timeline: dir.checkpoint_timeline,
                     newest_timeline: dir.newest_timeline(),
+                    contradicted: dir
+                        .recovers_along()
+                        .is_none()
+                        .then(|| NOT_A_CHILD.to_owned()),
                     recovered_to: dir.recovered_to,
                     rewindable: dir.rewindable,
                     never_used: dir.never_used,

@@ -3,7 +3,7 @@
 use crate::choices::About;
 use crate::event::Ev;
 use crate::oracle::few_moves::Cause;
-use crate::postgres::directory::DataDir;
+use crate::postgres::directory::{DataDir, NOT_A_CHILD};
 use crate::postgres::instance::DbEv;
 use crate::postgres::rewind::Fate;
 use crate::postgres::server::{Phase, Server};
@@ -246,7 +246,7 @@ impl World {
                 let Some(dir) = &mut storage.directory else {
                     return failed("there is no directory");
                 };
-                let fits = dir.takes_newest_file();
+                let fits = dir.recovers();
                 let crashed = dir.cluster == ClusterState::Other;
                 let begins_with = dir.wal.entries.len();
                 dir.cluster = ClusterState::Other;
@@ -277,7 +277,7 @@ impl World {
                 } else if fits {
                     DbEv::Started
                 } else {
-                    DbEv::Fatal("the timeline is not a child of this server's history")
+                    DbEv::Fatal(NOT_A_CHILD)
                 };
                 self.db_in(time, h, run, then);
             }

@@ -114,6 +114,7 @@ impl Database {
             checkpoint: Lsn(self.end),
             checkpoint_timeline: Timeline(self.timeline),
             newest_timeline: self.timeline(),
+            contradicted: None,
             recovered_to: (Timeline(self.timeline), Lsn(self.end)),
             rewindable: true,
             never_used: false,
