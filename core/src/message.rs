@@ -73,6 +73,20 @@ pub struct Sighting {
     pub presence: Presence,
     /// The furthest that its copy was seen.
     pub reached: Option<Reached>,
+    /// The count of state writes with which that was said: the start above may have said nothing of its copy yet.
+    pub reached_at: u64,
+}
+
+impl Sighting {
+    /// What a member itself says.
+    pub fn of(presence: Presence, reached: Option<Reached>) -> Sighting {
+        let reached_at = reached.map_or(0, |_| presence.writes);
+        Sighting {
+            presence,
+            reached,
+            reached_at,
+        }
+    }
 }
 
 /// No count of terms, versions or writes comes this far: what says that it did is a lie, and would not be counted on from.
@@ -86,9 +100,10 @@ impl Message {
             Body::Heartbeat(heartbeat) => heartbeat.sightings.as_slice(),
             _ => &[],
         };
-        let presences = seen.chain(sightings.iter().flatten()).map(|s| s.presence);
+        let mut sightings = seen.chain(sightings.iter().flatten());
         self.term.0 < BEYOND
-            && presences.chain(self.presence).all(|p| p.writes < BEYOND)
+            && self.presence.is_none_or(|p| p.writes < BEYOND)
+            && sightings.all(|s| s.presence.writes < BEYOND && s.reached_at <= s.presence.writes)
             && self.record().is_none_or(|r| r.is_possible(members))
     }
 

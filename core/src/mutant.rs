@@ -136,6 +136,7 @@ mutants! {
     R12StatelessAnswers = "r12-stateless-answers", "The answer of a member without state counts.";
     R12AnswersUnlooked = "r12-answers-unlooked", "Who has not looked at its directory answers as with state.";
     R12LateStartStands = "r12-late-start-stands", "What an earlier start said of its copy, come late, takes the place of what the present one says.";
+    R12StaleWordStands = "r12-stale-word-stands", "What was said of a copy counts as of the newest start that was heard of.";
     R12LearnsUnlooked = "r12-learns-unlooked", "Terms and records of answers are taken before the directory was looked at.";
     R12OldAnswers = "r12-old-answers", "An answer to a question asked before the loss counts.";
     R12VotesAgain = "r12-votes-again", "Who joined again may vote in the term that it adopted.";
@@ -169,6 +170,7 @@ mutants! {
     R16OldTerm = "r16-old-term", "The guard carries out an order of an older term.";
     R16TwoOrders = "r16-two-orders", "Steward and guard begin an order while one is under way.";
     R16StopWaits = "r16-stop-waits", "A stop waits for the order under way.";
+    R16OvertakenLook = "r16-overtaken-look", "A look at the directory counts, although what changed it ended after that look began.";
     R16Presumes = "r16-presumes", "A new daemon presumes to know what its predecessor's order did.";
     R16EndedIsOver = "r16-ended-is-over", "An order that was ended counts as over before it has answered.";
     R16IdleStopStays = "r16-idle-stop-stays", "A stop of what does not run is waited for when another stop has ended it.";

@@ -5,7 +5,7 @@ mod scenario;
 
 use scenario::*;
 use yoke_core::member::MemberId;
-use yoke_core::message::{Body, Message, RefusedBecause};
+use yoke_core::message::{Body, Message, Reached, RefusedBecause};
 use yoke_core::postgres::Lsn;
 use yoke_core::record::{CopyId, Term};
 use yoke_core::view::RoleView;
@@ -386,6 +386,42 @@ fn r12_the_late_word_of_an_earlier_start_does_not_hide_what_was_seen() {
     cluster.hand_in(DATA2, MONITOR, late);
     let record = cluster.record(MONITOR).unwrap();
     let copy = record.copy_of(DATA2).unwrap().id;
+    let term = cluster.term(MONITOR).0 + 1;
+    let below = Lsn(end.0 - 1);
+    let why = cluster.asks_vote_at(DATA2, MONITOR, term, record, copy, below);
+    assert_eq!(why, Some(RefusedBecause::FellBack));
+}
+
+/// A leader knows of a new start, and of the copy only what an earlier one said: that does not hide what was said since.
+#[test]
+fn r12_an_old_word_passed_on_as_of_a_new_start_hides_nothing() {
+    let mut cluster = Cluster::in_sync();
+    cluster.run_for(secs(1));
+    let beats = |s: &&Sent| matches!(s.message.body, Body::Heartbeat(_)) && s.to == MONITOR;
+    let mut relay = cluster
+        .sent_by(DATA1)
+        .filter(beats)
+        .last()
+        .unwrap()
+        .message
+        .clone();
+    cluster.cut_off(DATA1);
+    cluster.lose(|s| s.from == DATA2);
+    let Body::Heartbeat(beat) = &mut relay.body else {
+        panic!("{relay:?}");
+    };
+    let of_data2 = beat.sightings[usize::from(DATA2.0)].as_mut().unwrap();
+    let (copy, end) = of_data2.reached.map(|r| (r.copy, r.end)).unwrap();
+    of_data2.presence.start += 1;
+    of_data2.presence.found = of_data2.presence.writes;
+    of_data2.reached_at -= 1;
+    of_data2.reached = of_data2.reached.map(|r| Reached {
+        copy: CopyId(9),
+        ..r
+    });
+    cluster.hand_in(DATA1, MONITOR, relay);
+    cluster.run_for(D + ms(10));
+    let record = cluster.record(MONITOR).unwrap();
     let term = cluster.term(MONITOR).0 + 1;
     let below = Lsn(end.0 - 1);
     let why = cluster.asks_vote_at(DATA2, MONITOR, term, record, copy, below);

@@ -5,6 +5,7 @@ mod fake;
 
 use fake::*;
 use yoke_core::Duration;
+use yoke_core::guard::GuardEvent;
 use yoke_core::member::MemberId;
 use yoke_core::postgres::*;
 use yoke_core::record::*;
@@ -195,6 +196,29 @@ fn r11_the_mark_comes_first_and_gives_the_copy_up() {
     assert_ne!(id, CopyId(2), "new data, new id");
     assert_eq!(stamp_of(&world).copy, id);
     assert!(!world.mark);
+}
+
+/// What the new daemon saw of the directory is from before the old one's order was carried out.
+#[test]
+fn r16_a_look_that_an_order_of_the_previous_daemon_overtook_is_made_again() {
+    let (mut world, record) = world();
+    let mut dir = rigid();
+    dir.end = Lsn(1001);
+    world.dir = Some(dir);
+    world.hanging = Some("mark");
+    world.want(5, Some(&record), of(A, true));
+    world.until("the mark is being set", |w| w.hung.len() == 1);
+    world.hanging = None;
+    world.restart_daemon();
+    assert_eq!(world.steps.last(), Some(&Step::Inspect));
+    world.mark = true;
+    let (number, outcome) = (world.hung.pop().unwrap(), Outcome::Done);
+    world
+        .pending
+        .push_front(Pending::Guard(GuardEvent::Outcome { number, outcome }));
+    let starts = world.count("start");
+    world.until("cloned", |w| w.count("clone") == 1);
+    assert_eq!(world.count("start"), starts);
 }
 
 #[test]

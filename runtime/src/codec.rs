@@ -182,6 +182,7 @@ mod tests {
                         end: Lsn(0x300_0060),
                         promotion: (Term(3), 1),
                     }),
+                    reached_at: 5,
                 }),
             ],
         }));

@@ -19,7 +19,7 @@ const TORN: &str = "yoke.state.torn-";
 const LOCK: &str = "yoke.lock";
 const MAGIC: &[u8; 8] = b"YOKESTAT";
 /// Counts the forms of the file. Another form is refused, not guessed at.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// Magic, version, length, checksum.
 const HEADER: usize = 8 + 4 + 4 + 4;
 

@@ -134,12 +134,20 @@ fn what_only_a_scenario_shows_is_found_there() {
             include_str!("../scenarios/old-state-found-while-words-wait.scenario"),
         ),
         (
+            Mutant::R12StaleWordStands,
+            include_str!("../scenarios/old-word-of-a-copy-passed-on-as-new.scenario"),
+        ),
+        (
             Mutant::R15StartsContradicted,
             include_str!("../scenarios/history-file-of-another-promotion.scenario"),
         ),
         (
             Mutant::R16IdleStopStays,
             include_str!("../scenarios/stopped-twice-while-nothing-runs.scenario"),
+        ),
+        (
+            Mutant::R16OvertakenLook,
+            include_str!("../scenarios/look-overtaken-by-an-order-of-an-earlier-daemon.scenario"),
         ),
         (
             Mutant::R17AdoptsBesideServing,

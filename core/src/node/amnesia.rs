@@ -56,10 +56,9 @@ impl Node {
     /// What was seen of every member, this one included: a leader passes it on, or a witness would never know (R12).
     pub(super) fn all_sightings(&self) -> Vec<Option<Sighting>> {
         let mut all = self.sightings.clone();
-        all[usize::from(self.config.me.0)] = self.presence().map(|presence| Sighting {
-            presence,
-            reached: self.reached(),
-        });
+        all[usize::from(self.config.me.0)] = self
+            .presence()
+            .map(|presence| Sighting::of(presence, self.reached()));
         all
     }
 
@@ -74,7 +73,7 @@ impl Node {
             }),
             _ => None,
         };
-        self.merge(from, Sighting { presence, reached })
+        self.merge(from, Sighting::of(presence, reached))
     }
 
     /// Takes in what a leader has seen of all.
@@ -103,13 +102,17 @@ impl Node {
         if old.presence.start != new.presence.start && new.presence.found < old.presence.writes {
             return false;
         }
-        let newer = new.presence.writes >= old.presence.writes;
-        // Of two starts between which nothing was written nobody can tell which came first: what has come further stands.
-        let unclear =
-            new.presence.start != old.presence.start && new.presence.writes == old.presence.writes;
+        let stale_stands = mutant!(self.config, R12StaleWordStands);
+        let said_at = |s: &Sighting| match stale_stands {
+            true => s.presence.writes,
+            false => s.reached_at,
+        };
+        let (before, now) = (said_at(old), said_at(&new));
+        let unclear = now == before && !stale_stands;
         old.reached = match (old.reached, new.reached) {
             (Some(a), Some(b)) if a.copy == b.copy => Some(a.further(b)),
-            (Some(a), Some(_)) if !newer => Some(a),
+            (Some(a), Some(_)) if now < before => Some(a),
+            // Nothing was written between two starts, and nobody can tell which came first: what has come further stands.
             (Some(a), Some(b))
                 if unclear && a.is_beyond(b) && !mutant!(self.config, R12LateStartStands) =>
             {
@@ -117,7 +120,8 @@ impl Node {
             }
             (a, b) => b.or(a),
         };
-        if newer {
+        old.reached_at = old.reached_at.max(new.reached_at);
+        if new.presence.writes >= old.presence.writes {
             old.presence = new.presence;
         }
         true

@@ -16,6 +16,8 @@ pub(super) struct Facts {
     pub(super) inspection: Option<Inspection>,
     /// Something may have changed on disk: look again before anything else.
     pub(super) look: bool,
+    /// It did so after the look under way began: that one counts for nothing.
+    pub(super) overtaken: bool,
     /// When it was last looked at.
     pub(super) inspected_at: Instant,
     /// The settings that are certainly the ones on disk.
@@ -157,9 +159,15 @@ impl Facts {
         self.run.seen.as_ref().map(|(server, _)| server)
     }
 
+    /// Something has changed on disk that was not this daemon's doing.
+    pub(super) fn look_again(&mut self) {
+        self.look = true;
+        self.overtaken = true;
+    }
+
     /// The directory may have been changed by a step that did not come to its end.
     pub(super) fn doubt_disk(&mut self) {
-        self.look = true;
+        self.look_again();
         self.written = None;
         self.run.in_force = None;
         self.run.proof.void();

@@ -257,7 +257,7 @@ impl Steward {
         self.progress_at = now;
         self.said.clear();
         if self.guard.run.is_none() {
-            self.facts.look = true;
+            self.facts.look_again();
         }
     }
 

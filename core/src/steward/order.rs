@@ -92,6 +92,7 @@ impl Steward {
             }
             Step::WriteSettings(settings) => self.facts.generation = settings.generation,
             Step::Nudge => self.facts.run.nudged_at = Some(now),
+            Step::Inspect => self.facts.overtaken = false,
             _ => {}
         }
         self.number += 1;

@@ -92,6 +92,10 @@ impl Steward {
     }
 
     fn inspected(&mut self, now: Instant, number: u64, inspection: Inspection) {
+        if self.facts.overtaken && !mutant!(self.config, R16OvertakenLook) {
+            // What it saw may be from before: it is made again.
+            return;
+        }
         self.facts.written.clone_from(&inspection.written);
         self.start_failed_because(inspection.last_words.as_deref());
         let generation = inspection.written.as_ref().map_or(0, |w| w.generation);

@@ -16,7 +16,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Counts the forms of what is said after the greeting. Another form is refused, and said: never guessed at.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 const MAGIC: &[u8; 8] = b"YOKEGARD";
 

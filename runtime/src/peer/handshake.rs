@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use yoke_core::member::{Member, MemberId};
 
 /// Counts the forms of everything that is said between daemons, and between a daemon and `yokeadm`.
-pub const PROTOCOL: u16 = 4;
+pub const PROTOCOL: u16 = 5;
 
 const MAGIC: &[u8; 4] = b"YOKE";
 

@@ -9,7 +9,7 @@ use crate::oracle::specification::{Judged, must};
 use crate::world::World;
 use std::collections::{BTreeSet, VecDeque};
 use yoke_core::member::MemberId;
-use yoke_core::message::{Body, Message, Presence, Reached, Sighting};
+use yoke_core::message::{Body, Message, Reached, Sighting};
 use yoke_core::operator::Command;
 use yoke_core::record::{RecordKey, Term};
 use yoke_core::{HardState, Instant};
@@ -144,7 +144,7 @@ impl Memory {
             if let Some(sighting) = sighting.filter(|_| member != me)
                 && (member != from || sighting.reached.is_some())
             {
-                self.sees(member, sighting.presence, sighting.reached);
+                self.sees(member, sighting);
             }
         }
         let reached = match &m.body {
@@ -155,7 +155,9 @@ impl Memory {
             }),
             _ => None,
         };
-        let whole = m.presence.is_none_or(|p| self.sees(from, p, reached));
+        let whole = m
+            .presence
+            .is_none_or(|p| self.sees(from, Sighting::of(p, reached)));
         if let Body::Answer {
             nonce,
             has_state,
@@ -192,25 +194,25 @@ impl Memory {
     }
 
     /// Takes in what is said of a member. False: a newer state of it was seen, of which this start knows nothing.
-    fn sees(&mut self, member: usize, presence: Presence, reached: Option<Reached>) -> bool {
+    fn sees(&mut self, member: usize, new: Sighting) -> bool {
         let Some(old) = &mut self.seen[member] else {
-            self.seen[member] = Some(Sighting { presence, reached });
+            self.seen[member] = Some(new);
             return true;
         };
-        if old.presence.start != presence.start && presence.found < old.presence.writes {
+        if old.presence.start != new.presence.start && new.presence.found < old.presence.writes {
             return false;
         }
-        let newer = presence.writes >= old.presence.writes;
-        let unclear =
-            presence.start != old.presence.start && presence.writes == old.presence.writes;
-        old.reached = match (old.reached, reached) {
+        old.reached = match (old.reached, new.reached) {
             (Some(a), Some(b)) if a.copy == b.copy => Some(a.further(b)),
-            (Some(a), Some(_)) if !newer => Some(a),
-            (Some(a), Some(b)) if unclear && a.is_beyond(b) => Some(a),
+            (Some(a), Some(b)) => {
+                let order = |s: &Sighting, r: Reached| (s.reached_at, r.promotion, r.end);
+                Some(if order(old, a) > order(&new, b) { a } else { b })
+            }
             (a, b) => b.or(a),
         };
-        if newer {
-            old.presence = presence;
+        old.reached_at = old.reached_at.max(new.reached_at);
+        if new.presence.writes >= old.presence.writes {
+            old.presence = new.presence;
         }
         true
     }
