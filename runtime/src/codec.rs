@@ -186,7 +186,7 @@ mod tests {
                 }),
             ],
         }));
-        insta::assert_snapshot!(hex(&heartbeat), @"040103fb2c0101fd0807060504030201030500030afc404b4c00000103fb2c010100020001fd0807060504030201030501b2fc600000030301");
+        insta::assert_snapshot!(hex(&heartbeat), @"040103fb2c0101fd0807060504030201030500030afc404b4c00000103fb2c010100020001fd0807060504030201030501b2fc60000003030105");
         let reply = message(Body::HeartbeatReply(HeartbeatReply {
             round: 10,
             promised: true,

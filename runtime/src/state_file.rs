@@ -486,6 +486,6 @@ mod tests {
     fn the_files_bytes_are_these() {
         let bytes = wrap(&state(3)).unwrap();
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        insta::assert_snapshot!(hex, @"594f4b45535441540400000027000000fd830a3503056461746131056461746132076d6f6e69746f7203010100fc404b4c00010700000003000000");
+        insta::assert_snapshot!(hex, @"594f4b45535441540500000027000000fd830a3503056461746131056461746132076d6f6e69746f7203010100fc404b4c00010700000003000000");
     }
 }

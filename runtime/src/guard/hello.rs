@@ -132,7 +132,7 @@ mod tests {
     /// A guard of any version reads these bytes: they never change but for the last four.
     #[test]
     fn the_greetings_bytes_are_these() {
-        assert_eq!(&greeting(), b"YOKEGARD\0\0\0\x03");
+        assert_eq!(&greeting(), b"YOKEGARD\0\0\0\x04");
         assert_eq!(protocol_of(&greeting()), Ok(PROTOCOL));
         assert!(protocol_of(b"SSH-2.0-Open").is_err());
     }

@@ -350,6 +350,6 @@ mod tests {
         };
         assert!(read(b"GET / HTTP/1.1").await.contains("no yoke daemon"));
         assert!(read(b"YOKE\x00\x09\x01\x00").await.contains("version 9"));
-        assert!(read(b"YOKE\x00\x04\x09\x00").await.contains("unknown (9)"));
+        assert!(read(b"YOKE\x00\x05\x09\x00").await.contains("unknown (9)"));
     }
 }
