@@ -5,6 +5,8 @@ use fuzz_bodies::memory::Counting;
 use fuzz_bodies::{events, frames, hard_state, ini, schedule};
 use std::fs;
 use std::path::Path;
+use yoke::peer::handshake::PROTOCOL;
+use yoke::state_file::{Found, StatusDir};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -57,4 +59,20 @@ fn events_replay() {
 #[test]
 fn schedule_replay() {
     replay("schedule", schedule::run);
+}
+
+/// Of another form, the fuzzer would have to find the whole of today's by itself.
+#[test]
+fn the_seeds_are_of_todays_forms() {
+    let seed = |name: &str| {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
+        fs::read(corpus.join(name)).unwrap()[1..].to_vec()
+    };
+    for name in ["admin", "copy", "dialler", "peer"] {
+        let begin = [&b"YOKE"[..], &PROTOCOL.to_be_bytes()].concat();
+        assert_eq!(seed(&format!("frames/{name}"))[..6], begin, "{name}");
+    }
+    let names = ["data1", "data2", "monitor"].map(str::to_owned);
+    let found = StatusDir::judge("yoke.state".into(), &seed("hard_state/whole"), &names);
+    assert!(matches!(found, Ok(Found::State(_))), "{found:?}");
 }
