@@ -42,8 +42,9 @@ pub(crate) struct Memory {
     /// What it has asked since the loss, in order, and who has answered that to its present daemon.
     asked: Vec<u64>,
     answers: [Option<Answer>; MOST],
-    /// Whom an operator vouched for, and whether one had its copy adopted.
+    /// Whom an operator vouched for, how many questions had been asked by then, and whether one had its copy adopted.
     vouched: BTreeSet<MemberId>,
+    asked_before_word: usize,
     adopts: bool,
 }
 
@@ -120,7 +121,10 @@ impl Memory {
     /// An operator gives his word.
     pub(super) fn word(&mut self, command: &Command) {
         match command {
-            Command::Vouch { members, .. } => self.vouched.extend(members.iter().copied()),
+            Command::Vouch { members, .. } => {
+                self.vouched.extend(members.iter().copied());
+                self.asked_before_word = self.asked.len();
+            }
             Command::Adopt { .. } => self.adopts = true,
             Command::Demote | Command::Pause | Command::Resume | Command::Reinit => {}
         }
@@ -226,6 +230,12 @@ impl Memory {
         first.map_or_else(Seen::default, |first| first.1)
     }
 
+    /// The answers that count beside an operator's word: those to what was asked after it.
+    fn latest_answers(&self) -> impl Iterator<Item = &Answer> {
+        let answers = self.answers.iter().flatten();
+        answers.filter(|a| a.to >= self.asked_before_word)
+    }
+
     /// Who has answered, itself with state.
     fn has_answered(&self, member: usize) -> bool {
         self.answers[member].is_some_and(|a| a.has_state)
@@ -270,7 +280,7 @@ impl Memory {
 
     /// R12: what it adopts.
     fn adopts_all(&self, state: &HardState) -> Judged {
-        let answers = || self.answers.iter().flatten();
+        let answers = || self.latest_answers();
         let term = answers().map(|a| a.term).max().unwrap_or_default();
         must!(
             state.term >= term,
@@ -350,7 +360,7 @@ impl World {
             if !word {
                 memory.adopts_all(state)?;
             }
-            let answers = || memory.answers.iter().flatten();
+            let answers = || memory.latest_answers();
             let promise = answers()
                 .map(|a| a.promise)
                 .fold(config.decision_timeout.0, u64::max);
