@@ -234,12 +234,18 @@ impl World {
         self.after(unheard, Ev::Restart { h });
     }
 
+    /// Where another has a backup of this member's copy, that would be its own of some time ago.
     fn backup_of_another(&self, h: usize) -> Option<DataDir> {
-        self.hosts
-            .iter()
-            .enumerate()
-            .filter(|(other, host)| *other != h && !host.storage.rewriting)
-            .find_map(|(_, host)| host.storage.directory.clone())
+        let config = &self.hosts[h].config;
+        let me = config.name(config.me);
+        let is_anothers = |dir: &&DataDir| dir.stamp.as_ref().is_none_or(|s| s.member != me);
+        let others = self.hosts.iter().enumerate().filter(|(o, _)| *o != h);
+        others
+            .map(|(_, host)| &host.storage)
+            .filter(|storage| !storage.rewriting)
+            .filter_map(|storage| storage.directory.as_ref())
+            .find(is_anothers)
+            .cloned()
     }
 
     /// A database of somebody else, in use.
