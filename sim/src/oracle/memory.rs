@@ -5,29 +5,20 @@
 //! A state is handed to the disk in the moment in which it is decided on, so a decision to join again, and what is noted
 //! of others, is judged there; messages may have waited.
 
+use crate::oracle::sightings::{MOST, Sightings, covers};
 use crate::oracle::specification::{Judged, must};
 use crate::world::World;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use yoke_core::member::MemberId;
 use yoke_core::message::{Body, Message, Reached, Sighting};
 use yoke_core::operator::Command;
 use yoke_core::record::{RecordKey, Term};
 use yoke_core::{HardState, Instant};
 
-const MOST: usize = 8;
-/// So many states are remembered that no message has named yet.
-const ISSUED: usize = 64;
-
-/// By member: what was seen of it.
-pub(crate) type Seen = [Option<Sighting>; MOST];
-
 /// One member's memory in truth, and what it heard that concerns it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
-    seen: Seen,
-    /// The counts of the states handed to the disk, with what had been seen by then: a message that names such a count was
-    /// decided on later.
-    issued: VecDeque<(u64, Seen)>,
+    sightings: Sightings,
     /// It acts as one with state.
     has_state: bool,
     /// It was told that it has forgotten something.
@@ -96,15 +87,8 @@ impl Memory {
             Some(found) => found.min(writes),
             None => writes,
         };
-        let mut seen = Seen::default();
-        for (seen, kept) in seen
-            .iter_mut()
-            .zip(state.into_iter().flat_map(|s| &s.sightings))
-        {
-            *seen = *kept;
-        }
         *self = Memory {
-            seen,
+            sightings: Sightings::kept_by(state),
             has_state: state.is_some_and(|s| !s.lost),
             found: Some(found),
             started: now,
@@ -115,7 +99,7 @@ impl Memory {
 
     /// What it has seen of a member.
     pub(crate) fn seen_of(&self, member: usize) -> Option<Sighting> {
-        self.seen[member]
+        self.sightings.of(member)
     }
 
     /// An operator gives his word.
@@ -148,7 +132,7 @@ impl Memory {
             if let Some(sighting) = sighting.filter(|_| member != me)
                 && (member != from || sighting.reached.is_some())
             {
-                self.sees(member, sighting);
+                self.sightings.sees(member, sighting);
             }
         }
         let reached = match &m.body {
@@ -161,7 +145,7 @@ impl Memory {
         };
         let whole = m
             .presence
-            .is_none_or(|p| self.sees(from, Sighting::of(p, reached)));
+            .is_none_or(|p| self.sightings.sees(from, Sighting::of(p, reached)));
         if let Body::Answer {
             nonce,
             has_state,
@@ -187,7 +171,7 @@ impl Memory {
         }
         match &m.body {
             Body::PreVote(c) | Body::Vote(c) => {
-                let known = self.seen[from].and_then(|s| s.reached);
+                let known = self.sightings.of(from).and_then(|s| s.reached);
                 Flaw {
                     forgot: !whole,
                     short: known.is_some_and(|k| k.copy == c.copy && c.end < k.end),
@@ -195,39 +179,6 @@ impl Memory {
             }
             _ => Flaw::default(),
         }
-    }
-
-    /// Takes in what is said of a member. False: a newer state of it was seen, of which this start knows nothing.
-    fn sees(&mut self, member: usize, new: Sighting) -> bool {
-        let Some(old) = &mut self.seen[member] else {
-            self.seen[member] = Some(new);
-            return true;
-        };
-        if old.presence.start != new.presence.start && new.presence.found < old.presence.writes {
-            return false;
-        }
-        old.reached = match (old.reached, new.reached) {
-            (Some(a), Some(b)) if a.copy == b.copy => Some(a.further(b)),
-            (Some(a), Some(b)) => {
-                let order = |s: &Sighting, r: Reached| (s.reached_at, r.promotion, r.end);
-                Some(if order(old, a) > order(&new, b) { a } else { b })
-            }
-            (a, b) => b.or(a),
-        };
-        old.reached_at = old.reached_at.max(new.reached_at);
-        if new.presence.writes >= old.presence.writes {
-            old.presence = new.presence;
-        }
-        true
-    }
-
-    /// What had been seen for certain by whoever decided on a message that names this count of writes.
-    fn seen_at(&mut self, writes: u64) -> Seen {
-        while self.issued.get(1).is_some_and(|next| next.0 <= writes) {
-            self.issued.pop_front();
-        }
-        let first = self.issued.front().filter(|first| first.0 <= writes);
-        first.map_or_else(Seen::default, |first| first.1)
     }
 
     /// The answers that count beside an operator's word: those to what was asked after it.
@@ -307,19 +258,6 @@ impl Memory {
     }
 }
 
-/// Whether this tells all of that.
-fn covers(told: Option<Sighting>, seen: Option<Sighting>) -> bool {
-    let Some(seen) = seen else { return true };
-    told.is_some_and(|told| {
-        let less = |k: Reached| {
-            let same = told.reached.filter(|t| t.copy == k.copy);
-            told.reached.is_none()
-                || same.is_some_and(|t| t.end < k.end || t.promotion < k.promotion)
-        };
-        told.presence.writes >= seen.presence.writes && !seen.reached.is_some_and(less)
-    })
-}
-
 /// What a member knows that has joined again.
 pub(super) struct Joined {
     /// It was told of this term.
@@ -373,7 +311,7 @@ impl World {
                 answered: answered.fold(0, |bits, m| bits | 1 << m),
             };
             *memory = Memory {
-                seen: memory.seen,
+                sightings: memory.sightings.of_new_state(),
                 has_state: true,
                 found: Some(state.writes),
                 heard: true,
@@ -383,17 +321,7 @@ impl World {
             spec.joins(h, &joined);
         }
         let memory = &mut spec.members[h].memory;
-        for (member, seen) in memory.seen.iter().enumerate() {
-            let kept = state.sightings.get(member).copied().flatten();
-            must!(
-                member == h || covers(kept, *seen),
-                "R12: it keeps less of m{member} than it has seen: {kept:?}, not {seen:?}"
-            );
-        }
-        if memory.issued.len() == ISSUED {
-            memory.issued.pop_front();
-        }
-        memory.issued.push_back((state.writes, memory.seen));
+        memory.sightings.written(h, state)?;
         Ok(())
     }
 
@@ -442,7 +370,7 @@ impl World {
             return Ok(());
         };
         memory.start = Some(presence.start);
-        let seen = memory.seen_at(presence.writes);
+        let seen = memory.sightings.at(presence.writes);
         must!(
             covers(m.seen, seen[to]),
             "R12: it says less of m{to} than it has seen: {:?}, not {:?}",

@@ -18,6 +18,7 @@ pub(crate) mod newest_record;
 pub(crate) mod one_leader;
 pub(crate) mod orders;
 pub(crate) mod permission;
+pub(crate) mod sightings;
 pub(crate) mod specification;
 pub(crate) mod standing;
 pub(crate) mod true_stamp;
