@@ -237,7 +237,7 @@ impl World {
             What::Demote(target) => {
                 let h = self.meets(target);
                 self.coverage.orders_to_hand_over += 1;
-                self.oracles.handing_over_until = now + 4 * self.scenario.decision_timeout;
+                self.oracles.handing_over_until = now + 4 * self.longest_timeout;
                 if self.hosts[h].up {
                     let request = self.fresh_uid();
                     self.daemon_gets(h, Input::Operator(request, Command::Demote));
@@ -262,7 +262,7 @@ impl World {
                 let h = self.meets(target);
                 if self.hosts[h].up {
                     self.hosts[h].away = down;
-                    self.oracles.handing_over_until = now + 4 * self.scenario.decision_timeout;
+                    self.oracles.handing_over_until = now + 4 * self.longest_timeout;
                     self.daemon_gets(h, Input::Stop);
                 }
             }

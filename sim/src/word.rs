@@ -328,7 +328,7 @@ impl World {
             }
             self.host_dies(other);
             self.after(
-                8 * self.scenario.decision_timeout + 20_000_000,
+                8 * self.longest_timeout + 20_000_000,
                 Ev::BootHost { h: other },
             );
         }

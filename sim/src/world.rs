@@ -55,6 +55,8 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) queue: Queue,
     pub(crate) scenario: Scenario,
+    /// See [`Scenario::longest_timeout`].
+    pub(crate) longest_timeout: u64,
     pub(crate) choices: Choices,
     pub(crate) hosts: Vec<Host>,
     pub(crate) net: Network,
@@ -148,6 +150,7 @@ impl World {
             now: 0,
             queue: Queue::new(clients.len()),
             oracles: Oracles::new(scenario.members.len()),
+            longest_timeout: scenario.longest_timeout(),
             scenario,
             choices,
             hosts,

@@ -124,7 +124,7 @@ impl World {
         if last.served || last.term != term {
             // Of a leader that starts its database again what was waited before counts, up to D (R19).
             let waited = match last.term == term {
-                true => self.scenario.decision_timeout,
+                true => self.longest_timeout,
                 false => 0,
             };
             *last = Promotions {
@@ -269,7 +269,7 @@ impl World {
             );
         }
         // What is over by then no more than this has had its effect just now.
-        let just_now = ended.saturating_sub(self.scenario.decision_timeout + 1_000_000);
+        let just_now = ended.saturating_sub(self.longest_timeout + 1_000_000);
         let from = since.max(just_now);
         let asked =
             ended < self.oracles.handing_over_until || word.is_some_and(|word| word >= since);

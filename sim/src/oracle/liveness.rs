@@ -67,7 +67,7 @@ impl World {
     pub(crate) fn check_liveness(&mut self) {
         let now = self.now;
         let bounded = self.scenario.kind != Kind::Unbounded;
-        let d = self.scenario.decision_timeout;
+        let d = self.longest_timeout;
         let in_sync_within = IN_SYNC.0 + IN_SYNC.1 * d;
         let Some(heal_at) = self.heal_at else {
             if self.ready.is_none() && now > in_sync_within {

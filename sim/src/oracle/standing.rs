@@ -102,7 +102,7 @@ impl World {
             members.len() >= self.majority() && linked && members.iter().any(named)
         };
         let promised = (1..1usize << self.hosts.len()).any(keeps);
-        let d = self.scenario.decision_timeout;
+        let d = self.longest_timeout;
         let started = all.clone().any(restarts);
         let unable = all.clone().any(unable);
         let one_way = all.clone().any(|a| {

@@ -118,4 +118,14 @@ impl Scenario {
             faults: vec![],
         }
     }
+
+    /// The longest `decision_timeout` that any member has at any time, in microseconds: what is promised within D is
+    /// promised within that.
+    pub(crate) fn longest_timeout(&self) -> u64 {
+        let configured = self.faults.iter().filter_map(|fault| match fault.what {
+            What::Timeout(_, length) => Some(length),
+            _ => None,
+        });
+        configured.fold(self.decision_timeout, u64::max)
+    }
 }
