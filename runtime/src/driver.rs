@@ -31,7 +31,7 @@ pub enum Input {
         /// Who, as its connection proved.
         from: MemberId,
         /// What.
-        message: Message,
+        message: Box<Message>,
     },
     /// A state is durable.
     Persisted {
@@ -184,7 +184,6 @@ impl Driver {
         let event = match input {
             Input::Received { from, message } => {
                 self.desk.heard(clock::now(), from, &message);
-                let message = Box::new(message);
                 Event::Received { from, message }
             }
             Input::Persisted { seq } => {

@@ -27,6 +27,7 @@ pub mod log;
 pub mod peer;
 pub mod persister;
 pub mod postgres;
+mod proc_stat;
 pub mod show;
 pub mod signals;
 pub mod state_file;

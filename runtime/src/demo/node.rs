@@ -2,6 +2,7 @@
 //! only to these.
 
 use super::Said;
+use crate::proc_stat::{Stat, pids};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -138,7 +139,7 @@ impl Node {
             Part::Guard => self.guard(),
             Part::Postgres => {
                 let pid = self.postmaster()?;
-                (parent(pid) == self.guard()).then_some(pid)
+                (Stat::of(pid).map(|stat| stat.parent) == self.guard()).then_some(pid)
             }
         }
     }
@@ -262,43 +263,26 @@ impl fmt::Display for Part {
     }
 }
 
-/// The state letter and the parent in `17 (some name) S 16 …`.
-fn parse_stat(stat: &str) -> Option<(char, Pid)> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    let state = fields.next()?.chars().next()?;
-    Some((state, Pid::from_raw(fields.next()?.parse().ok()?)))
-}
-
-fn stat(pid: Pid) -> Option<(char, Pid)> {
-    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
 fn is_alive(pid: Pid) -> bool {
-    stat(pid).is_some_and(|(state, _)| state != 'Z')
+    Stat::of(pid).is_some_and(|stat| !stat.is_zombie())
 }
 
 /// Whether it is stopped by a signal, as SIGSTOP does.
 pub(super) fn is_frozen(pid: Pid) -> bool {
-    stat(pid).is_some_and(|(state, _)| state == 'T')
+    Stat::of(pid).is_some_and(|stat| stat.state == 'T')
 }
 
 /// Whether it waits for something to happen.
 pub(super) fn is_asleep(pid: Pid) -> bool {
-    stat(pid).is_some_and(|(state, _)| state == 'S')
+    Stat::of(pid).is_some_and(|stat| stat.state == 'S')
 }
 
 /// Its children that live.
 pub(super) fn children(of: Pid) -> Vec<Pid> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|e| e.file_name().to_str()?.parse().ok().map(Pid::from_raw))
-        .filter(|pid| parent(*pid) == Some(of) && is_alive(*pid))
+    let is_one = |stat: Stat| stat.parent == of && !stat.is_zombie();
+    pids()
+        .filter(|pid| Stat::of(*pid).is_some_and(is_one))
         .collect()
-}
-
-fn parent(pid: Pid) -> Option<Pid> {
-    stat(pid).map(|(_, parent)| parent)
 }
 
 fn command_line(pid: Pid) -> Vec<String> {
@@ -307,21 +291,4 @@ fn command_line(pid: Pid) -> Vec<String> {
         .split(|b| *b == 0)
         .map(|word| String::from_utf8_lossy(word).into_owned())
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_with_blanks_and_brackets_does_not_confuse() {
-        let read = parse_stat("17 (a) b) S 16 17 17 0");
-        assert_eq!(read, Some(('S', Pid::from_raw(16))));
-        assert_eq!(parse_stat(""), None);
-    }
-
-    #[test]
-    fn the_own_parent_is_found() {
-        assert_eq!(parent(nix::unistd::getpid()), Some(nix::unistd::getppid()));
-    }
 }

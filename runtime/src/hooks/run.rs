@@ -273,6 +273,8 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proc_stat::Stat;
+    use nix::unistd::Pid;
     use std::path::Path;
 
     fn hook(line: &str, limit: u64) -> Hook {
@@ -306,9 +308,8 @@ mod tests {
     }
 
     fn is_alive(pid: &str) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+        let pid = Pid::from_raw(pid.parse().expect("a number"));
+        Stat::of(pid).is_some_and(|stat| !stat.is_zombie())
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Listen {
                 Ok(message) => {
                     let input = Input::Received {
                         from: hello.from,
-                        message,
+                        message: Box::new(message),
                     };
                     if self.inputs.send(input).await.is_err() {
                         return; // the daemon ends

@@ -56,12 +56,11 @@ async fn next_nonce(received: &mut mpsc::Receiver<Input>) -> u64 {
     match received.recv().await.unwrap() {
         Input::Received {
             from: MemberId(0),
-            message:
-                Message {
-                    body: Body::Ask { nonce },
-                    ..
-                },
-        } => nonce,
+            message,
+        } => match message.body {
+            Body::Ask { nonce } => nonce,
+            other => panic!("{other:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }

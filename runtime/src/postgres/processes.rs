@@ -3,6 +3,7 @@
 //! (research/postgres.md 5). Reads `/proc` only: it never waits for the disk that the database is on.
 
 use crate::postgres::user::PgUser;
+use crate::proc_stat::{Stat, pids};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
@@ -24,14 +25,14 @@ pub struct Processes {
 #[derive(Clone, Copy, Debug)]
 pub struct Arriving {
     pid: Pid,
-    /// In clock ticks since the host's start: tells it from a later process with the same number.
+    /// Tells it from a later process with the same number.
     started: u64,
 }
 
 impl Arriving {
     fn of(pid: Pid) -> Option<Arriving> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        started(&stat).map(|started| Arriving { pid, started })
+        let started = Stat::of(pid)?.started;
+        Some(Arriving { pid, started })
     }
 
     /// Tells it to end, whatever it has become since; false where it has ended.
@@ -88,10 +89,7 @@ impl Processes {
     /// other process in its first moment, and takes it well: a server process that is told to end is begun anew.
     pub fn arriving(&self) -> Vec<Arriving> {
         let all = self.find();
-        let is_child = |pid: Pid| {
-            std::fs::read_to_string(format!("/proc/{pid}/stat"))
-                .is_ok_and(|stat| parent(&stat).is_some_and(|parent| all.contains(&parent)))
-        };
+        let is_child = |pid: Pid| Stat::of(pid).is_some_and(|stat| all.contains(&stat.parent));
         all.iter()
             .copied()
             .filter(|pid| {
@@ -207,12 +205,10 @@ pub fn reap_orphans() {
 }
 
 fn orphaned_zombies() -> Vec<Pid> {
-    let me = nix::unistd::getpid().as_raw();
+    let me = nix::unistd::getpid();
+    let is_ours = |stat: Stat| stat.is_zombie() && stat.name == "postgres" && stat.parent == me;
     pids()
-        .filter(|pid| {
-            std::fs::read_to_string(format!("/proc/{pid}/stat"))
-                .is_ok_and(|stat| is_zombie_of(&stat, me))
-        })
+        .filter(|pid| Stat::of(*pid).is_some_and(is_ours))
         .collect()
 }
 
@@ -233,35 +229,6 @@ fn is_arriving(command_line: &[u8]) -> bool {
             "startup" => client.ends_with(')') || client.ends_with("[local]"),
             _ => false,
         }
-}
-
-/// Reads `17 (postgres) Z 16 …`.
-fn is_zombie_of(stat: &str, parent: i32) -> bool {
-    let Some((_, rest)) = stat.split_once("(postgres) ") else {
-        return false;
-    };
-    let mut fields = rest.split(' ');
-    fields.next() == Some("Z") && fields.next().and_then(|p| p.parse().ok()) == Some(parent)
-}
-
-/// Reads `17 (postgres) S 16 …`: the 22nd field (proc(5)).
-fn started(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    rest.split(' ').nth(19)?.parse().ok()
-}
-
-/// Reads `17 (postgres) S 16 …`.
-fn parent(stat: &str) -> Option<Pid> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    Some(Pid::from_raw(rest.split(' ').nth(1)?.parse().ok()?))
-}
-
-fn pids() -> impl Iterator<Item = Pid> {
-    std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .map(Pid::from_raw)
 }
 
 /// The kernel says so of what was removed or replaced (a package upgrade) under a running process.
@@ -321,14 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn zombies_are_told_from_others() {
-        assert!(is_zombie_of("17 (postgres) Z 16 17", 16));
-        assert!(!is_zombie_of("17 (postgres) S 16 17", 16));
-        assert!(!is_zombie_of("17 (postgres) Z 15 17", 16));
-        assert!(!is_zombie_of("17 (pg_basebackup) Z 16 17", 16));
-    }
-
-    #[test]
     fn a_process_that_has_ended_is_not_told_to() {
         let mut child = std::process::Command::new("/bin/sleep")
             .arg("60")
@@ -345,12 +304,6 @@ mod tests {
         let status = child.wait().expect("it ends");
         assert!(!status.success(), "it was told to end");
         assert!(!arriving.end());
-    }
-
-    #[test]
-    fn the_parent_is_read() {
-        assert_eq!(parent("17 (a) b) S 16 17 0"), Some(Pid::from_raw(16)));
-        assert_eq!(parent(""), None);
     }
 
     #[test]
