@@ -23,6 +23,10 @@ impl World {
             return Ok(());
         }
         let committed = self.oracles.newest_record.committed.as_ref();
+        if committed.is_some_and(|record| record.key.term > term) {
+            // It has waited for its disk, and nobody waits for it any more.
+            return Ok(());
+        }
         let named = committed.and_then(|record| record.copy_of(to));
         let target = directory(to.0.into());
         if named.is_some_and(|copy| !target.is_some_and(|to| to.is(copy.id))) {
