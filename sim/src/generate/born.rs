@@ -19,6 +19,7 @@ pub(crate) fn born(bits: &mut Bits, s: &mut Scenario, start: u64) {
             Trigger::Actions(actions),
             Trigger::Steps(steps),
             Trigger::Steps(0),
+            Trigger::Steps(0),
         ]);
         let any = bits.pick(&[PRIMARY, STANDBY, THIRD]);
         let what = match bits.within(0, 8) {

@@ -80,7 +80,7 @@ pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
         }
         _ => {}
     }
-    let written = matches!(profile, Profile::Mix) && !bits.one_in(3);
+    let written = matches!(profile, Profile::Mix) && !bits.one_in(4);
     timeouts(&mut bits, &mut s, written);
     let mut alone = false;
     if written {

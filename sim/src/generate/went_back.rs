@@ -7,11 +7,11 @@ use crate::scenario::{Kind, Links, Scenario, Target, Trigger, What};
 
 /// One of them.
 pub(crate) fn went_back(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    match bits.within(0, 12) {
+    match bits.within(0, 14) {
         0..=3 => too_short_to_be_elected(bits, s, start),
         4..=7 => overtakes_what_was_seen(bits, s, start),
         8 | 9 => before_its_promotion(bits, s, start),
-        10 | 11 => with_its_state(bits, s, start),
+        10..=13 => with_its_state(bits, s, start),
         _ => before_it_was_alone(bits, s, start),
     }
 }
