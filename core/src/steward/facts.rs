@@ -159,7 +159,7 @@ impl Facts {
         self.run.seen.as_ref().map(|(server, _)| server)
     }
 
-    /// Something has changed on disk that was not this daemon's doing.
+    /// Something has changed on disk, or has come to rest there, since any look that is under way began.
     pub(super) fn look_again(&mut self) {
         self.look = true;
         self.overtaken = true;

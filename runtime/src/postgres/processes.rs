@@ -206,10 +206,14 @@ pub fn reap_orphans() {
 
 fn orphaned_zombies() -> Vec<Pid> {
     let me = nix::unistd::getpid();
-    let is_ours = |stat: Stat| stat.is_zombie() && stat.name == "postgres" && stat.parent == me;
     pids()
-        .filter(|pid| Stat::of(*pid).is_some_and(is_ours))
+        .filter(|pid| Stat::of(*pid).is_some_and(|stat| is_orphan_of(&stat, me)))
         .collect()
+}
+
+/// Other children are waited for by whoever started them.
+fn is_orphan_of(stat: &Stat, me: Pid) -> bool {
+    stat.is_zombie() && stat.name == "postgres" && stat.parent == me
 }
 
 /// How the title of a server process begins.
@@ -285,6 +289,31 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         assert!(orphan.wait().is_err(), "it was not reaped");
+    }
+
+    #[test]
+    fn zombies_are_told_from_others() {
+        let me = Pid::from_raw(16);
+        let orphan = Stat {
+            name: "postgres".to_owned(),
+            state: 'Z',
+            parent: me,
+            started: 4711,
+        };
+        assert!(is_orphan_of(&orphan, me));
+        let not = |stat: Stat| assert!(!is_orphan_of(&stat, me), "{stat:?}");
+        not(Stat {
+            state: 'S',
+            ..orphan.clone()
+        });
+        not(Stat {
+            parent: Pid::from_raw(15),
+            ..orphan.clone()
+        });
+        not(Stat {
+            name: "pg_basebackup".to_owned(),
+            ..orphan
+        });
     }
 
     #[test]

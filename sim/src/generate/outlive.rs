@@ -4,27 +4,6 @@ use super::bits::Bits;
 use super::plot::{PRIMARY, STANDBY, add, among_noise};
 use crate::scenario::{Blow, Links, Scenario, Target, Trigger, What};
 
-/// An old primary is back and has to be rewritten, and its daemon dies at one step of that and the next.
-pub(crate) fn rewriting_outlives(bits: &mut Bits, s: &mut Scenario, start: u64) {
-    let d = s.decision_timeout;
-    let away = bits.within(2 * d, 4 * d);
-    add(s, start, What::Isolate(PRIMARY, Links::All, away));
-    let back = start + away;
-    if bits.one_in(2) {
-        let most = bits.time(10_000, d / 4);
-        add(s, back, What::LateSteps(PRIMARY, most, 2 * d));
-    }
-    for _ in 0..bits.within(1, 4) {
-        let when = match bits.one_in(2) {
-            true => Trigger::Steps(bits.within(0, 6)),
-            false => Trigger::Begun(bits.within(0, 6)),
-        };
-        let down = bits.time(1_000, d / 20);
-        add(s, back, What::Aim(PRIMARY, when, Blow::Daemon, down));
-    }
-    among_noise(bits, s, back + 3 * d);
-}
-
 /// Steps take their time, and daemons die while one is under way. Something keeps the stewards busy meanwhile: the role
 /// moves, or the gate changes.
 pub(crate) fn orders_outlive(bits: &mut Bits, s: &mut Scenario, start: u64) {

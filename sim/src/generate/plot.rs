@@ -21,7 +21,7 @@ use super::networks::network_stands;
 use super::new_copies::new_copies;
 use super::old_release::old_release;
 use super::one::{Class, come, trigger};
-use super::outlive::{orders_outlive, rewriting_outlives};
+use super::outlive::orders_outlive;
 use super::outlived::{forgets_its_deposition, ordered_in_vain, outlived};
 use super::revealed::revealed;
 use super::standing::standing;
@@ -52,7 +52,7 @@ const HISTORIES: &[(u64, History)] = &[
     (3, hangs),
     (1, edited),
     (2, revealed),
-    (1, outlived),
+    (3, outlived),
     (1, forgets_its_deposition),
     (1, ordered_in_vain),
     (1, adopted),
@@ -64,7 +64,6 @@ const HISTORIES: &[(u64, History)] = &[
     (4, reload_missed),
     (1, old_release),
     (3, orders_outlive),
-    (2, rewriting_outlives),
     (4, behind_is_elected),
     (2, gives_up_with_a_slow_disk),
     (4, ends_amid_a_step),
