@@ -11,18 +11,11 @@ use yoke_core::record::*;
 
 /// Here is B, which went on to 1001 on timeline 1; A was promoted in term 5, at 1000, and is at 5000.
 fn world() -> (World, Record) {
-    let mut world = World::new(B);
-    let mut primary = stamped(A, 1);
-    primary.timelines.push((Timeline(2), Lsn(1000)));
-    primary.end = Lsn(5000);
-    world.primaries.insert(A, primary);
+    let (mut world, record) = promoted_elsewhere();
     let mut dir = stamped(B, 2);
     dir.end = Lsn(1001);
     world.dir = Some(dir);
-    (
-        world,
-        record(5, A, &[copy(A, 1)], vec![promotion(2, 1000, 5, 1)]),
-    )
+    (world, record)
 }
 
 fn rejoin(world: &mut World, record: &Record) {

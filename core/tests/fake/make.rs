@@ -64,6 +64,23 @@ pub fn standby(of: Upstream, may_discard: bool) -> Want {
     Want::Standby { of, may_discard }
 }
 
+pub fn standby_of(member: MemberId, may_discard: bool) -> Want {
+    standby(Upstream::Member(member), may_discard)
+}
+
 pub fn primary(gate: Gate, doors: Doors) -> Want {
     Want::Primary { gate, doors }
+}
+
+/// Here is B; A was promoted in term 5, at 1000, and is at 5000.
+pub fn promoted_elsewhere() -> (World, Record) {
+    let mut world = World::new(B);
+    let mut primary = stamped(A, 1);
+    primary.timelines.push((Timeline(2), Lsn(1000)));
+    primary.end = Lsn(5000);
+    world.primaries.insert(A, primary);
+    (
+        world,
+        record(5, A, &[copy(A, 1)], vec![promotion(2, 1000, 5, 1)]),
+    )
 }
