@@ -104,6 +104,32 @@ fn a_clean_stop_is_under_way_until_its_shutdown_checkpoint_is_seen() {
     assert!(before.iter().all(|state| *state == PgState::Stopping));
 }
 
+/// It was said to have failed, and the database ends after all: whether it ended cleanly is seen first.
+#[test]
+fn a_clean_stop_that_was_given_up_too_early_is_under_way_until_its_shutdown_checkpoint_is_seen() {
+    let (mut world, record) = serving();
+    world.failing.insert("stop", 1);
+    world.want(5, Some(&record), Want::Draining);
+    world.until("given up", |w| w.status.fault.is_some());
+    assert!(matches!(world.status.state, PgState::Primary(_)));
+    world.told.clear();
+    world.postmaster_ends(ClusterState::ShutDown);
+    world.until("stopped", |w| {
+        matches!(w.status.state, PgState::Stopped { .. })
+    });
+    let told = &world.told[world
+        .told
+        .iter()
+        .position(|s| *s == PgState::Stopping)
+        .unwrap()..];
+    let seen = PgState::Stopped {
+        shutdown_checkpoint: Some(Lsn(world.dir.as_ref().unwrap().end.0 - 10)),
+    };
+    let (last, before) = told.split_last().unwrap();
+    assert_eq!(*last, seen);
+    assert!(before.iter().all(|state| *state == PgState::Stopping));
+}
+
 #[test]
 fn a_stop_at_once_leaves_no_shutdown_checkpoint() {
     let (mut world, record) = serving();

@@ -169,7 +169,8 @@ impl Node {
             self.decide_wish();
             return;
         };
-        let seen_stopped = match self.pg_state() {
+        // The steward's own word: the guard's, that it is gone, says nothing of its shutdown checkpoint.
+        let seen_stopped = match &self.pg.state {
             PgState::Stopped {
                 shutdown_checkpoint,
             } if self.guard.run.is_none() => Some(*shutdown_checkpoint),

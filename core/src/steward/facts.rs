@@ -38,7 +38,7 @@ pub(super) struct Facts {
     pub(super) rewinds_failed: u32,
     /// Bytes of the clone or rewind under way: copied, to copy.
     pub(super) progress: (u64, u64),
-    /// The last stop was a clean one of ours.
+    /// A clean stop was the last that was ordered of the newest run, however that came to its end.
     pub(super) stopped_cleanly: bool,
 }
 

@@ -4,6 +4,7 @@ use super::facts::{Cloned, Holding};
 use super::plan::Pace;
 use super::{Steward, StewardAction, StewardReason};
 use crate::mutant;
+use crate::postgres::StopMode;
 use crate::record::Term;
 use crate::rule;
 use crate::step::{Order, Step};
@@ -93,6 +94,8 @@ impl Steward {
             Step::WriteSettings(settings) => self.facts.generation = settings.generation,
             Step::Nudge => self.facts.run.nudged_at = Some(now),
             Step::Inspect => self.facts.overtaken = false,
+            Step::Start => self.facts.stopped_cleanly = false,
+            Step::Stop(mode) => self.facts.stopped_cleanly = *mode == StopMode::Clean,
             _ => {}
         }
         self.number += 1;

@@ -5,7 +5,7 @@ use super::promotion::unsettled;
 use super::proof::Proven;
 use super::{Steward, StewardReason};
 use crate::mutant;
-use crate::postgres::{Fault, Lsn, StopMode, Upstream, Want};
+use crate::postgres::{Fault, Lsn, Upstream, Want};
 use crate::step::{Directory, Inspection, Order, Outcome, Server, Stamp, Step};
 use crate::time::Instant;
 
@@ -218,7 +218,7 @@ impl Steward {
     fn done(&mut self, now: Instant, number: u64, step: Step) {
         let run = &mut self.facts.run;
         match step {
-            Step::Inspect | Step::Observe | Step::Nudge => {}
+            Step::Inspect | Step::Observe | Step::Nudge | Step::Start => {}
             Step::WriteStamp(stamp) => self.stamped(stamp),
             Step::MarkRewriting => {
                 if let Some(inspection) = &mut self.facts.inspection {
@@ -268,7 +268,6 @@ impl Steward {
                 }
                 self.facts.written = Some(settings);
             }
-            Step::Start => self.facts.stopped_cleanly = false,
             Step::Reload => {
                 run.changed = number;
                 let generation = self.facts.written.as_ref().map_or(0, |w| w.generation);
@@ -282,8 +281,7 @@ impl Steward {
                 run.changed = number;
                 run.promote_again = false;
             }
-            Step::Stop(mode) => {
-                self.facts.stopped_cleanly = mode == StopMode::Clean;
+            Step::Stop(_) => {
                 self.facts.look = true;
                 if self.guard.run.is_some() {
                     self.guard.run = None;

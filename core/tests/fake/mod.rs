@@ -362,8 +362,13 @@ impl World {
 
     /// The postmaster dies by itself.
     pub fn postmaster_dies(&mut self) {
+        self.postmaster_ends(ClusterState::Other);
+    }
+
+    /// The postmaster ends, and leaves its directory so.
+    pub fn postmaster_ends(&mut self, cluster: ClusterState) {
         let run = self.pg.take().unwrap().run;
-        self.dir.as_mut().unwrap().cluster = ClusterState::Other;
+        self.dir.as_mut().unwrap().cluster = cluster;
         self.pending
             .push_back(Pending::Guard(GuardEvent::Gone { run }));
     }
