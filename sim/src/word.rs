@@ -21,8 +21,8 @@ pub(crate) struct Words {
     pub(crate) last: u64,
     /// When operators say again that a pause is over.
     resume_at: u64,
-    /// Hosts that stay without power until the copy that was adopted is the database: its host, and them.
-    adopting: Option<(usize, Vec<usize>)>,
+    /// The word by which a copy becomes the database, until it is that.
+    adopting: Option<Adopting>,
     /// The newest word to adopt was said knowing that this host's copy lacks something, and that nobody has it.
     gives_up_at: Option<usize>,
 }
@@ -35,6 +35,14 @@ struct Word {
     /// The daemon's start to which it was said: if that one ends, nothing will be answered.
     run: u64,
     /// Hosts that stay without power until it is answered: that was vouched for.
+    off: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Adopting {
+    to: usize,
+    request: u64,
+    /// Hosts that stay without power until the copy is the database.
     off: Vec<usize>,
 }
 
@@ -59,7 +67,7 @@ impl World {
         let now = self.now;
         let vouched = |w: &Word| w.off.contains(&h) && now < w.until && self.is_listened_to(w);
         let mut adopting = self.words.adopting.iter();
-        self.words.given.iter().any(vouched) || adopting.any(|(_, off)| off.contains(&h))
+        self.words.given.iter().any(vouched) || adopting.any(|word| word.off.contains(&h))
     }
 
     /// A record is committed: is it the one that an operator's word made?
@@ -68,10 +76,8 @@ impl World {
         let forced = committed
             .filter(|record| record.forced)
             .map(|record| record.primary);
-        let adopting = self.words.adopting.as_ref().map(|(h, _)| *h);
-        if forced.is_some_and(|primary| adopting == Some(usize::from(primary.0))) {
-            self.words.adopting = None;
-        }
+        let adopted = |word: &mut Adopting| forced.is_some_and(|p| usize::from(p.0) == word.to);
+        self.words.adopting.take_if(adopted);
     }
 
     /// Whether the daemon to which it was said still runs: the operator sees the connection end with it.
@@ -86,7 +92,8 @@ impl World {
         self.observe_reply(outcome);
         self.words.given.retain(|w| w.request != request);
         if matches!(outcome, CommandOutcome::Refused(_)) {
-            self.words.adopting.take_if(|(host, _)| *host == h);
+            let refused = |word: &mut Adopting| word.request == request;
+            self.words.adopting.take_if(refused);
         }
         match outcome {
             CommandOutcome::Joined { .. } => {
@@ -171,6 +178,10 @@ impl World {
 
     fn give_word(&mut self, to: usize, off: Vec<usize>, command: Command) {
         let request = self.fresh_uid();
+        self.say_word(to, request, off, command);
+    }
+
+    fn say_word(&mut self, to: usize, request: u64, off: Vec<usize>, command: Command) {
         if self.healed {
             self.words.after_healing += 1;
             self.words.last = self.now;
@@ -203,7 +214,7 @@ impl World {
         }
         // Before the first promotion nothing can be lost, and nothing adopted: what is left is thrown away, and all begins anew.
         let mut stamps = self.hosts.iter().filter_map(|host| host.storage.stamp());
-        if self.is_beginning() && stamps.next().is_none() {
+        if self.is_unpromoted() && stamps.next().is_none() {
             return None;
         }
         // Nobody to vouch for: a copy is made the cluster's database, one that holds everything; where none does, any: what
@@ -249,9 +260,15 @@ impl World {
             return;
         }
         let off = (0..self.hosts.len()).filter(|o| !self.hosts[*o].up);
-        self.words.adopting = Some((h, off.collect()));
+        let off = off.collect();
         self.words.gives_up_at = None;
-        self.give_word(h, vec![], Command::Adopt { step: LEAST_STEP });
+        let request = self.fresh_uid();
+        self.words.adopting = Some(Adopting {
+            to: h,
+            request,
+            off,
+        });
+        self.say_word(h, request, vec![], Command::Adopt { step: LEAST_STEP });
     }
 
     /// After everything healed operators end a pause, wherever that can be done. Whether it lasts still.
@@ -303,6 +320,12 @@ impl World {
             self.after(100_000, Ev::StartDaemon { h: *h });
         }
         !torn.is_empty()
+    }
+
+    /// Whether no record was ever committed that knows of a promotion.
+    fn is_unpromoted(&self) -> bool {
+        let committed = self.oracles.newest_record.committed.as_ref();
+        committed.is_none_or(|record| record.promotions.promotions().is_empty())
     }
 
     /// Whether no record was ever committed.
