@@ -17,7 +17,7 @@ const LATEST: u64 = 60 * SECOND;
 pub(super) fn child(bits: &mut Bits, parent: &Scenario, donor: &Scenario) -> Scenario {
     let mut s = parent.clone();
     let mut edits = 1;
-    while edits < 8 && bits.one_in(2) {
+    while edits < 8 && !bits.one_in(4) {
         edits += 1;
     }
     for _ in 0..edits {
@@ -40,7 +40,7 @@ pub(super) fn onward(bits: &mut Bits, parent: &Scenario, moment: Moment) -> Scen
         s.faults
             .retain(|fault| fault.early || fault.at <= moment.at);
     }
-    for _ in 0..bits.pick(&[1, 1, 2, 3]) {
+    for _ in 0..bits.within(1, 6) {
         let before = s.faults.len();
         let later = bits.time(1_000, 2 * s.decision_timeout);
         let class = bits.pick(&Class::ALL);

@@ -76,13 +76,10 @@ impl Search {
             return fresh(&mut bits);
         }
         let (parent, moment) = self.rare(&mut bits);
-        if bits.one_in(2) {
+        if bits.one_in(3) {
             return edit::onward(&mut bits, &parent, moment);
         }
-        let donor = match bits.one_in(2) {
-            true => self.rare(&mut bits).0,
-            false => Arc::new(fresh(&mut bits)),
-        };
+        let (donor, _) = self.rare(&mut bits);
         edit::child(&mut bits, &parent, &donor)
     }
 
@@ -125,22 +122,37 @@ impl Search {
         }
     }
 
-    /// At most so many runs that together came by what is rarest: a corpus to begin with.
+    /// At most so many runs that together came by what is rarest: a corpus to begin with. One after the other, each is the
+    /// one with the most that none before it came by. What was come by once is worth twice as much as what was come by
+    /// twice, and each sort of situations as much as any other.
     pub fn rarest(&self, most: usize) -> Vec<Arc<Scenario>> {
-        let mut by_rarity: Vec<&Seen> = self.seen.values().collect();
-        by_rarity.sort_by_key(|seen| seen.runs);
-        let mut chosen: Vec<Arc<Scenario>> = vec![];
-        for seen in by_rarity {
-            let among = |kept: &Kept| chosen.iter().any(|c| Arc::ptr_eq(c, &kept.scenario));
-            let shortest = seen.kept.iter().min_by_key(|kept| kept.events);
-            if let Some(shortest) = shortest
-                && !seen.kept.iter().any(among)
-            {
-                chosen.push(Arc::clone(&shortest.scenario));
+        let mut worth: Vec<u64> = vec![];
+        let mut runs: Vec<(&Arc<Scenario>, Vec<usize>)> = vec![];
+        let mut places = BTreeMap::new();
+        for sort in Sort::ALL {
+            let of = || self.seen.range((sort, 0)..=(sort, u64::MAX));
+            let sum: u64 = of().map(|(_, seen)| seen.weight()).sum();
+            for (_, seen) in of() {
+                for Kept { scenario, .. } in &seen.kept {
+                    let place = *places.entry(Arc::as_ptr(scenario)).or_insert_with(|| {
+                        runs.push((scenario, vec![]));
+                        runs.len() - 1
+                    });
+                    runs[place].1.push(worth.len());
+                }
+                let share = u128::from(seen.weight()) << 32;
+                worth.push((share / u128::from(sum)) as u64);
             }
-            if chosen.len() == most {
+        }
+        let mut chosen = vec![];
+        while chosen.len() < most {
+            let left = |of: &[usize]| of.iter().map(|situation| worth[*situation]).sum::<u64>();
+            let best = runs.iter().max_by_key(|(_, of)| left(of));
+            let Some((scenario, of)) = best.filter(|(_, of)| left(of) > 0) else {
                 break;
-            }
+            };
+            chosen.push(Arc::clone(scenario));
+            of.iter().for_each(|situation| worth[*situation] = 0);
         }
         chosen
     }
