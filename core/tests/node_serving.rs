@@ -144,6 +144,33 @@ fn r19_the_long_recovery_of_a_lone_primary_is_left_to_end() {
     cluster.over();
 }
 
+/// R19: one that takes longer than D gets more time with each try.
+#[test]
+fn r19_the_long_promotion_of_a_lone_primary_is_left_to_end_at_last() {
+    let mut cluster = Cluster::lone();
+    cluster.db_mut(DATA1).promotion = D + D.part(1, 2);
+    cluster.kill_database(DATA1);
+    cluster.run_until("it is started again", D + secs(2), |c| {
+        c.said(DATA1, "starts its database again")
+    });
+    cluster.run_until("data1 serves", D + D + secs(2), |c| {
+        c.served_by() == Some(DATA1)
+    });
+    cluster.over();
+}
+
+/// It gives way for whoever is not seen, once for D and then for longer: nobody may be there.
+#[test]
+fn r19_a_long_promotion_whose_leader_sees_no_other_is_left_to_end_at_last() {
+    let mut cluster = Cluster::powered_off();
+    cluster.db_mut(DATA1).promotion = D + D.part(1, 2);
+    cluster.start(DATA1);
+    cluster.start(MONITOR);
+    cluster.run_until("it gives way", D.times(4), |c| c.said(DATA1, "gives way"));
+    cluster.run_until("data1 serves", D.times(4), |c| c.served_by() == Some(DATA1));
+    cluster.over();
+}
+
 #[test]
 fn r19_waiting_for_a_standby_is_not_hanging() {
     let mut cluster = Cluster::in_sync();

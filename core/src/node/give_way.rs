@@ -63,13 +63,16 @@ impl Node {
         // An outstanding shrink may have been accepted: then the other is not eligible any more.
         let seen_running =
             leader.proposed.is_none() && !alone && others.iter().any(|c| self.may_take_over(*c));
-        // Nobody else is there: a database that is slow to answer at all gets more time with each try.
-        if alone && hangs && !dead && stuck_for <= self.hang_patience() {
+        // Nobody else is seen: a database that is slow to answer at all, or to be promoted, gets more time with each try.
+        if hangs && !dead && !seen_running && stuck_for <= self.hang_patience() {
             return;
         }
         let blind = hangs && !alone && !mutant!(self.config, R19WaitsToSee);
         if (seen_running || blind) && leader.giving_way.is_none() {
             self.explain(Reason::GivesWay { dead, stuck_for });
+            if !dead {
+                self.note_hang();
+            }
             self.withdraw_permission();
             let now = self.now;
             if let Some(leader) = self.leader.as_deref_mut() {

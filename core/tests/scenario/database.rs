@@ -112,6 +112,8 @@ pub(crate) struct Database {
     pub(crate) proofs_fail: bool,
     /// How long its next starts take.
     pub(crate) recovery: Duration,
+    /// How long a promotion takes.
+    pub(crate) promotion: Duration,
     /// How many promotions were ordered in all.
     pub(crate) promotions: u32,
     /// How often the contents were discarded.
@@ -141,6 +143,7 @@ impl Database {
             trouble: Trouble::default(),
             proofs_fail: false,
             recovery: START,
+            promotion: PROMOTE,
             promotions: 0,
             discarded: 0,
             stamp_record: None,

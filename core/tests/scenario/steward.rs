@@ -1,7 +1,7 @@
 //! The fake steward: makes a target true, and says what the database is.
 
 use super::database::{
-    CHECKPOINT, Database, LOOK, PROMOTE, PROVE, Primary, Process, REWRITE, Receiver, STAMP, Steward,
+    CHECKPOINT, Database, LOOK, PROVE, Primary, Process, REWRITE, Receiver, STAMP, Steward,
 };
 use yoke_core::postgres::{
     Doors, Gate, GateStatus, Lsn, PgState, PgStatus, PgTarget, PrimaryStatus, Rewrite, RunId,
@@ -155,7 +155,7 @@ impl Database {
                 let length = if self.trouble.cannot_promote {
                     Duration::secs(3600)
                 } else {
-                    PROMOTE
+                    self.promotion
                 };
                 self.process = Process::Promoting { done: now + length };
                 self.look_soon();
