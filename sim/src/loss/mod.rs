@@ -165,6 +165,7 @@ impl World {
             };
         }
         if data {
+            self.check_left_out();
             let uid = self.fresh_uid();
             let directory = match (&image, what) {
                 (Some(image), _) => image.directory.clone(),
@@ -184,6 +185,7 @@ impl World {
                 None if matches!(what, What::LoseAll(..)) => *storage = Storage::default(),
                 None => {}
             }
+            self.excuses_left_out();
         }
         self.check_vanished();
         let back = match what {

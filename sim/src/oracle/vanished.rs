@@ -1,7 +1,8 @@
 //! Nothing acknowledged vanishes: at any time each acknowledged write is in some host's data directory that is whole. What
-//! was renamed out of the way, or is being rewritten, does not count. Faults of disks, but for the one that takes the last (S1's exception), leave one that holds everything
-//! ([`crate::loss`]), so nothing excuses this but an operator who adopts a copy that lacks something, and says so. What
-//! that word leaves out is kept, if only out of the way, until a second word gives it up (R17); nobody here gives one.
+//! was renamed out of the way, or is being rewritten, does not count. Faults of disks, but for the one that takes the last
+//! (S1's exception), leave one that holds everything ([`crate::loss`]), so nothing excuses this but an operator who adopts a
+//! copy that lacks something, and says so. What that word leaves out is kept, if only out of the way, until a second word
+//! gives it up (R17); nobody here gives one, but a disk may lose it.
 
 use crate::oracle::lost_write::{Acked, first_missing};
 use crate::postgres::wal::Kind;
@@ -55,21 +56,30 @@ impl World {
         }
     }
 
-    /// A directory was rewritten, or the run ends.
+    /// A directory was rewritten, a disk is about to lose one, or the run ends.
     pub(crate) fn check_left_out(&mut self) {
-        let gone = self.oracles.left_out.0.iter().find(|(write, index)| {
-            !self.hosts.iter().any(|host| {
-                let storage = &host.storage;
-                let mut dirs = storage.directory.iter().chain(&storage.set_aside);
-                dirs.any(|dir| !dir.torn && dir.wal.holds(*write, *index))
-            })
-        });
-        if let Some((write, _)) = gone.copied() {
-            self.violated(
-                "vanished",
-                format!("w{write}, which an operator's word left out, is kept nowhere (R17)"),
-            );
+        let mut left_out = self.oracles.left_out.0.iter();
+        if let Some((write, _)) = left_out.find(|(write, index)| !self.is_kept(*write, *index)) {
+            let what =
+                format!("w{write}, which an operator's word left out, is kept nowhere (R17)");
+            self.violated("vanished", what);
         }
+    }
+
+    /// A disk has lost a directory: what it alone kept of that is nobody's fault.
+    pub(crate) fn excuses_left_out(&mut self) {
+        let mut left_out = std::mem::take(&mut self.oracles.left_out.0);
+        left_out.retain(|(write, index)| self.is_kept(*write, *index));
+        self.oracles.left_out.0 = left_out;
+    }
+
+    /// Whether it is on some host, if only out of the way.
+    fn is_kept(&self, write: u64, index: usize) -> bool {
+        self.hosts.iter().any(|host| {
+            let storage = &host.storage;
+            let mut dirs = storage.directory.iter().chain(&storage.set_aside);
+            dirs.any(|dir| !dir.torn && dir.wal.holds(write, index))
+        })
     }
 
     /// A directory has lost something, or is about to be rewritten: logs only grow otherwise.
