@@ -25,6 +25,7 @@ mod outlive;
 mod outlived;
 mod plot;
 mod profile;
+mod retold;
 mod revealed;
 mod single;
 mod standing;
@@ -51,6 +52,11 @@ pub fn scenario(seed: u64) -> Scenario {
 
 /// The scenario of a seed in a profile.
 pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
+    if profile == Profile::Mix
+        && let Some(retold) = retold::retold(seed)
+    {
+        return retold;
+    }
     let mut bits = Bits::from_seed(seed);
     let mut s = Scenario::calm(seed);
     s.bare = seed.is_multiple_of(6);
