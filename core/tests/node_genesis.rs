@@ -291,3 +291,36 @@ fn r20_an_unstamped_directory_is_still_the_first_one_where_nothing_was_promoted(
     let targets = &cluster.host(DATA1).targets;
     assert!(targets.iter().all(|t| !t.first_stamp));
 }
+
+/// With a second state lost an operator has to vouch, and nobody can tell any more whether the directory is the first one.
+/// Nothing was acknowledged yet, so all begins anew, as the members say.
+#[test]
+fn r12_two_states_lost_before_the_first_stamp_end_in_a_new_beginning() {
+    let mut cluster = Cluster::fresh();
+    for m in ALL {
+        cluster.start(m);
+    }
+    cluster.run_until("the first record", secs(2), |c| c.record(MONITOR).is_some());
+    for m in [DATA1, DATA2] {
+        cluster.power_off(m);
+        cluster.host_mut(m).disk = None;
+    }
+    assert!(!cluster.db(DATA1).stamped);
+    for m in [DATA1, DATA2] {
+        cluster.start(m);
+    }
+    cluster.run_for(secs(1));
+    cluster.vouch(DATA1, &[DATA2]);
+    cluster.run_for(D + D);
+    let why = cluster.node(DATA1).view().stays_out.unwrap();
+    assert!(why.contains("remove its state file"), "{why}");
+    for m in ALL {
+        cluster.power_off(m);
+        cluster.host_mut(m).disk = None;
+    }
+    for m in ALL {
+        cluster.start(m);
+    }
+    cluster.run_until("in sync", D + D + secs(5), Cluster::is_in_sync);
+    cluster.over();
+}

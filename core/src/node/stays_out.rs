@@ -127,6 +127,14 @@ impl Node {
         if seen || !waited {
             return None;
         }
+        let stamped = self.pg.stamped || self.answers().any(|a| a.stamped);
+        if record.promotions.promotions().is_empty() && !record.forced && !stamped {
+            return Some(
+                "what the first start left was lost before any database was promoted, so nothing was ever acknowledged: stop \
+                 yoke on every host, remove its state file (yoke.state) there, and start yoke again: all begins anew"
+                    .to_owned(),
+            );
+        }
         let mut why = format!("every acknowledged write is {}", self.where_it_is(record));
         if own.is_some() {
             why += &match self.pg.copy {

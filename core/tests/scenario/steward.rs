@@ -70,7 +70,12 @@ impl Database {
             .record
             .as_ref()
             .is_some_and(|r| r.copy_of(self.me).map(|c| c.id) == self.copy);
-        if named && !self.stamped && self.copy.is_some() && self.stamps_at.is_none() {
+        if named
+            && target.first_stamp
+            && !self.stamped
+            && self.copy.is_some()
+            && self.stamps_at.is_none()
+        {
             self.stamps_at = Some(now + STAMP);
         }
         let may_write = matches!(target.want, Want::Standby { .. } | Want::Primary { .. });
@@ -256,7 +261,8 @@ impl Database {
                 .run
                 .unwrap_or(RunId(u64::from(self.me.0) * 1000 + self.runs)),
             system_id: self.system_id,
-            copy: self.copy,
+            // R20: without a stamp only the cluster's first directory counts as a copy.
+            copy: (self.copy).filter(|_| self.stamped || target.is_some_and(|t| t.first_stamp)),
             stamped: self.stamped,
             stamp: self.stamp_age(),
             history: self.history.clone(),
