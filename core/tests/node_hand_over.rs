@@ -297,6 +297,26 @@ fn a_hand_over_whose_stop_hangs_ends_in_a_failover() {
     }
 }
 
+/// Whether it was stopped cleanly is on a disk that hangs: the successor does not wait for that for ever either.
+#[test]
+fn a_hand_over_whose_end_cannot_be_read_ends_in_a_failover() {
+    let mut cluster = Cluster::in_sync();
+    cluster.demote(DATA1);
+    cluster.run_until("stops", secs(1), |c| c.db(DATA1).role() == DbRole::Stopping);
+    let unreadable = true;
+    cluster.trouble(
+        DATA1,
+        Trouble {
+            unreadable,
+            ..Trouble::default()
+        },
+    );
+    cluster.run_until("data2 serves", D + secs(1), |c| {
+        c.served_by() == Some(DATA2)
+    });
+    cluster.over();
+}
+
 #[test]
 fn a_daemon_told_to_stop_ends_although_its_database_hangs() {
     for m in [DATA1, DATA2] {

@@ -175,6 +175,8 @@ impl Node {
                 shutdown_checkpoint,
             } if self.guard.run.is_none() => Some(*shutdown_checkpoint),
             PgState::NoData => Some(None),
+            // A disk that does not say.
+            _ if hand_over.hurried && self.guard.run.is_none() => Some(None),
             _ => None,
         };
         let waited = self.now.since(hand_over.since);

@@ -31,6 +31,8 @@ pub(crate) struct Trouble {
     pub(crate) hangs: bool,
     /// It answers and writes, but no gate can be proven: a checkpointer that hangs.
     pub(crate) no_gate: bool,
+    /// Nothing in its directory can be read: a disk that hangs.
+    pub(crate) unreadable: bool,
     /// It answers nothing since then, but streams on: a postmaster that hangs.
     pub(crate) deaf: Option<Instant>,
 }

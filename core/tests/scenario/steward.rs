@@ -214,6 +214,7 @@ impl Database {
     fn status(&self) -> PgStatus {
         let target = self.steward.as_ref().and_then(|s| s.target.as_ref());
         let state = match &self.process {
+            Process::Gone if self.trouble.unreadable => PgState::Stopping,
             Process::Gone => match (self.rewriting, self.copy) {
                 (Some(_), _) => PgState::Rewriting {
                     how: Rewrite::Clone,
