@@ -5,6 +5,7 @@
 use super::Node;
 use crate::member::MemberId;
 use crate::record::Record;
+use std::sync::Arc;
 
 impl Node {
     /// Why this member stays out; none: it does not.
@@ -127,11 +128,11 @@ impl Node {
         if seen || !waited {
             return None;
         }
-        let stamped = self.pg.stamped || self.answers().any(|a| a.stamped);
-        if record.promotions.promotions().is_empty() && !record.forced && !stamped {
+        if self.nobody_was_promoted() {
             return Some(
-                "what the first start left was lost before any database was promoted, so nothing was ever acknowledged: stop \
-                 yoke on every host, remove its state file (yoke.state) there, and start yoke again: all begins anew"
+                "the first start was disturbed: every member answers, and none knows of a promotion, so nothing was acknowledged \
+                 yet, and no copy that the record names is left. Stop yoke on every host, remove its state file (yoke.state) \
+                 there, and start yoke again: all begins anew"
                     .to_owned(),
             );
         }
@@ -155,6 +156,18 @@ impl Node {
             );
         }
         Some(why)
+    }
+
+    /// Whether everybody has just answered, itself with state, and nobody knows of a promotion, or has a stamp.
+    fn nobody_was_promoted(&self) -> bool {
+        let none = |r: &Arc<Record>| r.promotions.promotions().is_empty() && !r.forced;
+        !self.pg.stamped
+            && self.record().is_none_or(none)
+            && self.config.peers().all(|p| {
+                self.heard_answer(p).is_some_and(|a| {
+                    a.has_state && !a.stamped && a.record.as_ref().is_none_or(none)
+                })
+            })
     }
 
     fn where_it_is(&self, record: &Record) -> String {
