@@ -21,6 +21,8 @@ pub(super) struct HandOver {
     /// The clean stop takes too long (a walsender that waits for a dead standby): it is made a short one. The
     /// successor's copy is in sync, so it lacks nothing that was acknowledged.
     hurried: bool,
+    /// When the database was first seen gone.
+    gone_since: Option<Instant>,
     /// The database was stopped: where its shutdown checkpoint begins.
     shutdown_checkpoint: Option<Lsn>,
     /// The database was seen stopped, or is to be: its permission is on the way out.
@@ -139,6 +141,7 @@ impl Node {
                 stopping_since: None,
                 hurried: false,
                 shutdown_checkpoint: None,
+                gone_since: None,
                 stopped: false,
             });
         }
@@ -161,7 +164,17 @@ impl Node {
         })
     }
 
+    /// Since when the database is seen gone, in a hand-over.
+    fn gone_since(&mut self) -> Option<Instant> {
+        let (now, gone) = (self.now, self.guard.run.is_none());
+        let hand_over = self.leader.as_deref_mut()?.hand_over.as_mut()?;
+        hand_over.gone_since = hand_over.gone_since.or(Some(now)).filter(|_| gone);
+        hand_over.gone_since
+    }
+
     pub(super) fn decide_hand_over(&mut self) {
+        let gone_since = self.gone_since();
+        let unread = self.config.decision_timeout.part(1, 5);
         let Some(leader) = self.leader.as_deref() else {
             return;
         };
@@ -173,10 +186,10 @@ impl Node {
         let seen_stopped = match &self.pg.state {
             PgState::Stopped {
                 shutdown_checkpoint,
-            } if self.guard.run.is_none() => Some(*shutdown_checkpoint),
+            } if gone_since.is_some() => Some(*shutdown_checkpoint),
             PgState::NoData => Some(None),
             // A disk that does not say.
-            _ if hand_over.hurried && self.guard.run.is_none() => Some(None),
+            _ if gone_since.is_some_and(|at| self.now.since(at) > unread) => Some(None),
             _ => None,
         };
         let waited = self.now.since(hand_over.since);
