@@ -96,6 +96,12 @@ impl Record {
         self.others().next().is_none()
     }
 
+    /// Whether nobody was promoted yet, as far as it knows, nor made the primary by an operator's word: then no gate ever
+    /// opened, and nothing was acknowledged (R6).
+    pub(crate) fn promoted_nobody(&self) -> bool {
+        self.promotions.promotions().is_empty() && !self.forced
+    }
+
     /// The copies in sync that are not the primary's: those that an acknowledgement waits for.
     pub fn others(&self) -> impl Iterator<Item = Copy> + '_ {
         self.in_sync

@@ -303,9 +303,7 @@ impl Node {
     /// R20: the cluster's first directory may still be without its stamp, and holds all that there is: this member's word
     /// began the cluster, and nobody knows of a promotion, before which no gate opens (R6).
     fn nothing_was_promoted(&self, record: Option<&Record>) -> bool {
-        record.is_some_and(|r| {
-            r.primary == self.config.me && r.promotions.promotions().is_empty() && !r.forced
-        })
+        record.is_some_and(|r| r.primary == self.config.me && r.promoted_nobody())
     }
 
     /// The highest term that anything here or in the answers shows.

@@ -160,7 +160,7 @@ impl Node {
 
     /// Whether everybody has just answered, itself with state, and nobody knows of a promotion, or has a stamp.
     fn nobody_was_promoted(&self) -> bool {
-        let none = |r: &Arc<Record>| r.promotions.promotions().is_empty() && !r.forced;
+        let none = |r: &Arc<Record>| r.promoted_nobody();
         !self.pg.stamped
             && self.record().is_none_or(none)
             && self.config.peers().all(|p| {
