@@ -1,7 +1,11 @@
 //! One host with a configuration and an empty database, to be spoiled; its daemon is run, or `yoke check`.
 
+#[path = "../runtime/tests/support/ports.rs"]
+mod ports;
+
 use crate::Said;
 use crate::programs::yoke;
+use ports::free_port;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -279,12 +283,4 @@ fn finish(mut command: Command) -> Said<Output> {
         std::thread::sleep(LOOK);
     }
     child.wait_with_output().map_err(|e| e.to_string())
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0");
-    listener
-        .and_then(|l| l.local_addr())
-        .unwrap_or_else(|e| panic!("no free port: {e}"))
-        .port()
 }

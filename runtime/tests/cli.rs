@@ -1,6 +1,10 @@
 //! What a person sees who gets something wrong: one clear message, and an exit status that a script can read.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/ports.rs"]
+mod ports;
+
+use ports::free_port;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -56,11 +60,6 @@ impl Drop for Running {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Runs a daemon that is to refuse to start. One that does start is ended, and has no status.

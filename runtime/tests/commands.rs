@@ -1,6 +1,10 @@
 //! The programs' commands that need no cluster: `yoke check`, `yoke init`, completions, and how `yokeadm` complains and ends.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/ports.rs"]
+mod ports;
+
+use ports::free_port;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -25,21 +29,16 @@ fn said(output: &Output) -> String {
 
 /// Writes a monitor's configuration by `yoke init`; its path.
 fn monitor(dir: &Path, more: &[&str]) -> String {
-    let ports: Vec<String> = (0..3)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect::<Vec<_>>()
-        .iter()
-        .map(|l| l.local_addr().unwrap().to_string())
-        .collect();
+    let members = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
     let (dir, status) = (
         dir.display().to_string(),
         dir.join("run").display().to_string(),
     );
     let mut arguments = vec![
         "init",
-        &ports[0],
-        &ports[1],
-        &ports[2],
+        &members[0],
+        &members[1],
+        &members[2],
         "--dir",
         &dir,
         "--status-dir",
@@ -218,9 +217,7 @@ fn a_reader_that_has_enough_is_no_panic() {
 
 #[test]
 fn yokeadm_takes_host_and_port_from_the_environment() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let port = free_port();
     let mut command = Command::new(env!("CARGO_BIN_EXE_yokeadm"));
     let output = command
         .arg("list")

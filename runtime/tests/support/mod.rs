@@ -2,11 +2,14 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses a part
 
 pub mod cluster;
+mod ports;
+
+use ports::free_port;
 
 use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -68,13 +71,6 @@ pub fn aside() -> Step {
 pub fn now() -> yoke_core::Instant {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("a clock");
     yoke_core::Instant(time.tv_sec() as u64 * 1_000_000 + time.tv_nsec() as u64 / 1_000)
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|l| l.local_addr())
-        .expect("a free port")
-        .port()
 }
 
 pub fn context(me: MemberId, dir: &Path) -> Context {
