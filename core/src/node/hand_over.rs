@@ -15,18 +15,29 @@ pub(super) struct HandOver {
     pub(super) request: Option<u64>,
     /// Who is to take over; none: nobody can, the database just stops (the daemon was told to).
     successor: Option<Copy>,
-    since: Instant,
-    /// When the clean stop was first seen under way.
-    stopping_since: Option<Instant>,
+    stage: Stage,
     /// The clean stop takes too long (a walsender that waits for a dead standby): it is made a short one. The
     /// successor's copy is in sync, so it lacks nothing that was acknowledged.
     hurried: bool,
-    /// When the database was first seen gone.
-    gone_since: Option<Instant>,
-    /// The database was stopped: where its shutdown checkpoint begins.
-    shutdown_checkpoint: Option<Lsn>,
-    /// The database was seen stopped, or is to be: its permission is on the way out.
-    pub(super) stopped: bool,
+}
+
+/// How far a hand-over is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Stage {
+    /// The database is asked for a checkpoint, then to stop cleanly.
+    Stopping {
+        since: Instant,
+        /// When the clean stop was first seen under way.
+        under_way_since: Option<Instant>,
+        /// When the database was first seen gone; what it left is still to be read.
+        gone_since: Option<Instant>,
+    },
+    /// It has ended, and its permission is on the way out.
+    Ended {
+        since: Instant,
+        /// Where its shutdown checkpoint begins; none: it wrote none, or the disk does not say.
+        shutdown_checkpoint: Option<Lsn>,
+    },
 }
 
 /// A hand-over that was asked for and has not begun.
@@ -41,11 +52,16 @@ impl HandOver {
     pub(super) fn want(&self) -> Want {
         if self.hurried {
             Want::Stopped(StopMode::Now)
-        } else if self.stopped {
+        } else if self.has_ended() {
             Want::Stopped(StopMode::Clean)
         } else {
             Want::Draining
         }
+    }
+
+    /// The database has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended { .. })
     }
 }
 
@@ -137,12 +153,12 @@ impl Node {
             leader.hand_over = Some(HandOver {
                 request,
                 successor,
-                since,
-                stopping_since: None,
+                stage: Stage::Stopping {
+                    since,
+                    under_way_since: None,
+                    gone_since: None,
+                },
                 hurried: false,
-                shutdown_checkpoint: None,
-                gone_since: None,
-                stopped: false,
             });
         }
     }
@@ -164,80 +180,93 @@ impl Node {
         })
     }
 
-    /// Since when the database is seen gone, in a hand-over.
-    fn gone_since(&mut self) -> Option<Instant> {
-        let (now, gone) = (self.now, self.guard.run.is_none());
-        let hand_over = self.leader.as_deref_mut()?.hand_over.as_mut()?;
-        hand_over.gone_since = hand_over.gone_since.or(Some(now)).filter(|_| gone);
-        hand_over.gone_since
+    pub(super) fn decide_hand_over(&mut self) {
+        let leader = self.leader.as_deref();
+        match leader.and_then(|l| l.hand_over.as_ref()) {
+            None => self.decide_wish(),
+            Some(hand_over) if hand_over.has_ended() => self.await_arrival(),
+            Some(_) => self.await_end(),
+        }
     }
 
-    pub(super) fn decide_hand_over(&mut self) {
-        let gone_since = self.gone_since();
-        let unread = self.config.decision_timeout.part(1, 5);
+    /// The database is on its way to its end; the role is taken back if it does not come there.
+    fn await_end(&mut self) {
+        let (now, gone) = (self.now, self.guard.run.is_none());
+        let (d, health_timeout) = (self.config.decision_timeout, self.config.health_timeout);
+        let under_way = *self.pg_state() == PgState::Stopping;
+        let Some(leader) = self.leader.as_deref_mut() else {
+            return;
+        };
+        // R19: what is asked for its checkpoint and writes nothing any more hangs as well.
+        let hangs = now.since(leader.progress_at) > health_timeout;
+        let Some(hand_over) = &mut leader.hand_over else {
+            return;
+        };
+        let Stage::Stopping {
+            since,
+            under_way_since,
+            gone_since,
+        } = &mut hand_over.stage
+        else {
+            return;
+        };
+        *gone_since = gone_since.or(Some(now)).filter(|_| gone);
+        // The steward's own word: the guard's, that it is gone, says nothing of its shutdown checkpoint.
+        let ended = match &self.pg.state {
+            PgState::Stopped {
+                shutdown_checkpoint,
+            } if gone => Some(*shutdown_checkpoint),
+            PgState::NoData => Some(None),
+            // A disk that does not say.
+            _ if gone_since.is_some_and(|at| now.since(at) > d.part(1, 5)) => Some(None),
+            _ => None,
+        };
+        if let Some(shutdown_checkpoint) = ended {
+            hand_over.stage = Stage::Ended {
+                since: now,
+                shutdown_checkpoint,
+            };
+            return self.await_arrival();
+        }
+        if under_way || hangs {
+            let since = *under_way_since.get_or_insert(now);
+            hand_over.hurried |= hangs || now.since(since) > d.part(1, 2);
+        }
+        if !under_way && now.since(*since) > d.times(4) {
+            self.take_back();
+        }
+    }
+
+    /// The database has ended: once the target shows the shutdown checkpoint in its own WAL, it lacks nothing (no rewind,
+    /// no lost write), and the term is released.
+    fn await_arrival(&mut self) {
         let Some(leader) = self.leader.as_deref() else {
             return;
         };
-        let Some(hand_over) = leader.hand_over.clone() else {
-            self.decide_wish();
+        let Some(HandOver {
+            request,
+            successor,
+            stage:
+                Stage::Ended {
+                    since,
+                    shutdown_checkpoint,
+                },
+            ..
+        }) = leader.hand_over
+        else {
             return;
         };
-        // The steward's own word: the guard's, that it is gone, says nothing of its shutdown checkpoint.
-        let seen_stopped = match &self.pg.state {
-            PgState::Stopped {
-                shutdown_checkpoint,
-            } if gone_since.is_some() => Some(*shutdown_checkpoint),
-            PgState::NoData => Some(None),
-            // A disk that does not say.
-            _ if gone_since.is_some_and(|at| self.now.since(at) > unread) => Some(None),
-            _ => None,
-        };
-        let waited = self.now.since(hand_over.since);
-        if let Some(checkpoint) = seen_stopped
-            && !hand_over.stopped
-        {
-            if let Some(h) = self
-                .leader
-                .as_deref_mut()
-                .and_then(|l| l.hand_over.as_mut())
-            {
-                h.shutdown_checkpoint = checkpoint;
-                h.stopped = true;
-                h.since = self.now;
-            }
-            return self.decide_hand_over();
-        }
-        if !hand_over.stopped {
-            let stopping = *self.pg_state() == PgState::Stopping;
-            // R19: what is asked for its checkpoint and writes nothing any more hangs as well.
-            let hangs = self.now.since(leader.progress_at) > self.config.health_timeout;
-            let (now, patience) = (self.now, self.config.decision_timeout.part(1, 2));
-            if let Some(h) = self
-                .leader
-                .as_deref_mut()
-                .and_then(|l| l.hand_over.as_mut())
-                && (stopping || hangs)
-            {
-                let since = *h.stopping_since.get_or_insert(now);
-                h.hurried |= hangs || now.since(since) > patience;
-            }
-            if !stopping && waited > self.config.decision_timeout.times(4) {
-                self.take_back();
-            }
-            return;
-        }
-        // The target shows the shutdown checkpoint in its own WAL: it lacks nothing (no rewind, no lost write).
         let arrived = mutant!(self.config, R19ReleasesUnarrived)
-            || hand_over.successor.is_none_or(|copy| {
+            || successor.is_none_or(|copy| {
                 leader.report_of(copy.member).is_some_and(|r| {
                     r.copy == Some(copy.id)
                         && r.drained
-                        && hand_over.shutdown_checkpoint.is_some_and(|at| r.end > at)
+                        && shutdown_checkpoint.is_some_and(|at| r.end > at)
                 })
             });
-        let crashed = hand_over.shutdown_checkpoint.is_none();
-        let late = waited > self.config.decision_timeout.part(1, 5);
-        if !(arrived || crashed || (late && self.stopping.is_some())) {
+        let patience = self.config.decision_timeout.part(1, 5);
+        let late = self.now.since(since) > patience;
+        if !(arrived || shutdown_checkpoint.is_none() || (late && self.stopping.is_some())) {
             if late {
                 self.take_back();
             }
@@ -245,14 +274,11 @@ impl Node {
         }
         self.withdraw_permission();
         if self.primary_is_down() {
-            let successor = hand_over.successor.map(|c| c.member);
-            let patience = self.config.decision_timeout.part(1, 5);
-            let patience = if self.stopping.is_some() {
-                self.config.decision_timeout
-            } else {
-                patience
+            let patience = match self.stopping {
+                Some(_) => self.config.decision_timeout,
+                None => patience,
             };
-            self.release(hand_over.request, successor, patience);
+            self.release(request, successor.map(|c| c.member), patience);
         }
     }
 

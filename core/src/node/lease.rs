@@ -1,6 +1,7 @@
 //! Heartbeats, the lease that they earn, and the permission that the guard gets of it (R5, R10).
 
 use super::Node;
+use super::hand_over::HandOver;
 use super::leader::{Leader, Peer};
 use crate::action::Action;
 use crate::config::{Config, MOST_MEMBERS};
@@ -131,7 +132,8 @@ impl Node {
         let Some(leader) = self.leader.as_deref() else {
             return;
         };
-        if leader.giving_way.is_some() || leader.hand_over.as_ref().is_some_and(|h| h.stopped) {
+        if leader.giving_way.is_some() || leader.hand_over.as_ref().is_some_and(HandOver::has_ended)
+        {
             return;
         }
         let term = leader.term;
