@@ -158,6 +158,8 @@ pub enum Body {
         hears: bool,
         /// How far its copy has come.
         reached: Option<Reached>,
+        /// That copy made its newest promotion itself, so whoever follows it has no more than it has (R17).
+        made_newest: bool,
         /// The longest promise that it knows of: how long who lost its state keeps silent (R5).
         promise: Duration,
         /// Its record, if that is newer than what the asker holds.

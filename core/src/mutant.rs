@@ -84,6 +84,7 @@ mutants! {
     R7ClosesOver = "r7-closes-over", "A gate is closed while its opening for nobody is under way.";
     R8OpensWhenProposed = "r8-opens-when-proposed", "The gate opens when the shrink is proposed.";
     R8ShrinksUnheard = "r8-shrinks-unheard", "A shrink is proposed though no majority answered.";
+    R8AskedBefore = "r8-asked-before", "A majority that answered before the copy had to leave is enough to shrink.";
     R8FellBack = "r8-fell-back", "A copy that shows less than it confirmed stays in sync.";
     R8BelievesOldWord = "r8-believes-old-word", "What a daemon that ran on says of its copy is believed, however old it may be.";
     R8NudgesRarely = "r8-nudges-rarely", "The health write comes as seldom as D is long: who has nothing to confirm seems to lag.";
@@ -180,6 +181,7 @@ mutants! {
     R17RewindsForced = "r17-rewinds-forced", "What an operator's word left out is rewound in place.";
     R17NextTerm = "r17-next-term", "An adopted copy leads the very next term.";
     R17ForgetsForced = "r17-forgets-forced", "A record made by an operator's word does not say so.";
+    R17ByPositionAlone = "r17-by-position-alone", "Of two copies of one promotion the one that is seen to go further is taken for the newer, though the other was its primary.";
     R17AdoptsBesideServing = "r17-adopts-beside-serving", "A copy is adopted while another's database serves on without a leader.";
     R18DoorsOpen = "r18-doors-open", "A promotion is ordered while the doors are open.";
     R18OpensEarly = "r18-opens-early", "Clients come in before the standbys have flushed the end of recovery.";

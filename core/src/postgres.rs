@@ -135,6 +135,8 @@ pub struct PgStatus {
     pub stamp: Option<StampAge>,
     /// The promotions of this copy, as stamped and as seen (R15).
     pub history: History,
+    /// It made the newest promotion of that history itself, so whoever follows it has no more than it has.
+    pub made_newest: bool,
     /// What the database is.
     pub state: PgState,
     /// Flushed up to here, the end of a whole record: a standby's replayed position, a primary's last health write,
@@ -274,6 +276,7 @@ impl PgStatus {
             stamped: false,
             stamp: None,
             history: History::default(),
+            made_newest: false,
             state: PgState::Unknown,
             end: Lsn(0),
             fault: None,

@@ -137,6 +137,39 @@ fn r8_a_leader_that_hears_nobody_proposes_no_shrink() {
     cluster.over();
 }
 
+/// The same, if the standby is cut off a while before the witness is: what was answered between the two is no answer to a
+/// question asked since the copy had to leave.
+#[test]
+fn r8_a_leader_that_hears_nobody_any_more_proposes_no_shrink() {
+    let mut cluster = Cluster::in_sync();
+    cluster.cut_one_way(DATA2, DATA1);
+    cluster.run_for(SYNC_TIMEOUT - ms(300));
+    cluster.cut_one_way(MONITOR, DATA1);
+    cluster.run_for(secs(3));
+    assert!(!cluster.said(DATA1, "leaves in_sync"));
+    cluster.run_until("data2 serves", D + D, |c| c.served_by() == Some(DATA2));
+    cluster.over();
+}
+
+/// Whenever it has to leave: the leader does not wait for its next heartbeat with the question.
+#[test]
+fn r8_a_copy_that_has_to_leave_leaves_at_once() {
+    for phase in 0..25 {
+        let mut cluster = Cluster::in_sync();
+        cluster.run_for(ms(10 * phase));
+        let hangs = Trouble {
+            hangs: true,
+            ..Trouble::default()
+        };
+        cluster.trouble(DATA2, hangs);
+        // Of which the look at the database is a part: it may be a fifth of a second old.
+        cluster.run_until("it leaves", SYNC_TIMEOUT + ms(200), |c| {
+            c.said(DATA1, "leaves in_sync")
+        });
+        cluster.over();
+    }
+}
+
 #[test]
 fn r8_a_promoted_leader_shrinks_out_at_once_what_is_stopped() {
     let mut cluster = Cluster::in_sync();

@@ -190,9 +190,9 @@ fn r15_the_first_record_after_a_loss_is_that_of_the_copy() {
     let mut cluster = without_any_state();
     let history = cluster.db(DATA2).history.clone();
     let stamp = cluster.db(DATA2).stamp_record.map(|k| k.term);
-    // Both were in sync; this one is adopted although it was not the primary.
-    cluster.db_mut(DATA1).end = Lsn(10);
-    cluster.run_for(secs(1));
+    // Both were in sync, and the one that was primary last is kept off.
+    cluster.power_off(DATA1);
+    cluster.run_for(D + secs(1));
     cluster.adopt(DATA2);
     cluster.run_for(ms(10));
     let record = cluster.record(DATA2).unwrap();
@@ -273,7 +273,27 @@ fn r17_nothing_is_adopted_while_a_better_copy_answers() {
     let mut cluster = without_any_state();
     cluster.db_mut(DATA2).end = Lsn(10);
     cluster.run_for(secs(1));
-    assert_refused(cluster.adopt(DATA2), "the copy at data1 goes further");
+    assert_refused(
+        cluster.adopt(DATA2),
+        "the copy at data1 was primary last, or goes further",
+    );
+}
+
+/// Where a primary's WAL ends that is stopped cannot be seen, and its last checkpoint lies before what its standby
+/// shows. Of one promotion nobody has more than who made it.
+#[test]
+fn r17_who_was_primary_last_is_adopted_although_its_standby_is_seen_further() {
+    let mut cluster = without_any_state();
+    cluster.db_mut(DATA2).end = Lsn(1 << 40);
+    cluster.run_for(secs(1));
+    assert_refused(cluster.adopt(DATA2), "the copy at data1 was primary last");
+    cluster.adopt(DATA1);
+    cluster.run_for(ms(10));
+    let told = cluster.replies(DATA1).last().cloned();
+    assert!(
+        matches!(told, Some(CommandOutcome::Adopted { .. })),
+        "{told:?}"
+    );
 }
 
 // A state that is known to be lost.

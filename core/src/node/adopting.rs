@@ -146,16 +146,24 @@ impl Node {
                 ));
             }
         }
-        // Of several, the one that goes furthest; while they are stopped the last checkpoint is all that can be seen.
-        let mine = (self.pg.history.newest(), self.pg.end);
+        // Of several, the one that goes furthest. Of a database that is stopped the last checkpoint is all that can be seen,
+        // but of one promotion nobody has more than who made it.
+        let counts = |made_newest| made_newest && !mutant!(self.config, R17ByPositionAlone);
+        let mine = (
+            self.pg.history.newest(),
+            counts(self.pg.made_newest),
+            self.pg.end,
+        );
         let further = |p: &MemberId| {
-            let reached = self.heard_answer(*p).and_then(|a| a.reached);
-            reached.is_some_and(|r| (r.promotion, r.end) > mine)
+            let answer = self.heard_answer(*p);
+            let theirs = answer.and_then(|a| Some((a.reached?, a.made_newest)));
+            theirs.is_some_and(|(r, made_newest)| (r.promotion, counts(made_newest), r.end) > mine)
         };
         if let Some(who) = self.names(further) {
             return Err(format!(
-                "the copy at {who} goes further than this one, which ends at {}: adopt that one. If it must not serve, stop yoke there first",
-                mine.1
+                "the copy at {who} was primary last, or goes further than this one, which ends at {} as far as can be seen: adopt \
+                 that one. If it must not serve, stop yoke there first",
+                self.pg.end
             ));
         }
         Ok((copy, system_id))

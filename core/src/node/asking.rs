@@ -30,6 +30,7 @@ pub(super) struct Answered {
     pub(super) lone: bool,
     pub(super) hears: bool,
     pub(super) reached: Option<Reached>,
+    pub(super) made_newest: bool,
     pub(super) promise: Duration,
     pub(super) record: Option<Arc<Record>>,
 }
@@ -85,6 +86,7 @@ impl Node {
                 || self.hears_leader()
                 || (self.guard.serving.is_some() && !mutant!(self.config, R17AdoptsBesideServing)),
             reached: self.reached(),
+            made_newest: self.pg.made_newest,
             promise: self
                 .state
                 .as_ref()

@@ -196,6 +196,7 @@ impl super::keeping_up::Track {
     fn canonical(&mut self, now: Instant) {
         self.mark.at = now;
         self.fresh_at = now;
+        self.late_since = self.late_since.map(|_| now);
         self.heard.1 = now;
         self.confirmed.position = Lsn(0);
         self.confirmed.at = now;

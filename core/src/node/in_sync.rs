@@ -16,6 +16,15 @@ const FLAPS_COUNTED: u32 = 6;
 /// A copy that was in sync for this long has no flaps any more.
 const FORGIVEN_AFTER: Duration = Duration::secs(60);
 
+/// A copy that has to leave `in_sync` (R8).
+struct Due {
+    why: Reason,
+    /// A heartbeat was sent since it has to.
+    asked: bool,
+    /// A majority answered that one, or has to be there only.
+    heard: bool,
+}
+
 impl Node {
     /// Proposes the next record, if there is a reason for one: the promotions of this copy, a shrink, a growth.
     pub(super) fn decide_record(&mut self) {
@@ -32,9 +41,15 @@ impl Node {
         let Some(primary) = self.running_primary() else {
             return;
         };
-        let gone: Vec<(Copy, Reason)> = committed
+        let due: Vec<(Copy, Due)> = committed
             .others()
-            .filter_map(|copy| self.shrinks(primary, copy).map(|why| (copy, why)))
+            .filter_map(|copy| self.shrinks(primary, copy).map(|due| (copy, due)))
+            .collect();
+        let asks = due.iter().any(|(_, due)| !due.asked);
+        let gone: Vec<(Copy, Reason)> = due
+            .into_iter()
+            .filter(|(_, due)| due.heard || mutant!(self.config, R8ShrinksUnheard))
+            .map(|(copy, due)| (copy, due.why))
             .collect();
         let key = RecordKey {
             term: leader.term,
@@ -42,6 +57,9 @@ impl Node {
         };
         let now = self.now;
         if let Some(leader) = self.leader.as_deref_mut() {
+            if asks {
+                leader.next_heartbeat = now;
+            }
             for (copy, _) in &gone {
                 leader.flaps[usize::from(copy.member.0)].count_one(now);
             }
@@ -84,61 +102,63 @@ impl Node {
     }
 
     /// Why this copy has to leave `in_sync` now, if it has to (R8).
-    fn shrinks(&self, primary: &PrimaryStatus, copy: Copy) -> Option<Reason> {
+    fn shrinks(&self, primary: &PrimaryStatus, copy: Copy) -> Option<Due> {
         let leader = self.leader.as_deref()?;
         let config = &self.config;
         let track = leader.tracks.iter().find(|t| t.copy == copy);
-        // When the stream fell silent; R8 asks for a majority that answered since. Not what it was last good for: of that
-        // moment even a leader that hears nobody any more may have had an answer.
+        // When the stream fell silent. Not what it was last good for: of that moment even a leader that hears nobody any
+        // more may have had an answer.
         let silent_since = track.map_or(leader.silent_since, |t| t.heard.1);
-        let fresh_at = track.map_or(leader.silent_since, |t| t.fresh_at);
+        let last_from = self.last_from[usize::from(copy.member.0)];
         let report = leader.report_of(copy.member);
         let streams = primary
             .standbys
             .iter()
             .any(|s| s.copy == copy && s.streaming);
         let leaving = report.is_some_and(|r| r.leaving);
-        let why = if leaving {
-            Reason::ShrinksLeaving { copy }
+        let (why, since) = if leaving {
+            (Reason::ShrinksLeaving { copy }, silent_since)
         } else if report.is_some_and(|r| r.stopped || r.copy.is_some_and(|id| id != copy.id))
             && !streams
         {
-            Reason::ShrinksStopped { copy }
+            (Reason::ShrinksStopped { copy }, silent_since)
         } else if self.fell_back(copy) && !mutant!(config, R8FellBack) {
-            Reason::ShrinksFellBack { copy }
+            (Reason::ShrinksFellBack { copy }, silent_since)
+        } else if track.is_none() && self.now.since(last_from) > config.decision_timeout {
+            let silence = self.now.since(last_from);
+            let why = Reason::ShrinksSilent { copy, silence };
+            (why, last_from + config.decision_timeout)
         } else if track.is_none()
-            && self.now.since(self.last_from[usize::from(copy.member.0)]) > config.decision_timeout
-        {
-            Reason::ShrinksSilent {
-                copy,
-                silence: self.now.since(self.last_from[usize::from(copy.member.0)]),
-            }
-        } else if track.is_none()
-            && leader
-                .recorded_at
-                .is_some_and(|at| self.now.since(at) > RETURN_TIME)
+            && let Some(recorded_at) = leader.recorded_at
+            && self.now.since(recorded_at) > RETURN_TIME
             && !mutant!(config, R8WaitsForReturn)
         {
-            Reason::ShrinksNotStreaming { copy }
-        } else if leader.status_at.since(fresh_at) > config.sync_timeout
-            && track.is_some()
+            let why = Reason::ShrinksNotStreaming { copy };
+            (why, recorded_at + RETURN_TIME)
+        } else if let Some(track) = track
+            && let Some(late_since) = track.late_since
             && !mutant!(config, R8LagIgnored)
         {
-            Reason::ShrinksLagging {
-                copy,
-                lag: leader.status_at.since(fresh_at),
-            }
+            let lag = leader.status_at.since(track.fresh_at);
+            let why = Reason::ShrinksLagging { copy, lag };
+            (why, late_since)
         } else {
             return None;
+        };
+        // Who proposes it, and is not heard any more, leaves nobody who may be elected: a majority has to have answered
+        // since then.
+        let since = match mutant!(config, R8AskedBefore) {
+            true => silent_since,
+            false => since.max(silent_since),
         };
         let heard = leader.majority_heard_at(config).is_some_and(|at| {
             // Who is leaving, or lags and comes further, streams on: there a majority has to be there, no more (on a slow
             // network each position that it confirms is younger than every answer).
             let streams_on = leaving || track.is_some_and(|t| t.heard.1 == leader.status_at);
-            at >= silent_since
-                || (streams_on && self.now.since(at) < config.decision_timeout.part(1, 5))
+            at >= since || (streams_on && self.now.since(at) < config.decision_timeout.part(1, 5))
         });
-        (heard || mutant!(config, R8ShrinksUnheard)).then_some(why)
+        let asked = leader.sent.back().is_some_and(|(_, at)| *at >= since);
+        Some(Due { why, asked, heard })
     }
 
     /// Decides which copies the gate names besides those in sync: those that may be grown (R9).

@@ -18,6 +18,8 @@ pub(super) struct Track {
     pub(super) mark: Mark,
     /// It had flushed all that the primary held at this time.
     pub(super) fresh_at: Instant,
+    /// When it was first seen to lag for longer than `sync_timeout`, until it is fresh again.
+    pub(super) late_since: Option<Instant>,
     /// How far it was seen, and when it was last seen to have come further, or to have all: its stream fell silent no
     /// earlier.
     pub(super) heard: (Lsn, Instant),
@@ -76,6 +78,7 @@ impl Node {
                         copy: standby.copy,
                         mark,
                         fresh_at: leader.primary_since,
+                        late_since: None,
                         heard: (Lsn(0), now),
                         steady_since: None,
                         confirmed: Confirmed {
@@ -114,6 +117,10 @@ impl Node {
                 .standbys
                 .iter()
                 .any(|s| s.copy == track.copy && s.streaming);
+            track.late_since = match now.since(track.fresh_at) > sync_timeout {
+                true => track.late_since.or(Some(now)),
+                false => None,
+            };
             if !streams || now.since(track.fresh_at) > sync_timeout.part(1, 2) {
                 track.steady_since = None;
             } else if track.steady_since.is_none() {

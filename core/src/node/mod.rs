@@ -287,6 +287,7 @@ impl Node {
                 lone,
                 hears,
                 reached,
+                made_newest,
                 promise,
                 record,
             } => {
@@ -298,6 +299,7 @@ impl Node {
                     lone: lone && !forgot,
                     hears,
                     reached,
+                    made_newest,
                     promise,
                     record,
                 };

@@ -8,7 +8,7 @@ use crate::postgres::{
     Doors, Fault, Gate, GateStatus, Lsn, PgState, PgStatus, PrimaryStatus, Rewrite, StampAge,
     StandbyStatus, StopMode, Want,
 };
-use crate::record::Term;
+use crate::record::{History, Term};
 use crate::step::{ClusterState, Server, Stamp, Step};
 use crate::time::{Duration, Instant};
 
@@ -29,6 +29,11 @@ impl Steward {
             }
             _ => self.facts.end,
         };
+        let stamp = copy.and_then(|_| data?.stamp.as_ref());
+        let history = match copy {
+            Some(_) => self.history(),
+            None => History::default(),
+        };
         PgStatus {
             target: self.target.as_ref().map_or(0, |t| t.seq),
             run: self.guard.run.unwrap_or(self.status.run),
@@ -37,12 +42,9 @@ impl Steward {
             stamped: data
                 .and_then(|d| d.stamp.as_ref())
                 .is_some_and(|s| s.cluster == self.config.cluster),
-            stamp: copy.and_then(|_| data?.stamp.as_ref()).map(age),
-            history: if copy.is_some() {
-                self.history()
-            } else {
-                Default::default()
-            },
+            stamp: stamp.map(age),
+            made_newest: stamp.is_some_and(|s| s.ordered == Some(history.newest())),
+            history,
             state: self.state(now),
             end,
             fault: self

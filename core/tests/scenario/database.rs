@@ -118,6 +118,8 @@ pub(crate) struct Database {
     pub(crate) promotion: Duration,
     /// How many promotions were ordered in all.
     pub(crate) promotions: u32,
+    /// The newest one that it made itself.
+    pub(super) made: Option<(Term, u32)>,
     /// How often the contents were discarded.
     pub(crate) discarded: u32,
     /// The newest record that its stamp names.
@@ -147,6 +149,7 @@ impl Database {
             recovery: START,
             promotion: PROMOTE,
             promotions: 0,
+            made: None,
             discarded: 0,
             stamp_record: None,
             renamed: 0,
@@ -252,6 +255,7 @@ impl Database {
                     n: self.promotions,
                 };
                 self.history = self.history.with(promotion);
+                self.made = Some(self.history.newest());
                 self.end = Lsn(self.end.0 + 10);
                 self.process = Process::Primary(Primary {
                     promoted_in: term,

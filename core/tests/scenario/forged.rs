@@ -143,6 +143,7 @@ impl Cluster {
             lone: false,
             hears: false,
             reached: None,
+            made_newest: false,
             promise: super::D,
             record: Some(Arc::new(record.clone())),
         };

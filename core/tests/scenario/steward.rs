@@ -267,6 +267,7 @@ impl Database {
             stamped: self.stamped,
             stamp: self.stamp_age(),
             history: self.history.clone(),
+            made_newest: self.made == Some(self.history.newest()),
             state,
             end,
             fault: None,

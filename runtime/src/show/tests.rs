@@ -78,6 +78,7 @@ fn report(me: u8, role: RoleView, state: PgState, record: Option<Arc<Record>>) -
                 stamped: true,
                 stamp: None,
                 history: history(),
+                made_newest: false,
                 state,
                 end: Lsn(if has_data { 0x300_0060 } else { 0 }),
                 fault: None,

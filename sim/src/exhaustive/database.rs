@@ -341,6 +341,8 @@ impl Database {
             stamped: self.copy.is_some(),
             stamp: self.copy.map(|_| StampAge { record: None, term }),
             history: self.history.clone(),
+            // Nobody adopts there.
+            made_newest: false,
             state,
             end: Lsn(self.end()),
             fault: None,

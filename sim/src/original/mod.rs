@@ -125,6 +125,7 @@ impl Original {
                         end: self.pg.end,
                         promotion: self.pg.history.newest(),
                     }),
+                    made_newest: self.pg.made_newest,
                     promise: Duration::ZERO,
                     record,
                 };

@@ -275,6 +275,7 @@ impl Machines {
                 lone: false,
                 hears: false,
                 reached: None,
+                made_newest: false,
                 promise: Duration::secs(5),
                 record: None,
             },
