@@ -1,5 +1,7 @@
 //! Every small choice of a run: the delay of the n-th message on a link, how long a step takes, which of two outcomes.
 
+use crate::scenario::{Scenario, Varied};
+
 /// What a choice is about. With the two places that it concerns and a count it names the choice, so that removing one
 /// fault from a scenario leaves all other choices as they were.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +60,8 @@ const PLACES: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) struct Choices {
     seed: u64,
+    /// Which kinds of choices other seeds make.
+    varied: Vec<Varied>,
     counts: Vec<u64>,
     /// Whether rare long times happen.
     pub(crate) tails: bool,
@@ -72,10 +76,19 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 }
 
 impl Choices {
+    /// The choices that a scenario names.
+    pub(crate) fn of(scenario: &Scenario) -> Self {
+        Choices {
+            varied: scenario.varied.clone(),
+            ..Choices::from_seed(scenario.choices)
+        }
+    }
+
     /// The choices of a seed.
     pub(crate) fn from_seed(seed: u64) -> Self {
         Choices {
             seed: mix(seed, 0x594F_4B45),
+            varied: vec![],
             counts: vec![0; KINDS * PLACES * PLACES],
             tails: true,
         }
@@ -85,7 +98,10 @@ impl Choices {
     pub(crate) fn bits(&mut self, about: About, a: usize, b: usize) -> u64 {
         let name = (about as usize * PLACES + a % PLACES) * PLACES + b % PLACES;
         self.counts[name] += 1;
-        mix(mix(self.seed, name as u64), self.counts[name])
+        let varies = |v: &&Varied| mix(v.choices, name as u64) % 1000 < v.share;
+        let other = self.varied.iter().rev().find(varies);
+        let seed = other.map_or(self.seed, |v| v.choices);
+        mix(mix(seed, name as u64), self.counts[name])
     }
 
     /// One of `low..=high`.

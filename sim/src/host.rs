@@ -83,6 +83,7 @@ pub(crate) struct Daemon {
     /// In the node's place, if that is what is tried.
     #[cfg(feature = "mutants")]
     pub(crate) original: Option<Original>,
+    pub(crate) started_at: u64,
     pub(crate) paused_until: u64,
     pub(crate) backlog: VecDeque<Input>,
     /// What it is about; something is left when it is paused between two actions.
@@ -206,6 +207,7 @@ impl World {
             steward: Steward::new(config, boot),
             #[cfg(feature = "mutants")]
             original: None,
+            started_at: self.now,
             paused_until: 0,
             backlog: VecDeque::new(),
             due: VecDeque::new(),

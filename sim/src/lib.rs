@@ -8,6 +8,7 @@
 //! ```text
 //! cargo run --release -p sim -- --seeds 0..2000             what was covered, and whether a promise was broken
 //! cargo run --release -p sim -- --seeds 0..2000 --profile chaos   the same out of one profile: see [`Profile`]
+//! cargo run --release -p sim -- --seeds 0..2000 --scenario sim/scenarios   known runs told again, a little otherwise
 //! cargo run --release -p sim -- --seed 7 --print-scenario   as a file that --scenario reads
 //! cargo run --release -p sim -- --seed 7 --trace            the story in words, one line an event
 //! cargo run --release -p sim -- --seed 7 --step             step by step, forwards and back, with what each step changed
@@ -20,7 +21,8 @@
 //! cargo run --release -p sim -- study --svg study.svg       failovers and unavailability a year, by decision_timeout
 //! cargo run --release -p sim --features mutants -- mutants --seeds 0..2000
 //! ```
-//! What was found once is kept in `sim/scenarios/` and run by the tests.
+//! What was found once is kept in `sim/scenarios/` and run by the tests. What chance would hardly write is also told again
+//! by some seeds, with a few of its small choices and times changed (`generate/remembered.rs`).
 //!
 //! That equal seeds are equal runs is one of the promises: one seed in twenty is run beside its twin, and the first step
 //! in which they part is named. `--record FILE` and `--compare FILE` do the same across builds and machines.
@@ -44,7 +46,7 @@
 //! | R19 | databases and disks that die or hang, some until they are started again; networks that stand as they are | `liveness`, `standing` |
 //! | R20 | standbys that restart without a leader | `specification`, `liveness` |
 //!
-//! A forced promotion while a minority is cut off (R17) is not there: no such order exists yet.
+//! Not there: a copy that is adopted (R17) while a host with power is cut off. Operators stop that one first.
 
 mod choices;
 mod client;
@@ -89,7 +91,7 @@ mod word;
 mod world;
 
 pub use coverage::Coverage;
-pub use generate::{Profile, scenario as scenario_of, scenario_in};
+pub use generate::{Profile, retold, scenario as scenario_of, scenario_in};
 pub use guided::{Search, Situations, watched};
 pub use many::{run_many, run_scenarios, run_until};
 pub use page::page;

@@ -13,6 +13,7 @@ mod pairs_table;
 mod progress;
 mod reached;
 mod seeds;
+mod source;
 
 use clap::{Parser, Subcommand};
 use sim::{How, Profile};
@@ -31,8 +32,9 @@ struct Cli {
     /// The seeds' scenarios are of this profile: calm, lossy, partition, crash, pause, skew, disk, operator, chaos.
     #[arg(long, default_value_t, conflicts_with = "scenario")]
     profile: Profile,
-    /// Run the scenario in this file.
-    #[arg(long, conflicts_with = "seed")]
+    /// Run the scenario in this file; with --seed or --seeds, told again with some other small choices and times. Of a
+    /// folder, each seed takes the next.
+    #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// Print the scenario, and do not run it.
     #[arg(long, conflicts_with = "seeds")]

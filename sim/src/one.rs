@@ -3,6 +3,7 @@
 use crate::Cli;
 use crate::failure::{self, Name};
 use crate::reached;
+use crate::source::{self, Source, at};
 use sim::{Coverage, How, Scenario};
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, stdin, stdout};
@@ -15,17 +16,13 @@ const LAST: usize = 40;
 
 pub(crate) fn run(cli: &Cli, how: How) -> Result<ExitCode, String> {
     let (scenario, name) = match (&cli.scenario, cli.seed) {
-        (Some(file), _) => {
-            let text = fs::read_to_string(file).map_err(|error| at(file, error))?;
-            let scenario = text.parse::<Scenario>().map_err(|error| at(file, error))?;
-            (scenario, Name(format!("--scenario {}", file.display())))
-        }
-        (None, seed) => {
-            let seed = seed.unwrap_or(0);
-            (
-                sim::scenario_in(cli.profile, seed),
-                Name::of_seed(cli.profile, seed),
-            )
+        (Some(file), None) => (
+            source::read(file)?,
+            Name(format!("--scenario {}", file.display())),
+        ),
+        (_, seed) => {
+            let (source, seed) = (Source::of(cli)?, seed.unwrap_or(0));
+            (source.scenario(seed), source.name(seed))
         }
     };
     if cli.print_scenario {
@@ -101,10 +98,6 @@ pub(crate) fn run(cli: &Cli, how: How) -> Result<ExitCode, String> {
     coverage.add(&report.coverage);
     print!("{coverage}");
     Ok(ExitCode::SUCCESS)
-}
-
-fn at(file: &Path, error: impl std::fmt::Display) -> String {
-    format!("{}: {error}", file.display())
 }
 
 fn shrink(scenario: &Scenario, name: &Name, how: How, file: &Path) -> Result<ExitCode, String> {

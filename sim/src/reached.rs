@@ -1,6 +1,7 @@
 //! `--probe` and `--require-probes`: what the seeds and the committed scenarios came by, and what not.
 
 use crate::failure::Name;
+use crate::source::read_all;
 use sim::{How, Probe, Scenario, Tally, Violation, fewest_faults, run};
 use std::fs;
 use std::path::Path;
@@ -34,17 +35,8 @@ pub(crate) fn scenarios(
     folder: &Path,
     tally: &mut Tally,
 ) -> Result<Vec<(Name, Violation)>, String> {
-    let at = |path: &Path, error: String| format!("{}: {error}", path.display());
-    let entries = fs::read_dir(folder).map_err(|error| at(folder, error.to_string()))?;
-    let mut files = vec![];
-    for entry in entries {
-        files.push(entry.map_err(|error| at(folder, error.to_string()))?.path());
-    }
-    files.sort();
     let mut failures = vec![];
-    for file in files {
-        let text = fs::read_to_string(&file).map_err(|error| at(&file, error.to_string()))?;
-        let scenario = text.parse::<Scenario>().map_err(|error| at(&file, error))?;
+    for (file, scenario) in read_all(folder)? {
         let report = run(&scenario, How::default());
         tally.add_scenario(report.reached);
         if let Some(violation) = report.violation {

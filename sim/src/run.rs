@@ -98,7 +98,7 @@ pub struct Session {
 impl Session {
     /// Before the first step.
     pub fn begin(scenario: &Scenario, how: How) -> Session {
-        let choices = Choices::from_seed(scenario.choices);
+        let choices = Choices::of(scenario);
         let mutate = |config: &mut Config| {
             #[cfg(feature = "mutants")]
             {

@@ -1,9 +1,10 @@
 //! Many seeds: what they went through together, and which broke a promise.
 
 use crate::Cli;
-use crate::failure::{self, Name};
+use crate::failure;
 use crate::progress::{Progress, stop_at_ctrl_c};
 use crate::reached;
+use crate::source::Source;
 use sim::{Coverage, How, Tally};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -24,24 +25,35 @@ pub(crate) fn run(
     let (mut done, mut events, mut length, mut failures) = (0, 0, 0, vec![]);
     let mut digests = BTreeMap::new();
     let mut same = vec![];
-    let of = |seed| Some(sim::scenario_in(cli.profile, seed));
-    sim::run_scenarios(seeds.clone(), of, jobs, how, &stop, |seed, _, report| {
-        coverage.add(&report.coverage);
-        tally.add(seed, report.reached);
-        done += 1;
-        events += report.events;
-        length += report.length;
-        if cli.digests {
-            println!("{seed} {:016x}", report.digest);
-        }
-        if let Some(other) = digests.insert(report.digest, seed) {
-            same.push((other, seed));
-        }
-        if let Some(violation) = report.violation {
-            failures.push((Name::of_seed(cli.profile, seed), violation));
-        }
-        progress.show(done, events, failures.len());
-    });
+    let source = Source::of(cli)?;
+    let of = |seed| Some(source.scenario(seed));
+    sim::run_scenarios(
+        seeds.clone(),
+        of,
+        jobs,
+        how,
+        &stop,
+        |seed, scenario, report| {
+            coverage.add(&report.coverage);
+            tally.add(seed, report.reached);
+            done += 1;
+            events += report.events;
+            length += report.length;
+            if cli.digests {
+                println!("{seed} {:016x}", report.digest);
+            }
+            // What is told again may come out as it was: the choices that differ are not met.
+            if scenario.varied.is_empty()
+                && let Some(other) = digests.insert(report.digest, seed)
+            {
+                same.push((other, seed));
+            }
+            if let Some(violation) = report.violation {
+                failures.push((source.name(seed), violation));
+            }
+            progress.show(done, events, failures.len());
+        },
+    );
     progress.end();
     let millis = began.elapsed().as_millis().max(1);
     if stop.load(Ordering::Relaxed) {

@@ -247,9 +247,12 @@ impl World {
     pub(crate) fn operator_adopts(&mut self, h: usize) {
         let serves = |host: &crate::host::Host| host.server.as_ref().is_some_and(|s| s.serving);
         let now = self.now;
+        // Long enough to have answered.
+        let settled = now.saturating_sub(self.scenario.decision_timeout / 5);
         let runs = |o: usize| {
             let daemon = self.hosts[o].daemon.as_ref();
-            !self.hosts[o].paused(now) && daemon.is_some_and(|d| d.paused_until <= now)
+            !self.hosts[o].paused(now)
+                && daemon.is_some_and(|d| d.started_at <= settled && d.paused_until <= settled)
         };
         // Whoever has power answers: what it knows the word is judged by.
         let asked = |o: usize| o == h || (self.passes(h, o) && self.passes(o, h));

@@ -25,6 +25,7 @@ mod outlive;
 mod outlived;
 mod plot;
 mod profile;
+mod remembered;
 mod retold;
 mod revealed;
 mod single;
@@ -38,6 +39,7 @@ use crate::scenario::{Kind, Scenario};
 use bits::Bits;
 use plot::plot;
 pub use profile::Profile;
+pub use retold::retold;
 use single::single;
 use swarm::swarm;
 
@@ -53,9 +55,9 @@ pub fn scenario(seed: u64) -> Scenario {
 /// The scenario of a seed in a profile.
 pub fn scenario_in(profile: Profile, seed: u64) -> Scenario {
     if profile == Profile::Mix
-        && let Some(retold) = retold::retold(seed)
+        && let Some(known) = remembered::remembered(seed)
     {
-        return retold;
+        return known;
     }
     let mut bits = Bits::from_seed(seed);
     let mut s = Scenario::calm(seed);

@@ -69,8 +69,11 @@ impl World {
     pub(crate) fn check_stopped(&mut self, h: usize) {
         let said = &mut self.oracles.specification.members[h];
         let (guard, steward) = std::mem::take(&mut said.has_to_stop);
-        let given = said.given.is_some_and(|p| p.lasts != Lasts::Ended);
-        if steward || (guard && given) {
+        // What an earlier daemon gave may have come after what this one found.
+        let newest = said.given.into_iter().chain(said.holds);
+        let newest = newest.max_by_key(|permission| permission.order());
+        let serves = newest.is_some_and(|permission| permission.lasts != Lasts::Ended);
+        if steward || (guard && serves) {
             let whom = if steward { "steward" } else { "guard" };
             let what = format!("m{h}: R1: its database is to stop, and its {whom} is not told");
             self.violated("specification", what);

@@ -1,6 +1,6 @@
 //! A scenario as text, and back.
 
-use super::{Fault, Kind, Scenario, What};
+use super::{Fault, Kind, Scenario, Varied, What};
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,12 +11,16 @@ impl<'a> Words<'a> {
     pub(super) fn of(line: &'a str) -> Self {
         Words(line.split_whitespace())
     }
-    /// No word is left.
+    /// Fails unless no word is left.
     pub(super) fn end(mut self) -> Result<(), String> {
         match self.0.next() {
             None => Ok(()),
             Some(word) => Err(format!("{word:?} is too much")),
         }
+    }
+    /// No word is left.
+    fn is_empty(&self) -> bool {
+        self.0.clone().next().is_none()
     }
     pub(super) fn next<T: FromStr>(&mut self) -> Result<T, String> {
         let word = self.0.next().ok_or("a word is missing")?;
@@ -39,7 +43,11 @@ impl<'a> Words<'a> {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "choices {}", self.choices)?;
+        write!(f, "choices {}", self.choices)?;
+        for varied in &self.varied {
+            write!(f, " {} {}", varied.choices, varied.share)?;
+        }
+        writeln!(f)?;
         match self.kind {
             Kind::Chaos => writeln!(f, "kind chaos")?,
             Kind::Unbounded => writeln!(f, "kind unbounded")?,
@@ -113,7 +121,13 @@ impl Scenario {
         let mut w = Words::of(line);
         let name: String = w.next()?;
         match name.as_str() {
-            "choices" => self.choices = w.next()?,
+            "choices" => {
+                self.choices = w.next()?;
+                while !w.is_empty() {
+                    let (choices, share) = w.pair()?;
+                    self.varied.push(Varied { choices, share });
+                }
+            }
             "kind" => {
                 let kind: String = w.next()?;
                 self.kind = match kind.as_str() {

@@ -10,6 +10,8 @@ pub use fault::{Blow, Links, Target, Trigger, What};
 pub struct Scenario {
     /// Names the small choices.
     pub choices: u64,
+    /// A known run told again: some of the small choices are others. Where several name one, the last does.
+    pub varied: Vec<Varied>,
     /// What is promised under these conditions.
     pub kind: Kind,
     /// Every member: whether it holds data.
@@ -42,6 +44,15 @@ pub struct Scenario {
     pub heal_after: u64,
     /// What goes wrong when.
     pub faults: Vec<Fault>,
+}
+
+/// Which small choices are others than those of the known run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Varied {
+    /// Names those.
+    pub choices: u64,
+    /// How many of a thousand kinds of choices.
+    pub share: u64,
 }
 
 /// What is promised.
@@ -100,6 +111,7 @@ impl Scenario {
     pub fn calm(choices: u64) -> Self {
         Scenario {
             choices,
+            varied: vec![],
             kind: Kind::Chaos,
             members: vec![true, true, false],
             decision_timeout: 5_000_000,

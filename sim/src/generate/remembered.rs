@@ -1,0 +1,65 @@
+//! Histories that the search came by and chance would hardly write: kept as scenarios, and told again by some seeds.
+
+use super::bits::Bits;
+use super::retold::retold;
+use crate::scenario::Scenario;
+
+macro_rules! kept {
+    ($($of_thousand:literal $name:literal,)*) => {
+        &[$(($of_thousand, include_str!(concat!("../../scenarios/", $name, ".scenario")))),*]
+    };
+}
+
+/// How many of a thousand seeds tell which.
+const REMEMBERED: &[(u64, &str)] = kept![
+    6 "a-number-made-twice-and-named-once",
+    3 "as-found-is-gone-while-the-disk-is-full",
+    4 "doubted-by-the-daemon-that-cloned-it",
+    5 "growth-while-an-order-leaves-the-copy-out",
+    3 "guard-has-seen-a-higher-term",
+    4 "history-file-of-another-promotion",
+    3 "lone-hangs-while-nobody-leads",
+    7 "look-overtaken-by-an-order-of-an-earlier-daemon",
+    3 "marked-though-the-answer-was-a-failure",
+    3 "nobody-reaches-the-leader-soon-after-a-stream-fell-silent",
+    4 "old-state-found-while-words-wait",
+    10 "old-word-of-a-copy-passed-on-as-new",
+    3 "permissions-of-an-earlier-daemon-come-late",
+    3 "primary-last-is-not-seen-to-its-end",
+    3 "promotion-ordered-before-a-pause",
+    4 "settings-written-while-an-opening-is-found",
+    3 "stopped-twice-while-nothing-runs",
+    3 "told-to-stop-while-another-leads",
+    5 "words-of-an-earlier-start-come-late",
+];
+
+/// What a seed's draws are mixed with here, so that all other seeds stay what they are.
+const APART: u64 = 0x7e3e_3b00;
+
+/// A seed that tells one of them again.
+pub(super) fn remembered(seed: u64) -> Option<Scenario> {
+    let mut drawn = Bits::from_seed(crate::choices::mix(seed, APART)).within(0, 999);
+    let (_, text) = REMEMBERED.iter().find(|(weight, _)| {
+        let found = drawn < *weight;
+        drawn = drawn.saturating_sub(*weight);
+        found
+    })?;
+    // Every scenario there is one that can be read: the tests run them.
+    Some(retold(&text.parse().ok()?, seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_them_is_told_as_often_as_it_says() {
+        let all: u64 = REMEMBERED.iter().map(|(weight, _)| weight).sum();
+        let told = (0..10_000).filter(|seed| remembered(*seed).is_some());
+        let told = told.count() as u64;
+        assert!(
+            told.abs_diff(10 * all) < 5 * all / 2,
+            "{told} of 10000 seeds, and {all} of 1000 are meant"
+        );
+    }
+}
