@@ -56,10 +56,11 @@ impl World {
             if let GuardEvent::Permission(permission) = &event {
                 self.oracles.specification.takes(h, *permission);
             }
+            self.oracles.guards[h].hears(now, &event);
             guard.handle(now, event);
             self.core_steps += 1;
             self.guard_drains(h);
-            self.check_holds(h);
+            self.check_guard_view(h);
         }
         if let Some(run) = gone {
             self.stops_end(h, run);
@@ -98,6 +99,7 @@ impl World {
         let (mut fences, mut begun) = (false, None);
         while let Some(action) = self.hosts[h].guard.as_mut().and_then(Guard::poll_action) {
             self.digest.note((self.now, h, &action));
+            self.oracles.guards[h].does(&action);
             match action {
                 GuardAction::Execute { order, run } => {
                     self.stirred_at = self.now;

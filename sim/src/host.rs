@@ -247,6 +247,7 @@ impl World {
         self.daemon_dies(h);
         self.say(h, || "host: DOWN".into());
         self.oracles.specification.guard_ends(h);
+        self.oracles.guards[h] = Default::default();
         // A quick step's rename may have reached the disk.
         for exec in std::mem::take(&mut self.hosts[h].execs) {
             if self.choices.chance(About::StepLands, h, 2, 500) {
@@ -281,6 +282,7 @@ impl World {
         self.queue.set(Alarm::Guard(h), None);
         self.say(h, || "guard: ends".into());
         self.oracles.specification.guard_ends(h);
+        self.oracles.guards[h] = Default::default();
         // A daemon without its guard ends, too; the next one starts another guard once the database is gone.
         self.daemon_dies(h);
         for exec in std::mem::take(&mut self.hosts[h].execs) {

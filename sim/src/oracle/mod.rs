@@ -7,6 +7,7 @@ pub(crate) mod dirty_read;
 pub(crate) mod eligible;
 pub(crate) mod few_moves;
 pub(crate) mod gate;
+pub(crate) mod guard_view;
 pub(crate) mod half_written;
 pub(crate) mod hand_over;
 pub(crate) mod history;
@@ -41,6 +42,8 @@ pub(crate) struct Oracles {
     pub(crate) branches: history::Branches,
     pub(crate) standing: standing::Standing,
     pub(crate) names: new_names::Names,
+    /// By host: its guard.
+    pub(crate) guards: Vec<guard_view::Book>,
     /// By host: since when its database serves without a permission.
     pub(crate) unpermitted: Vec<Option<u64>>,
     pub(crate) left_out: vanished::LeftOut,
@@ -61,6 +64,7 @@ impl Oracles {
             branches: history::Branches::default(),
             standing: standing::Standing::default(),
             names: new_names::Names::default(),
+            guards: vec![guard_view::Book::default(); members],
             unpermitted: vec![None; members],
             left_out: vanished::LeftOut::default(),
             handing_over_until: 0,

@@ -209,22 +209,6 @@ impl World {
         Ok(())
     }
 
-    /// R10: a guard holds the newest permission that it was given.
-    pub(crate) fn check_holds(&mut self, h: usize) {
-        let Some(guard) = &self.hosts[h].guard else {
-            return;
-        };
-        let held = guard.view().permission;
-        if let Some(newest) = self.oracles.specification.members[h].holds
-            && held != newest
-        {
-            self.violated(
-                "specification",
-                format!("m{h}: R10: its guard holds {held}, and was given {newest}"),
-            );
-        }
-    }
-
     /// A steward asks its guard for something. The guard may take that in late, when much has changed.
     pub(crate) fn check_asks(&mut self, h: usize, order: &Order) {
         if let Err(why) = self.judge_asked(h, order) {
