@@ -33,14 +33,14 @@
 //! | R1 | daemons and hosts die between a write of the state and its sync, and between any two actions; full disks, slow syncs | `one_leader`, `newest_record` |
 //! | R2, R3 | messages held back for seconds, lost, doubled, repeated long after; partitions of groups, links that come and go; elections on unbounded clocks | `gate`, `newest_record` |
 //! | R4 | every election | `eligible` |
-//! | R5, R10 | paused daemons, guards and hosts, restarts, clocks 10 % apart that change their rate, slow answers | `two_primaries` |
+//! | R5, R10 | paused daemons, guards and hosts, restarts, clocks 10 % apart that change their rate, slow answers | `two_primaries`, `guard_view` |
 //! | R6 | a daemon dies right after it proposed, at any step of a promotion, and is elected or resumes | `gate`, `lost_write` |
 //! | R7, R8, R9 | gates that take effect late, walsender by walsender; late acknowledgements; records that shrink and grow | `gate`, `lost_write` |
 //! | R11, R15 | clones and rewinds that break off, rewinds that lie, equal timeline numbers, directories and snapshots restored, base backups of others | `gate`, `half_written`, `lost_write` |
 //! | R12 | state files lost, torn and restored, on any member, alone and while others are down | `gate`, `liveness` |
 //! | R13 | configurations edited host by host, which would make two majorities | `specification`, `two_primaries` |
 //! | R14 | a secondary that begins with a database of its own | `liveness` |
-//! | R16 | orders that outlive their daemon, and steps that come late | `specification`, `gate`, `two_primaries` |
+//! | R16 | orders that outlive their daemon, and steps that come late | `specification`, `guard_view`, `gate` |
 //! | R17 | copies that an operator's word leaves out, also where the last that held all is lost (`lose-last`: S1's exception) | `specification`, `vanished` |
 //! | R18 | sessions that stay open across a promotion, writes revealed by a crash recovery | `dirty_read` |
 //! | R19 | databases and disks that die or hang, some until they are started again; networks that stand as they are | `liveness`, `standing` |
