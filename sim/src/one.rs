@@ -16,6 +16,12 @@ const LAST: usize = 40;
 
 pub(crate) fn run(cli: &Cli, how: How) -> Result<ExitCode, String> {
     let (scenario, name) = match (&cli.scenario, cli.seed) {
+        (Some(folder), None) if folder.is_dir() => {
+            return Err(at(
+                folder,
+                "a folder is told again by seeds: say --seed N or --seeds A..B, or name a file in it",
+            ));
+        }
         (Some(file), None) => (
             source::read(file)?,
             Name(format!("--scenario {}", file.display())),

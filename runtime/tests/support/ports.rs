@@ -16,7 +16,7 @@ const COUNT: u32 = 12_000;
 pub(super) fn free_port() -> u16 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     // Far from the ports of the process before this one: something of a failed test may still speak there.
-    let start = std::process::id() * 101;
+    let start = std::process::id().wrapping_mul(101);
     for _ in 0..COUNT {
         let step = GIVEN.fetch_add(1, Ordering::Relaxed);
         let port = (FIRST + start.wrapping_add(step) % COUNT) as u16;
